@@ -1,0 +1,77 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let package = Package(
+  name: "Trestle",
+  // macOS and iOS are declared so that the package resolves there; only Linux is tested so far.
+  platforms: [.macOS(.v15), .iOS(.v18)],
+  products: [
+    .library(name: "Trestle", targets: ["Trestle"]),
+    .library(name: "TrestleTensor", targets: ["TrestleTensor"]),
+    .library(name: "TrestleFormats", targets: ["TrestleFormats"]),
+    .library(name: "TrestleNN", targets: ["TrestleNN"]),
+    .library(name: "TrestleText", targets: ["TrestleText"]),
+    .library(name: "TrestleLanguageModels", targets: ["TrestleLanguageModels"]),
+    .library(name: "TrestleRecommenders", targets: ["TrestleRecommenders"]),
+    .library(name: "TrestleBridges", targets: ["TrestleBridges"]),
+    .library(name: "TrestleTestSupport", targets: ["TrestleTestSupport"]),
+    .executable(name: "hybrid-movies", targets: ["hybrid-movies"]),
+    .executable(name: "text-generation", targets: ["text-generation"]),
+    .executable(name: "recommender-leaderboard", targets: ["recommender-leaderboard"]),
+    .executable(name: "kernel-benchmarks", targets: ["kernel-benchmarks"]),
+    .executable(name: "model-benchmarks", targets: ["model-benchmarks"]),
+  ],
+  targets: [
+    .target(name: "CTrestleKernels", exclude: ["bodies"]),
+    .target(name: "TrestleTensor", dependencies: ["CTrestleKernels"]),
+    .target(name: "TrestleFormats", dependencies: ["TrestleTensor"]),
+    .target(name: "TrestleNN", dependencies: ["TrestleFormats", "TrestleTensor"]),
+    .target(name: "TrestleText", dependencies: ["TrestleFormats"]),
+    .target(
+      name: "TrestleLanguageModels",
+      dependencies: ["TrestleFormats", "TrestleNN", "TrestleTensor", "TrestleText"]),
+    .target(
+      name: "TrestleRecommenders", dependencies: ["TrestleFormats", "TrestleNN", "TrestleTensor"]),
+    .target(
+      name: "TrestleBridges",
+      dependencies: [
+        "TrestleFormats", "TrestleLanguageModels", "TrestleNN", "TrestleRecommenders",
+        "TrestleTensor", "TrestleText",
+      ]),
+    .target(
+      name: "Trestle",
+      dependencies: [
+        "TrestleBridges", "TrestleFormats", "TrestleLanguageModels", "TrestleNN",
+        "TrestleRecommenders", "TrestleTensor", "TrestleText",
+      ]),
+    .target(
+      name: "TrestleTestSupport", dependencies: ["TrestleBridges", "TrestleNN", "TrestleTensor"]),
+    .executableTarget(
+      name: "hybrid-movies", dependencies: ["Trestle"], path: "Examples/HybridMovies"),
+    .executableTarget(
+      name: "text-generation", dependencies: ["Trestle"], path: "Examples/TextGeneration"),
+    .executableTarget(
+      name: "recommender-leaderboard", dependencies: ["Trestle"],
+      path: "Examples/RecommenderLeaderboard"),
+    .executableTarget(
+      name: "kernel-benchmarks", dependencies: ["CTrestleKernels", "TrestleTensor"],
+      path: "Benchmarks/KernelBenchmarks"),
+    .executableTarget(
+      name: "model-benchmarks", dependencies: ["Trestle"], path: "Benchmarks/ModelBenchmarks"),
+    .testTarget(
+      name: "TrestleTensorTests",
+      dependencies: ["CTrestleKernels", "TrestleTensor", "TrestleTestSupport"]),
+    .testTarget(name: "TrestleFormatsTests", dependencies: ["TrestleFormats", "TrestleTestSupport"]),
+    .testTarget(name: "TrestleNNTests", dependencies: ["TrestleNN", "TrestleTestSupport"]),
+    .testTarget(name: "TrestleTextTests", dependencies: ["TrestleText", "TrestleTestSupport"]),
+    .testTarget(
+      name: "TrestleLanguageModelsTests",
+      dependencies: ["TrestleLanguageModels", "TrestleTestSupport"]),
+    .testTarget(
+      name: "TrestleRecommendersTests",
+      dependencies: ["TrestleRecommenders", "TrestleTestSupport"]),
+    .testTarget(
+      name: "TrestleBridgesTests", dependencies: ["TrestleBridges", "TrestleTestSupport"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

