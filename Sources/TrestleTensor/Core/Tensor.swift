@@ -1,0 +1,209 @@
+/// An immutable n-dimensional array: a shape and strides over shared, reference-counted storage.
+///
+/// Tensors are values and `Sendable`. Views (``reshaped(to:)``, ``transposed()``, ``sliced(_:along:)`` …) share storage.
+/// Mutation happens only to a ``Parameter``. A tensor that descends from a variable of a ``Tape`` is *tracked*: every
+/// operation on it is recorded, so that gradients can be taken.
+public struct Tensor: Sendable {
+  package var storage: Storage
+  /// The position of the first element in the storage, in elements.
+  package let offset: Int
+  /// The lengths of the dimensions, outermost first.
+  public let shape: Shape
+  package let strides: Strides
+  /// The element type.
+  public let dtype: DType
+  /// The tape that records operations on this tensor; `nil` if it is not tracked.
+  package var tape: Tape?
+  /// The tensor's node on the tape.
+  package var node: Int32 = -1
+
+  /// A tensor over existing storage.
+  package init(storage: Storage, offset: Int = 0, shape: Shape, strides: Strides? = nil, dtype: DType) {
+    self.storage = storage
+    self.offset = offset
+    self.shape = shape
+    self.strides = strides ?? shape.denseStrides
+    self.dtype = dtype
+  }
+
+  /// A dense tensor with unspecified content, to be filled by a kernel before anyone sees it.
+  package init(uninitialized shape: Shape, dtype: DType) {
+    self.init(
+      storage: Storage(byteCount: shape.elementCount * dtype.byteCount), shape: shape, dtype: dtype)
+  }
+
+  /// The number of dimensions.
+  public var rank: Int { shape.rank }
+  /// The number of elements.
+  public var elementCount: Int { shape.elementCount }
+  /// Whether operations on this tensor are recorded on a tape.
+  public var isTracked: Bool { tape != nil }
+  /// The same values, not tracked: gradients stop here.
+  public var detached: Tensor {
+    var copy = self
+    copy.tape = nil
+    copy.node = -1
+    return copy
+  }
+
+  /// Whether the elements lie one after the other in row-major order.
+  package var isDense: Bool {
+    var step = 1
+    var dimension = rank - 1
+    while dimension >= 0 {
+      let length = shape[dimension]
+      if length != 1 && strides[dimension] != step { return false }
+      step *= length
+      dimension -= 1
+    }
+    return true
+  }
+
+  /// The first element's address. Valid while the tensor's storage lives: keep it by `withExtendedLifetime`.
+  package var data: UnsafeMutableRawPointer {
+    storage.pointer + offset * dtype.byteCount
+  }
+
+  /// The elements' address as `T`. The caller has checked the type.
+  package func pointer<T>(_ type: T.Type) -> UnsafeMutablePointer<T> {
+    data.assumingMemoryBound(to: type)
+  }
+}
+
+/// A Swift number type that a tensor can hold.
+public protocol TensorScalar: Sendable {
+  /// The matching element type.
+  static var dtype: DType { get }
+}
+extension Float: TensorScalar {
+  /// `float32`.
+  public static var dtype: DType { .float32 }
+}
+extension Double: TensorScalar {
+  /// `float64`.
+  public static var dtype: DType { .float64 }
+}
+extension Int32: TensorScalar {
+  /// `int32`.
+  public static var dtype: DType { .int32 }
+}
+
+extension Tensor {
+  /// A tensor of the given scalars in row-major order.
+  ///
+  /// - Parameters:
+  ///   - scalars: as many values as `shape` has elements.
+  ///   - shape: the shape; by default a vector.
+  public init<Scalar: TensorScalar>(_ scalars: [Scalar], shape: Shape? = nil) {
+    let shape = shape ?? [scalars.count]
+    precondition(
+      shape.elementCount == scalars.count,
+      "Tensor: \(scalars.count) scalars for shape \(shape), which has \(shape.elementCount) elements")
+    self.init(uninitialized: shape, dtype: Scalar.dtype)
+    scalars.withUnsafeBytes { source in
+      if let base = source.baseAddress { data.copyMemory(from: base, byteCount: source.count) }
+    }
+  }
+
+  /// A tensor of rank 0 holding one number.
+  public init(_ scalar: Float) { self.init([scalar], shape: []) }
+
+  /// A tensor filled with `value`.
+  ///
+  /// - Parameter dtype: `float32` or `float64`.
+  public static func full(_ shape: Shape, _ value: Double, dtype: DType = .float32) -> Tensor {
+    let result = Tensor(uninitialized: shape, dtype: dtype)
+    let count = shape.elementCount
+    switch dtype {
+    case .int32: result.pointer(Int32.self).update(repeating: Int32(value), count: count)
+    default:
+      let kernels = Kernels.table(dtype, "full")
+      Kernels.parallel(count) { start, length in
+        kernels.pointee.fill(value, result.data + start * dtype.byteCount, Int64(length))
+      }
+    }
+    return result
+  }
+
+  /// A tensor of zeros.
+  public static func zeros(_ shape: Shape, dtype: DType = .float32) -> Tensor { full(shape, 0, dtype: dtype) }
+
+  /// A tensor of ones.
+  public static func ones(_ shape: Shape, dtype: DType = .float32) -> Tensor { full(shape, 1, dtype: dtype) }
+
+  /// Numbers drawn from the normal distribution.
+  ///
+  /// - Parameters:
+  ///   - mean: the distribution's mean.
+  ///   - deviation: its standard deviation.
+  public static func normal(
+    _ shape: Shape, mean: Double = 0, deviation: Double = 1, dtype: DType = .float32,
+    using generator: inout RandomGenerator
+  ) -> Tensor {
+    generated(shape, dtype) { mean + deviation * generator.normal() }
+  }
+
+  /// Numbers drawn uniformly from `range`.
+  public static func uniform(
+    _ shape: Shape, in range: Range<Double> = 0..<1, dtype: DType = .float32,
+    using generator: inout RandomGenerator
+  ) -> Tensor {
+    generated(shape, dtype) { range.lowerBound + (range.upperBound - range.lowerBound) * generator.uniform() }
+  }
+
+  private static func generated(_ shape: Shape, _ dtype: DType, _ next: () -> Double) -> Tensor {
+    let count = shape.elementCount
+    switch dtype {
+    case .float64: return Tensor((0..<count).map { _ in next() }, shape: shape)
+    case .float32: return Tensor((0..<count).map { _ in Float(next()) }, shape: shape)
+    default: preconditionFailure("random tensors are float32 or float64, not \(dtype)")
+    }
+  }
+
+  /// The elements in row-major order.
+  ///
+  /// - Precondition: `type` matches ``dtype``; convert with ``converted(to:)`` first.
+  public func scalars<Scalar: TensorScalar>(as type: Scalar.Type = Scalar.self) -> [Scalar] {
+    precondition(dtype == Scalar.dtype, "scalars(as:): the tensor holds \(dtype), not \(Scalar.dtype)")
+    let dense = self.detached.dense()
+    return withExtendedLifetime(dense.storage) {
+      Array(UnsafeBufferPointer(start: dense.pointer(Scalar.self), count: elementCount))
+    }
+  }
+
+  /// The elements as Swift `Float`s, converted if need be.
+  public var floats: [Float] { detached.converted(to: .float32).scalars(as: Float.self) }
+
+  /// The only element of a tensor that has one, as a `Double`.
+  ///
+  /// - Precondition: the tensor has exactly one element.
+  public var item: Double {
+    precondition(elementCount == 1, "item: the tensor has shape \(shape), expected one element")
+    return withExtendedLifetime(storage) {
+      switch dtype {
+      case .float32: Double(pointer(Float.self).pointee)
+      case .float64: pointer(Double.self).pointee
+      case .int32: Double(pointer(Int32.self).pointee)
+      case .bfloat16, .float16: Double(converted(to: .float32).pointer(Float.self).pointee)
+      }
+    }
+  }
+}
+
+extension Tensor: CustomStringConvertible {
+  /// The type, the shape and the first elements.
+  public var description: String {
+    let shown = dtype == .int32 ? detached.flattened().prefixScalars(8) : detached.flattened().prefixScalars(8)
+    let more = elementCount > 8 ? ", …" : ""
+    return "Tensor(\(dtype), \(shape), [\(shown.joined(separator: ", "))\(more)])"
+  }
+
+  private func prefixScalars(_ count: Int) -> [String] {
+    let part = sliced(0..<Swift.min(count, elementCount), along: 0)
+    switch dtype {
+    case .int32: return part.scalars(as: Int32.self).map { "\($0)" }
+    case .float64: return part.scalars(as: Double.self).map { "\($0)" }
+    default: return part.floats.map { "\($0)" }
+    }
+  }
+}

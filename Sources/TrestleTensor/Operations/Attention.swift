@@ -1,0 +1,205 @@
+internal import CTrestleKernels
+
+/// The sequences of a packed batch: where each one's queries and keys lie among the rows.
+public struct PackedSequences: Sendable, Hashable {
+  /// The first query row of each sequence, and at the end the number of query rows: `count + 1` ascending numbers.
+  public let queryStarts: [Int]
+  /// The same for key rows; differs from `queryStarts` when keys come from a cache.
+  public let keyStarts: [Int]
+
+  /// Sequences that attend to themselves.
+  ///
+  /// - Parameter lengths: the number of tokens of each.
+  public init(lengths: [Int]) {
+    self.init(queryLengths: lengths, keyLengths: lengths)
+  }
+
+  /// Sequences with more keys than queries: the last keys are those of the queries.
+  public init(queryLengths: [Int], keyLengths: [Int]) {
+    precondition(
+      queryLengths.count == keyLengths.count && zip(queryLengths, keyLengths).allSatisfy { 0 <= $0 && $0 <= $1 },
+      "PackedSequences: query lengths \(queryLengths), key lengths \(keyLengths)")
+    func starts(_ lengths: [Int]) -> [Int] { lengths.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1) } }
+    queryStarts = starts(queryLengths)
+    keyStarts = starts(keyLengths)
+  }
+
+  /// The number of sequences.
+  public var count: Int { queryStarts.count - 1 }
+  /// The number of query rows in all.
+  public var queryCount: Int { queryStarts.last ?? 0 }
+  /// The number of key rows in all.
+  public var keyCount: Int { keyStarts.last ?? 0 }
+}
+
+extension Tensor {
+  /// Scaled dot-product attention over packed sequences, tile by tile: the score matrix is never stored.
+  ///
+  /// - Parameters:
+  ///   - keys: `[key tokens, key heads, head size]`; the number of query heads is a multiple of that of key heads.
+  ///   - values: of the keys' shape.
+  ///   - sequences: where each sequence lies among the rows.
+  ///   - isCausal: whether a query sees no key after its own position (the last query is aligned with the last key).
+  ///   - window: how many of the last keys a query sees at most; 0 for all.
+  ///   - scale: what the scores are multiplied by; by default 1/√(head size).
+  /// - Returns: `[query tokens, heads, head size]`; this tensor, of that shape, holds the queries.
+  ///
+  /// Source: Dao et al., *FlashAttention* (2022), for the tiling.
+  public func attention(
+    keys: Tensor, values: Tensor, sequences: PackedSequences, isCausal: Bool, window: Int = 0, scale: Double? = nil
+  ) -> Tensor {
+    precondition(
+      rank == 3 && keys.rank == 3 && keys.shape == values.shape && keys.shape[2] == shape[2]
+        && shape[1] % Swift.max(keys.shape[1], 1) == 0 && shape[0] == sequences.queryCount
+        && keys.shape[0] == sequences.keyCount,
+      "attention: queries \(shape), keys \(keys.shape), values \(values.shape), \(sequences.queryCount) query and \(sequences.keyCount) key tokens")
+    let call = AttentionCall(
+      q: detached.rowDense(), k: keys.detached.rowDense(), v: values.detached.rowDense(), sequences: sequences,
+      isCausal: isCausal, window: window, scale: scale ?? 1 / Double(shape[2]).squareRoot())
+    let tape = Tensor.commonTape("attention", self, keys, values)
+    let (output, lse) = call.forward(keepsStatistics: tape != nil)
+    guard let tape else { return output }
+    let (qNode, kNode, vNode) = (node, keys.node, values.node)
+    return tape.record("attention", output) { dy, pass in
+      let gradients = call.backward(output: output, lse: lse, upstream: dy.dense())
+      pass.add(gradients.q, to: qNode)
+      pass.add(gradients.k, to: kNode)
+      pass.add(gradients.v, to: vNode)
+    }
+  }
+
+  /// A `[tokens, heads, size]` tensor whose heads are dense within each token; tokens may be far apart.
+  fileprivate func rowDense() -> Tensor {
+    let isFit = (strides[2] == 1 || shape[2] <= 1) && (strides[1] == shape[2] || shape[1] <= 1)
+    return isFit ? self : dense()
+  }
+
+  /// Rotary position embedding of `[tokens, heads, head size]`.
+  ///
+  /// - Parameters:
+  ///   - cosines: `[tokens, rotated / 2]`: the cosine of each token's angles.
+  ///   - sines: of the same shape.
+  ///   - isHalfSplit: whether pairs are (i, i + rotated/2), as Hugging Face lays them out, or (2i, 2i + 1).
+  ///
+  /// Source: Su et al., *RoFormer* (2021).
+  public func rotated(cosines: Tensor, sines: Tensor, isHalfSplit: Bool = true) -> Tensor {
+    precondition(
+      rank == 3 && cosines.shape == sines.shape && cosines.rank == 2 && cosines.shape[0] == shape[0]
+        && cosines.shape[1] * 2 <= shape[2] && cosines.dtype == dtype && sines.dtype == dtype,
+      "rotated: \(dtype) \(shape) by angles \(cosines.dtype) \(cosines.shape), \(sines.shape)")
+    let (c, s) = (cosines.detached.dense(), sines.detached.dense())
+    func rotate(_ x: Tensor, _ direction: Int32) -> Tensor {
+      let x = x.rowDense()
+      let y = Tensor(uninitialized: x.shape, dtype: x.dtype)
+      let (heads, headSize, rotated) = (x.shape[1], x.shape[2], c.shape[1] * 2)
+      let table = Kernels.table(x.dtype, "rotated")
+      let size = x.dtype.byteCount
+      let step = x.shape[0] > 1 ? x.strides[0] : heads * headSize
+      withExtendedLifetime((x.storage, c.storage, s.storage)) {
+        Kernels.parallelRows(x.shape[0], cols: heads * headSize) { token, count in
+          let angle = token * rotated / 2 * size
+          table.pointee.rotary(
+            x.data + token * step * size, Int64(step), c.data + angle, s.data + angle,
+            y.data + token * heads * headSize * size, Int64(heads * headSize), Int64(count), Int64(heads),
+            Int64(headSize), Int64(rotated), isHalfSplit ? 1 : 0, direction)
+        }
+      }
+      return y
+    }
+    let node = self.node
+    return recording("rotated", rotate(detached, 1)) { dy, pass in pass.add(rotate(dy, -1), to: node) }
+  }
+}
+
+/// One attention over packed sequences: the work of its forward and backward passes.
+private struct AttentionCall {
+  let q: Tensor
+  let k: Tensor
+  let v: Tensor
+  let sequences: PackedSequences
+  let isCausal: Bool
+  let window: Int
+  let scale: Double
+
+  private var heads: Int { q.shape[1] }
+  private var keyHeads: Int { k.shape[1] }
+  private var headSize: Int { q.shape[2] }
+  private var size: Int { q.dtype.byteCount }
+  private func step(_ x: Tensor) -> Int { x.shape[0] > 1 ? x.strides[0] : x.shape[1] * x.shape[2] }
+
+  /// The workspace that covers every sequence, in bytes.
+  private func workspaceBytes(_ table: Kernels.Table) -> Int {
+    var largest: Int64 = 0
+    for index in 0..<sequences.count {
+      let (queries, keys) = lengths(index)
+      largest = max(largest, table.pointee.attention_workspace(Int64(queries), Int64(keys), Int64(headSize)))
+    }
+    return max(Int(largest), 1) * size
+  }
+
+  private func lengths(_ index: Int) -> (queries: Int, keys: Int) {
+    (
+      sequences.queryStarts[index + 1] - sequences.queryStarts[index],
+      sequences.keyStarts[index + 1] - sequences.keyStarts[index]
+    )
+  }
+
+  func forward(keepsStatistics: Bool) -> (Tensor, lse: Tensor) {
+    let output = Tensor(uninitialized: q.shape, dtype: q.dtype)
+    let lse = Tensor(uninitialized: keepsStatistics ? [heads, q.shape[0]] : [0], dtype: q.dtype)
+    let table = Kernels.table(q.dtype, "attention")
+    let bytes = workspaceBytes(table)
+    let group = heads / max(keyHeads, 1)
+    withExtendedLifetime((q.storage, k.storage, v.storage)) {
+      ThreadPool.shared.run(sequences.count * heads) { task in
+        let (index, head) = (task / heads, task % heads)
+        let (queries, keys) = lengths(index)
+        guard queries > 0 else { return }
+        let workspace = Storage(byteCount: bytes)
+        let (firstQuery, firstKey) = (sequences.queryStarts[index], sequences.keyStarts[index])
+        let keyColumn = head / group * headSize
+        table.pointee.attention(
+          q.data + (firstQuery * step(q) + head * headSize) * size, Int64(step(q)),
+          k.data + (firstKey * step(k) + keyColumn) * size, Int64(step(k)),
+          v.data + (firstKey * step(v) + keyColumn) * size, Int64(step(v)),
+          output.data + (firstQuery * heads + head) * headSize * size, Int64(heads * headSize),
+          keepsStatistics ? lse.data + (head * q.shape[0] + firstQuery) * size : nil, Int64(queries), Int64(keys),
+          Int64(headSize), scale, isCausal ? 1 : 0, Int64(keys - queries), Int64(window), workspace.pointer)
+      }
+    }
+    return (output, lse)
+  }
+
+  func backward(output: Tensor, lse: Tensor, upstream: Tensor) -> (q: Tensor, k: Tensor, v: Tensor) {
+    let dq = Tensor(uninitialized: q.shape, dtype: q.dtype)
+    let dk = Tensor.zeros(k.shape, dtype: q.dtype)
+    let dv = Tensor.zeros(v.shape, dtype: q.dtype)
+    let table = Kernels.table(q.dtype, "attention")
+    let bytes = workspaceBytes(table)
+    let group = heads / max(keyHeads, 1)
+    withExtendedLifetime((q.storage, k.storage, v.storage, output.storage, lse.storage, upstream.storage)) {
+      ThreadPool.shared.run(sequences.count * keyHeads) { task in
+        let (index, keyHead) = (task / keyHeads, task % keyHeads)
+        let (queries, keys) = lengths(index)
+        guard queries > 0 else { return }
+        let workspace = Storage(byteCount: bytes)
+        let (firstQuery, firstKey) = (sequences.queryStarts[index], sequences.keyStarts[index])
+        let keyColumn = keyHead * headSize
+        let denseKey = (firstKey * keyHeads + keyHead) * headSize * size
+        for head in keyHead * group..<(keyHead + 1) * group {
+          let denseQuery = (firstQuery * heads + head) * headSize * size
+          table.pointee.attention_backward(
+            q.data + (firstQuery * step(q) + head * headSize) * size, Int64(step(q)),
+            k.data + (firstKey * step(k) + keyColumn) * size, Int64(step(k)),
+            v.data + (firstKey * step(v) + keyColumn) * size, Int64(step(v)), output.data + denseQuery,
+            Int64(heads * headSize), lse.data + (head * q.shape[0] + firstQuery) * size, upstream.data + denseQuery,
+            Int64(heads * headSize), dq.data + denseQuery, Int64(heads * headSize), dk.data + denseKey,
+            Int64(keyHeads * headSize), dv.data + denseKey, Int64(keyHeads * headSize), Int64(queries),
+            Int64(keys), Int64(headSize), scale, isCausal ? 1 : 0, Int64(keys - queries), Int64(window),
+            workspace.pointer)
+        }
+      }
+    }
+    return (dq, dk, dv)
+  }
+}

@@ -1,0 +1,327 @@
+internal import CTrestleKernels
+
+/// The functions of two variables, with broadcasting. The order is that of `trestle_binary`.
+enum BinaryFunction: Int {
+  case add, subtract, multiply, divide, maximum, minimum
+
+  var name: StaticString {
+    switch self {
+    case .add: "add"
+    case .subtract: "subtract"
+    case .multiply: "multiply"
+    case .divide: "divide"
+    case .maximum: "maximum"
+    case .minimum: "minimum"
+    }
+  }
+
+  var isCommutative: Bool { self != .subtract && self != .divide }
+}
+
+extension Kernels {
+  typealias Binary =
+    @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?, UnsafeMutableRawPointer?, Int64) -> Void
+  typealias BinaryScalar = @convention(c) (UnsafeRawPointer?, Double, UnsafeMutableRawPointer?, Int64) -> Void
+  typealias ScalarBinary = @convention(c) (Double, UnsafeRawPointer?, UnsafeMutableRawPointer?, Int64) -> Void
+  typealias BinaryRows =
+    @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?, UnsafeMutableRawPointer?, Int64, Int64) -> Void
+
+  private enum Offsets {
+    static let binary = MemoryLayout<trestle_kernels>.offset(of: \.binary) ?? 0
+    static let binaryScalar = MemoryLayout<trestle_kernels>.offset(of: \.binary_scalar) ?? 0
+    static let scalarBinary = MemoryLayout<trestle_kernels>.offset(of: \.scalar_binary) ?? 0
+    static let binaryRow = MemoryLayout<trestle_kernels>.offset(of: \.binary_row) ?? 0
+    static let binaryColumn = MemoryLayout<trestle_kernels>.offset(of: \.binary_column) ?? 0
+    static let compare = MemoryLayout<trestle_kernels>.offset(of: \.compare) ?? 0
+  }
+
+  @inline(__always)
+  private static func entry<Function>(
+    _ dtype: DType, _ name: StaticString, _ start: Int, _ index: Int, as type: Function.Type
+  ) -> Function {
+    (UnsafeRawPointer(table(dtype, name)) + start).assumingMemoryBound(to: type)[index]
+  }
+
+  static func binary(_ function: BinaryFunction, _ dtype: DType) -> Binary {
+    entry(dtype, function.name, Offsets.binary, function.rawValue, as: Binary.self)
+  }
+  static func binaryScalar(_ function: BinaryFunction, _ dtype: DType) -> BinaryScalar {
+    entry(dtype, function.name, Offsets.binaryScalar, function.rawValue, as: BinaryScalar.self)
+  }
+  static func scalarBinary(_ function: BinaryFunction, _ dtype: DType) -> ScalarBinary {
+    entry(dtype, function.name, Offsets.scalarBinary, function.rawValue, as: ScalarBinary.self)
+  }
+  static func binaryRow(_ function: BinaryFunction, _ dtype: DType) -> BinaryRows {
+    entry(dtype, function.name, Offsets.binaryRow, function.rawValue, as: BinaryRows.self)
+  }
+  static func binaryColumn(_ function: BinaryFunction, _ dtype: DType) -> BinaryRows {
+    entry(dtype, function.name, Offsets.binaryColumn, function.rawValue, as: BinaryRows.self)
+  }
+  static func comparison(_ code: trestle_comparison, _ dtype: DType) -> Binary {
+    entry(dtype, "compare", Offsets.compare, Int(code.rawValue), as: Binary.self)
+  }
+}
+
+extension BinaryFunction {
+  /// The result on untracked tensors, each broadcast to the common shape.
+  func forward(_ a: Tensor, _ b: Tensor) -> Tensor {
+    precondition(a.dtype == b.dtype, "\(name): types \(a.dtype) and \(b.dtype) differ")
+    if a.shape == b.shape { return same(a.dense(), b.dense()) }
+    let shape = Tensor.broadcastShape(a.shape, b.shape, operation: name)
+    if a.shape == shape { return expanding(a.dense(), b) }
+    if b.shape == shape && isCommutative { return expanding(b.dense(), a) }
+    return same(a.broadcast(to: shape).dense(), b.broadcast(to: shape).dense())
+  }
+
+  private func same(_ a: Tensor, _ b: Tensor) -> Tensor {
+    let kernel = Kernels.binary(self, a.dtype)
+    let result = Tensor(uninitialized: a.shape, dtype: a.dtype)
+    let size = a.dtype.byteCount
+    withExtendedLifetime((a.storage, b.storage)) {
+      Kernels.parallel(a.elementCount) { start, count in
+        let shift = start * size
+        kernel(a.data + shift, b.data + shift, result.data + shift, Int64(count))
+      }
+    }
+    return result
+  }
+
+  /// `a` has the common shape, `b` is smaller.
+  private func expanding(_ a: Tensor, _ b: Tensor) -> Tensor {
+    if b.elementCount == 1 { return forward(a, scalar: b.item) }
+    let lead = a.rank - b.rank
+    // b's dimensions equal a's last ones: one row for all.
+    var significant = b.rank
+    while significant > 0 && b.shape[b.rank - significant] == 1 { significant -= 1 }
+    let isRow = (0..<significant).allSatisfy { b.shape[b.rank - 1 - $0] == a.shape[a.rank - 1 - $0] }
+    if isRow { return blocks(a, b.dense(), cols: b.elementCount, Kernels.binaryRow(self, a.dtype), sharesRow: true) }
+    // b's dimensions equal a's first ones and are 1 from there on: one number for each row.
+    var trailing = 0
+    while trailing < b.rank && b.shape[b.rank - 1 - trailing] == 1 { trailing += 1 }
+    if lead == 0 && (0..<(b.rank - trailing)).allSatisfy({ b.shape[$0] == a.shape[$0] }) {
+      let cols = a.shape.suffix(trailing).reduce(1, *)
+      return blocks(a, b.dense(), cols: cols, Kernels.binaryColumn(self, a.dtype), sharesRow: false)
+    }
+    return same(a, b.broadcast(to: a.shape).dense())
+  }
+
+  private func blocks(_ a: Tensor, _ b: Tensor, cols: Int, _ kernel: Kernels.BinaryRows, sharesRow: Bool) -> Tensor {
+    let result = Tensor(uninitialized: a.shape, dtype: a.dtype)
+    guard a.elementCount > 0 else { return result }
+    let size = a.dtype.byteCount
+    withExtendedLifetime((a.storage, b.storage)) {
+      Kernels.parallelRows(a.elementCount / cols, cols: cols) { row, count in
+        let shift = row * cols * size
+        let other = sharesRow ? b.data : b.data + row * size
+        kernel(a.data + shift, other, result.data + shift, Int64(count), Int64(cols))
+      }
+    }
+    return result
+  }
+
+  func forward(_ a: Tensor, scalar: Double) -> Tensor {
+    let kernel = Kernels.binaryScalar(self, a.dtype)
+    let a = a.dense()
+    let result = Tensor(uninitialized: a.shape, dtype: a.dtype)
+    let size = a.dtype.byteCount
+    withExtendedLifetime(a.storage) {
+      Kernels.parallel(a.elementCount) { start, count in
+        kernel(a.data + start * size, scalar, result.data + start * size, Int64(count))
+      }
+    }
+    return result
+  }
+
+  func forward(scalar: Double, _ a: Tensor) -> Tensor {
+    let kernel = Kernels.scalarBinary(self, a.dtype)
+    let a = a.dense()
+    let result = Tensor(uninitialized: a.shape, dtype: a.dtype)
+    let size = a.dtype.byteCount
+    withExtendedLifetime(a.storage) {
+      Kernels.parallel(a.elementCount) { start, count in
+        kernel(scalar, a.data + start * size, result.data + start * size, Int64(count))
+      }
+    }
+    return result
+  }
+
+  /// Adds the gradients of both operands to `pass`.
+  fileprivate func backward(
+    _ a: Tensor, _ aNode: Int32, _ b: Tensor, _ bNode: Int32, _ dy: Tensor, _ pass: inout BackwardPass
+  ) {
+    switch self {
+    case .add, .subtract: break
+    case .multiply:
+      pass.add((dy * b).reduced(to: a.shape), to: aNode)
+      pass.add((dy * a).reduced(to: b.shape), to: bNode)
+    case .divide:
+      pass.add((dy / b).reduced(to: a.shape), to: aNode)
+      pass.add((dy * a / b.squared()).negated().reduced(to: b.shape), to: bNode)
+    case .maximum, .minimum:
+      // Where both are equal, each takes half, as in PyTorch.
+      let wins = a.compared(with: b, using: self == .maximum ? TRESTLE_GREATER : TRESTLE_LESS)
+      let half = a.compared(with: b, using: TRESTLE_EQUAL) * 0.5
+      let share = wins + half
+      pass.add((dy * share).reduced(to: a.shape), to: aNode)
+      pass.add((dy * (1 - share)).reduced(to: b.shape), to: bNode)
+    }
+  }
+
+  @inline(__always)
+  fileprivate func apply(_ a: Tensor, _ b: Tensor) -> Tensor {
+    let x = a.detached
+    let y = b.detached
+    let result = forward(x, y)
+    guard let tape = Tensor.tape(name, a, b) else { return result }
+    let (aNode, bNode) = (a.node, b.node)
+    if self == .add || self == .subtract {
+      // Nothing but the shapes is needed.
+      let (aShape, bShape) = (a.shape, b.shape)
+      let isAdd = self == .add
+      return tape.record(name, result) { dy, pass in
+        pass.add(dy.reduced(to: aShape), to: aNode)
+        pass.add(isAdd ? dy.reduced(to: bShape) : dy.reduced(to: bShape).negated(), to: bNode)
+      }
+    }
+    return tape.record(name, result) { dy, pass in backward(x, aNode, y, bNode, dy, &pass) }
+  }
+}
+
+extension Tensor {
+  /// The shape that both operands broadcast to, by NumPy's rule.
+  static func broadcastShape(_ a: Shape, _ b: Shape, operation: StaticString) -> Shape {
+    var result = a.rank >= b.rank ? a : b
+    for offset in 1...Swift.max(result.rank, 1) where offset <= result.rank {
+      let left = offset <= a.rank ? a[a.rank - offset] : 1
+      let right = offset <= b.rank ? b[b.rank - offset] : 1
+      precondition(left == right || left == 1 || right == 1, "\(operation): shapes \(a) and \(b) do not broadcast")
+      result[result.rank - offset] = left == 1 ? right : left
+    }
+    return result
+  }
+
+  /// The sum over the dimensions along which `shape` was broadcast to this tensor's shape.
+  func reduced(to target: Shape) -> Tensor {
+    if target == shape { return self }
+    let lead = rank - target.rank
+    var axes = Array(0..<lead)
+    for index in 0..<target.rank where target[index] == 1 && shape[lead + index] != 1 { axes.append(lead + index) }
+    return sum(along: axes).reshaped(to: target)
+  }
+
+  /// a + b, with broadcasting.
+  public static func + (a: Tensor, b: Tensor) -> Tensor { BinaryFunction.add.apply(a, b) }
+  /// a − b, with broadcasting.
+  public static func - (a: Tensor, b: Tensor) -> Tensor { BinaryFunction.subtract.apply(a, b) }
+  /// a · b element by element, with broadcasting.
+  public static func * (a: Tensor, b: Tensor) -> Tensor { BinaryFunction.multiply.apply(a, b) }
+  /// a / b element by element, with broadcasting.
+  public static func / (a: Tensor, b: Tensor) -> Tensor { BinaryFunction.divide.apply(a, b) }
+  /// The larger of both, element by element, with broadcasting.
+  public static func maximum(_ a: Tensor, _ b: Tensor) -> Tensor { BinaryFunction.maximum.apply(a, b) }
+  /// The smaller of both, element by element, with broadcasting.
+  public static func minimum(_ a: Tensor, _ b: Tensor) -> Tensor { BinaryFunction.minimum.apply(a, b) }
+
+  /// Adds a number to every element.
+  public static func + (a: Tensor, s: Double) -> Tensor {
+    let node = a.node
+    return a.recording("add", BinaryFunction.add.forward(a.detached, scalar: s)) { dy, pass in pass.add(dy, to: node) }
+  }
+  /// Adds a number to every element.
+  public static func + (s: Double, a: Tensor) -> Tensor { a + s }
+  /// Subtracts a number from every element.
+  public static func - (a: Tensor, s: Double) -> Tensor { a + (-s) }
+  /// Subtracts every element from a number.
+  public static func - (s: Double, a: Tensor) -> Tensor {
+    let node = a.node
+    return a.recording("subtract", BinaryFunction.subtract.forward(scalar: s, a.detached)) { dy, pass in
+      pass.add(dy.negated(), to: node)
+    }
+  }
+  /// Multiplies every element by a number.
+  public static func * (a: Tensor, s: Double) -> Tensor {
+    let node = a.node
+    return a.recording("multiply", BinaryFunction.multiply.forward(a.detached, scalar: s)) { dy, pass in
+      pass.add(dy * s, to: node)
+    }
+  }
+  /// Multiplies every element by a number.
+  public static func * (s: Double, a: Tensor) -> Tensor { a * s }
+  /// Divides every element by a number.
+  public static func / (a: Tensor, s: Double) -> Tensor { a * (1 / s) }
+  /// Divides a number by every element.
+  public static func / (s: Double, a: Tensor) -> Tensor { a.reciprocal() * s }
+  /// −a.
+  public static prefix func - (a: Tensor) -> Tensor { a.negated() }
+
+  /// 1 where the comparison holds, else 0; not tracked.
+  func compared(with other: Tensor, using code: trestle_comparison) -> Tensor {
+    let shape = Tensor.broadcastShape(self.shape, other.shape, operation: "compare")
+    let a = detached.broadcast(to: shape).dense()
+    let b = other.detached.broadcast(to: shape).dense()
+    precondition(a.dtype == b.dtype, "compare: types \(a.dtype) and \(b.dtype) differ")
+    let kernel = Kernels.comparison(code, dtype)
+    let result = Tensor(uninitialized: shape, dtype: dtype)
+    let size = dtype.byteCount
+    withExtendedLifetime((a.storage, b.storage)) {
+      Kernels.parallel(result.elementCount) { start, count in
+        let shift = start * size
+        kernel(a.data + shift, b.data + shift, result.data + shift, Int64(count))
+      }
+    }
+    return result
+  }
+
+  /// 1 where this tensor is less than `other`, else 0. Not tracked: a comparison has no gradient.
+  public func isLess(than other: Tensor) -> Tensor { compared(with: other, using: TRESTLE_LESS) }
+  /// 1 where this tensor is greater than `other`, else 0. Not tracked.
+  public func isGreater(than other: Tensor) -> Tensor { compared(with: other, using: TRESTLE_GREATER) }
+  /// 1 where the elements are equal, else 0. Not tracked.
+  public func isEqual(to other: Tensor) -> Tensor { compared(with: other, using: TRESTLE_EQUAL) }
+
+  /// `a` where `mask` is not 0, else `b`; all three of one shape.
+  ///
+  /// - Parameter mask: not tracked, of the operands' type.
+  public static func select(_ mask: Tensor, _ a: Tensor, _ b: Tensor) -> Tensor {
+    precondition(
+      mask.shape == a.shape && a.shape == b.shape && mask.dtype == a.dtype && a.dtype == b.dtype,
+      "select: mask \(mask.dtype) \(mask.shape), operands \(a.dtype) \(a.shape) and \(b.dtype) \(b.shape)")
+    mask.requireUntracked("select (mask)")
+    let (m, x, y) = (mask.dense(), a.detached.dense(), b.detached.dense())
+    let table = Kernels.table(a.dtype, "select")
+    let result = Tensor(uninitialized: a.shape, dtype: a.dtype)
+    let size = a.dtype.byteCount
+    withExtendedLifetime((m.storage, x.storage, y.storage)) {
+      Kernels.parallel(a.elementCount) { start, count in
+        let shift = start * size
+        table.pointee.select(m.data + shift, x.data + shift, y.data + shift, result.data + shift, Int64(count))
+      }
+    }
+    guard let tape = tape("select", a, b) else { return result }
+    let (aNode, bNode) = (a.node, b.node)
+    return tape.record("select", result) { dy, pass in
+      let zeros = Tensor.zeros(dy.shape, dtype: dy.dtype)
+      pass.add(select(m, dy, zeros), to: aNode)
+      pass.add(select(m, zeros, dy), to: bNode)
+    }
+  }
+
+  /// Adds `other`, of the same shape, to this tensor; in place when nobody else holds the storage. Not recorded.
+  package mutating func accumulate(_ other: Tensor) {
+    precondition(other.shape == shape, "accumulate: shapes \(shape) and \(other.shape) differ")
+    guard isDense, !storage.isBorrowed, isKnownUniquelyReferenced(&storage) else {
+      self = BinaryFunction.add.forward(detached, other.detached)
+      return
+    }
+    let b = other.detached.dense()
+    let kernel = Kernels.binary(.add, dtype)
+    let size = dtype.byteCount
+    let target = data
+    withExtendedLifetime(b.storage) {
+      Kernels.parallel(elementCount) { start, count in
+        let shift = start * size
+        kernel(target + shift, b.data + shift, target + shift, Int64(count))
+      }
+    }
+  }
+}

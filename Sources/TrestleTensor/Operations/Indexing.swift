@@ -1,0 +1,139 @@
+internal import CTrestleKernels
+
+extension Tensor {
+  /// The rows of this table at `indices`: an embedding lookup.
+  ///
+  /// The gradient is row-sparse: it holds the rows that were looked up, not the table.
+  /// - Parameter indices: `int32`, of any shape.
+  /// - Returns: `[indices..., columns]`; `float32` for a `bfloat16` or `float16` table.
+  /// - Precondition: this tensor is a matrix; all indices are within its rows.
+  public func gatheredRows(_ indices: Tensor) -> Tensor {
+    precondition(
+      rank == 2 && indices.dtype == .int32, "gatheredRows: indices \(indices.dtype), expected int32, of \(shape)")
+    let (rows, cols) = (shape[0], shape[1])
+    let names = indices.dense()
+    let count = names.elementCount
+    names.checkIndices(below: rows, "gatheredRows")
+    let source = strides[1] == 1 || cols <= 1 ? detached : detached.dense()
+    let result = Tensor(
+      uninitialized: Shape(Array(indices.shape) + [cols]), dtype: dtype == .bfloat16 || dtype == .float16 ? .float32 : dtype)
+    let leading = Int64(source.strides[0])
+    let size = result.dtype.byteCount
+    withExtendedLifetime((source.storage, names.storage)) {
+      Kernels.parallelRows(count, cols: cols) { row, length in
+        let from = names.pointer(Int32.self) + row
+        let to = result.data + row * cols * size
+        switch dtype {
+        case .bfloat16:
+          InstructionSet.conversions.pointee.gather_rows_bf16(
+            source.pointer(UInt16.self), leading, from, to.assumingMemoryBound(to: Float.self), Int64(length),
+            Int64(cols))
+        case .float16:
+          for index in 0..<length {
+            InstructionSet.conversions.pointee.half_to_float(
+              source.pointer(UInt16.self) + Int(from[index]) * Int(leading),
+              to.assumingMemoryBound(to: Float.self) + index * cols, Int64(cols))
+          }
+        default:
+          let table = size == 8 ? InstructionSet.kernels.double : InstructionSet.kernels.float
+          table.pointee.gather_rows(source.data, leading, from, to, Int64(length), Int64(cols))
+        }
+      }
+    }
+    guard dtype.isFloatingPoint else { return result }
+    let node = self.node
+    return recording("gatheredRows", result) { dy, pass in
+      pass.addRows(
+        dy.dense().reshaped(to: [count, cols] as Shape), at: names.flattened(), rowCount: rows, to: node)
+    }
+  }
+
+  /// Stops the program unless all indices are in `0..<bound`.
+  func checkIndices(below bound: Int, _ operation: StaticString) {
+    let pointer = self.pointer(Int32.self)
+    let limit = UInt32(clamping: bound)
+    withExtendedLifetime(storage) {
+      var worst: UInt32 = 0
+      for index in 0..<elementCount { worst = Swift.max(worst, UInt32(bitPattern: pointer[index])) }
+      precondition(
+        elementCount == 0 || worst < limit,
+        "\(operation): index \(Int32(bitPattern: worst)) is outside 0..<\(bound)")
+    }
+  }
+
+  /// The sum of rows into a table: row `indices[i]` of the result is the sum of the rows `i` of this tensor.
+  ///
+  /// - Parameters:
+  ///   - indices: `[n]`, `int32`; may repeat.
+  ///   - rowCount: the rows of the result, `[rowCount, columns]`.
+  public func scatterAddedRows(at indices: Tensor, rowCount: Int) -> Tensor {
+    precondition(
+      rank == 2 && indices.dtype == .int32 && indices.elementCount == shape[0],
+      "scatterAddedRows: indices \(indices.dtype) \(indices.shape) for rows of \(shape)")
+    let names = indices.dense().flattened()
+    names.checkIndices(below: rowCount, "scatterAddedRows")
+    let result = Tensor.zeros([rowCount, shape[1]], dtype: dtype)
+    result.scatterAddInPlace(detached, at: names)
+    let node = self.node
+    return recording("scatterAddedRows", result) { dy, pass in pass.add(dy.gatheredRows(names), to: node) }
+  }
+
+  /// Adds rows into this freshly made dense table, in the order of `indices`.
+  package func scatterAddInPlace(_ rows: Tensor, at indices: Tensor, scale: Double = 1) {
+    let source = rows.detached.dense()
+    let names = indices.dense()
+    let (count, cols) = (names.elementCount, shape[1])
+    precondition(
+      source.shape == [count, cols] && source.dtype == dtype,
+      "scatterAdd: rows \(source.dtype) \(source.shape) at \(count) indices into \(dtype) \(shape)")
+    names.checkIndices(below: shape[0], "scatterAdd")
+    let table = Kernels.table(dtype, "scatterAdd")
+    withExtendedLifetime((storage, source.storage, names.storage)) {
+      let parts = count * cols > Kernels.elementGrain ? 8 : 1
+      let perPart = (shape[0] + parts - 1) / parts
+      Kernels.parallel(shape[0], grain: Swift.max(1, perPart)) { start, length in
+        table.pointee.scatter_add_rows(
+          source.data, names.pointer(Int32.self), scale, data, Int64(count), Int64(cols), Int64(start),
+          Int64(start + length))
+      }
+    }
+  }
+
+  /// One element of each row of the last dimension: `self[r, indices[r]]`.
+  ///
+  /// - Parameter indices: one a row, `int32`.
+  public func gatheredElements(_ indices: Tensor) -> Tensor {
+    let cols = shape.lastDimension
+    let rows = shape.rowCount
+    precondition(
+      indices.dtype == .int32 && indices.elementCount == rows,
+      "gatheredElements: indices \(indices.dtype) \(indices.shape) for \(shape)")
+    let names = indices.scalars(as: Int32.self)
+    let flat = Tensor(
+      names.enumerated().map { row, index in
+        precondition(index >= 0 && index < cols, "gatheredElements: index \(index) is outside 0..<\(cols)")
+        return Int32(row * cols) + index
+      })
+    return reshaped(to: [rows * cols, 1] as Shape).gatheredRows(flat).reshaped(to: Shape(shape.dropLast()))
+  }
+
+  /// Zeroes each element with probability `rate` and scales the others by 1 / (1 − rate).
+  ///
+  /// Source: Srivastava et al., *Dropout* (2014).
+  public func dropout(rate: Double, using generator: inout RandomGenerator) -> Tensor {
+    precondition(rate >= 0 && rate < 1, "dropout(rate:): \(rate) is outside 0..<1")
+    if rate == 0 { return self }
+    let keep = 1 / (1 - rate)
+    let threshold = UInt32(rate * 4_294_967_296)
+    let count = elementCount
+    var mask = [Float](repeating: 0, count: count)
+    var index = 0
+    while index < count {
+      let bits = generator.next()
+      if UInt32(truncatingIfNeeded: bits) >= threshold { mask[index] = Float(keep) }
+      if index + 1 < count && UInt32(truncatingIfNeeded: bits >> 32) >= threshold { mask[index + 1] = Float(keep) }
+      index += 2
+    }
+    return self * Tensor(mask, shape: shape).converted(to: dtype)
+  }
+}

@@ -1,0 +1,41 @@
+internal import CTrestleKernels
+
+/// How the operations reach the kernels: the current level's table, and fixed ways to split work.
+enum Kernels {
+  typealias Table = UnsafePointer<trestle_kernels>
+
+  /// The kernels of the current instruction-set level for `dtype`.
+  ///
+  /// - Precondition: `dtype` is `float32` or `float64`.
+  @inline(__always)
+  static func table(_ dtype: DType, _ operation: StaticString) -> Table {
+    switch dtype {
+    case .float32: return InstructionSet.kernels.float
+    case .float64: return InstructionSet.kernels.double
+    default: preconditionFailure("\(operation): arithmetic runs in float32 or float64, not \(dtype)")
+    }
+  }
+
+  /// Elements per task of an elementwise operation: a fixed number, so that the thread count changes nothing.
+  static let elementGrain = 1 << 15
+
+  /// Splits `0..<count` into fixed chunks and runs `body(start, length)` on each.
+  @inline(__always)
+  static func parallel(_ count: Int, grain: Int = elementGrain, _ body: (Int, Int) -> Void) {
+    if count <= grain {
+      if count > 0 { body(0, count) }
+      return
+    }
+    let tasks = (count + grain - 1) / grain
+    ThreadPool.shared.run(tasks) { task in
+      let start = task * grain
+      body(start, Swift.min(grain, count - start))
+    }
+  }
+
+  /// Splits `rows` rows of `cols` elements into fixed blocks of whole rows.
+  @inline(__always)
+  static func parallelRows(_ rows: Int, cols: Int, grain: Int = elementGrain, _ body: (Int, Int) -> Void) {
+    parallel(rows, grain: Swift.max(1, grain / Swift.max(cols, 1)), body)
+  }
+}
