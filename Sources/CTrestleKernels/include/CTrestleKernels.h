@@ -63,7 +63,8 @@ typedef enum trestle_comparison {
 typedef struct trestle_kernels {
   // y[i] = f(x[i]); x == y is allowed.
   void (*unary[TRESTLE_UNARY_COUNT])(const void *x, void *y, int64_t n);
-  // dx[i] = f'(x[i]) * dy[i], from the input x and the output y (a kernel reads what it needs); dx == dy is allowed.
+  // dx[i] = f'(x[i]) * dy[i], from the input x and the output y; dx == dy is allowed. Read is only (the other may be NULL):
+  // neither by negate; y by exp, sqrt, rsqrt, reciprocal, tanh, sigmoid; x by all others.
   void (*unary_backward[TRESTLE_UNARY_COUNT])(const void *x, const void *y, const void *dy, void *dx, int64_t n);
 
   // out[i] = a[i] op b[i]; out may be a or b.
@@ -123,7 +124,8 @@ typedef struct trestle_kernels {
   void (*cross_entropy_backward)(const void *x, const int32_t *labels, const void *lse, const void *dloss, void *dx,
                                  int64_t rows, int64_t cols);
 
-  // Normalisation over the last dimension. gamma, beta and the accumulators may be NULL.
+  // Normalisation over the last dimension. gamma, beta, the accumulators and, in the forward pass, the
+  // statistics may be NULL.
   void (*layer_norm)(const void *x, const void *gamma, const void *beta, void *y, void *mean, void *rstd, int64_t rows,
                      int64_t cols, double epsilon);
   void (*layer_norm_backward)(const void *x, const void *gamma, const void *mean, const void *rstd, const void *dy,
@@ -141,6 +143,11 @@ typedef struct trestle_kernels {
   // out[index[i], :] += scale * x[i, :] for the i with row_begin <= index[i] < row_end, i ascending
   void (*scatter_add_rows)(const void *x, const int32_t *index, double scale, void *out_acc, int64_t n, int64_t cols,
                            int64_t row_begin, int64_t row_end);
+  // The same for the positions i = order[begin ..< end], in that order. Parallel index-add: group the positions by ranges
+  // of output rows with trestle_bucket_positions, then give each thread the buckets of its partition: nobody scans the
+  // indices of others, and every row still receives its additions in ascending i.
+  void (*scatter_add_ordered)(const void *x, const int32_t *index, const int32_t *order, double scale, void *out_acc,
+                              int64_t begin, int64_t end, int64_t cols);
   // out[r, :] (+)= sum over p in [row_start[r], row_start[r+1]) of value[p] * x[column[p], :], for r in [row_begin, row_end)
   void (*csr_times_dense)(const int64_t *row_start, const int32_t *column, const void *value, const void *x, void *out,
                           int64_t row_begin, int64_t row_end, int64_t cols, int accumulate);
@@ -185,6 +192,12 @@ typedef struct trestle_kernels {
   // BPR: loss[i] = softplus(-(pos[i] - neg[i])); d[i] = d loss / d pos = -sigmoid(neg - pos) (d loss / d neg = -d).
   void (*bpr)(const void *positive, const void *negative, void *loss, void *d, int64_t n);
 } trestle_kernels;
+
+/// Groups the positions 0 ..< n by bucket index[i] / bucket_rows (a stable counting sort): order[n] receives the
+/// positions, ascending within a bucket; bucket b is order[bucket_start[b] ..< bucket_start[b + 1]], bucket_start having
+/// bucket_count + 1 elements. Every index must lie in 0 ..< bucket_rows * bucket_count.
+void trestle_bucket_positions(const int32_t *index, int64_t n, int64_t bucket_rows, int64_t bucket_count, int32_t *order,
+                              int64_t *bucket_start);
 
 /// The table of `level` for float (is_double 0) or double (1); NULL if the level is unavailable.
 const trestle_kernels *trestle_kernels_table(trestle_level level, int is_double);

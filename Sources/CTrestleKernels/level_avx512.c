@@ -1,0 +1,19 @@
+// AVX-512 with its byte, double-word and vector-length extensions.
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <math.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "CTrestleKernels.h"
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
+#define TRESTLE_LEVEL avx512
+#define TRESTLE_VECTOR_BYTES 64
+#define TRESTLE_FUSED 1
+#include "bodies/level.inc"
+#pragma clang attribute pop
+#else
+typedef int trestle_level_avx512_is_empty;
+#endif
