@@ -12,7 +12,8 @@ public enum TestAssets {
   }()
 
   /// The committed fixtures, `Tests/Fixtures`.
-  public static let fixtures = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+  public static let fixtures = URL(filePath: #filePath).deletingLastPathComponent()
+    .deletingLastPathComponent()
     .deletingLastPathComponent().appending(path: "Tests/Fixtures")
 
   /// The file at `path` below the assets folder, `nil` if it is not there.

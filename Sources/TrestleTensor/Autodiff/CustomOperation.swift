@@ -18,19 +18,23 @@ extension Tensor {
   ///     flows. It must capture detached tensors only.
   /// - Returns: `output`, tracked if an input is.
   public static func custom(
-    _ name: StaticString, inputs: [Tensor], output: Tensor, backward: @escaping (_ upstream: Tensor) -> [Tensor?]
+    _ name: StaticString, inputs: [Tensor], output: Tensor,
+    backward: @escaping (_ upstream: Tensor) -> [Tensor?]
   ) -> Tensor {
-    precondition(!output.isTracked, "\(name): a custom operation's output must be computed from detached inputs")
+    precondition(
+      !output.isTracked, "\(name): a custom operation's output must be computed from detached inputs")
     guard let tape = commonTape(name, inputs) else { return output }
     let targets = inputs.map { (node: $0.node, shape: $0.shape) }
     return tape.record(name, output) { upstream, pass in
       let gradients = backward(upstream)
       precondition(
-        gradients.count == targets.count, "\(name): backward gave \(gradients.count) gradients for \(targets.count) inputs")
+        gradients.count == targets.count,
+        "\(name): backward gave \(gradients.count) gradients for \(targets.count) inputs")
       for (gradient, target) in zip(gradients, targets) {
         guard let gradient else { continue }
         precondition(
-          gradient.shape == target.shape, "\(name): a gradient has shape \(gradient.shape), expected \(target.shape)")
+          gradient.shape == target.shape,
+          "\(name): a gradient has shape \(gradient.shape), expected \(target.shape)")
         pass.add(gradient.detached, to: target.node)
       }
     }

@@ -108,7 +108,8 @@ private func valueAndGradients(
   }
   let value = try loss()
   precondition(
-    value.elementCount == 1, "valueAndGradients(of:): the loss has shape \(value.shape), expected one element")
+    value.elementCount == 1, "valueAndGradients(of:): the loss has shape \(value.shape), expected one element"
+  )
   guard value.tape === tape else {
     return (value.detached, Gradients(tape: tape, byNode: [:], parameters: []))
   }

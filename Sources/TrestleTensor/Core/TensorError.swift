@@ -10,16 +10,12 @@ public enum TensorError: Error, Equatable, CustomStringConvertible, Sendable {
 
   /// `operation` made a NaN or an infinity at the flat position `index` of a tensor of `shape`.
   case nonFinite(operation: String, phase: Phase, shape: Shape, index: Int)
-  /// The instruction-set level `name` does not exist, or this machine cannot run it.
-  case unavailableInstructionSet(name: String, available: [String])
 
   /// One sentence that says what happened and where.
   public var description: String {
     switch self {
     case .nonFinite(let operation, let phase, let shape, let index):
       "\(operation) (\(phase.rawValue)) made a value that is not finite, at element \(index) of shape \(shape)"
-    case .unavailableInstructionSet(let name, let available):
-      "the instruction set '\(name)' is not available here; expected one of \(available.joined(separator: ", "))"
     }
   }
 }

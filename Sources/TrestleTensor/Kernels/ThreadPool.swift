@@ -1,4 +1,4 @@
-import CTrestleKernels
+internal import CTrestleKernels
 import Synchronization
 
 #if canImport(Glibc)

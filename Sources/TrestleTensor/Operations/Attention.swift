@@ -17,7 +17,8 @@ public struct PackedSequences: Sendable, Hashable {
   /// Sequences with more keys than queries: the last keys are those of the queries.
   public init(queryLengths: [Int], keyLengths: [Int]) {
     precondition(
-      queryLengths.count == keyLengths.count && zip(queryLengths, keyLengths).allSatisfy { 0 <= $0 && $0 <= $1 },
+      queryLengths.count == keyLengths.count
+        && zip(queryLengths, keyLengths).allSatisfy { 0 <= $0 && $0 <= $1 },
       "PackedSequences: query lengths \(queryLengths), key lengths \(keyLengths)")
     func starts(_ lengths: [Int]) -> [Int] { lengths.reduce(into: [0]) { $0.append(($0.last ?? 0) + $1) } }
     queryStarts = starts(queryLengths)
@@ -46,15 +47,18 @@ extension Tensor {
   ///
   /// Source: Dao et al., *FlashAttention* (2022), for the tiling.
   public func attention(
-    keys: Tensor, values: Tensor, sequences: PackedSequences, isCausal: Bool, window: Int = 0, scale: Double? = nil
+    keys: Tensor, values: Tensor, sequences: PackedSequences, isCausal: Bool, window: Int = 0,
+    scale: Double? = nil
   ) -> Tensor {
     precondition(
       rank == 3 && keys.rank == 3 && keys.shape == values.shape && keys.shape[2] == shape[2]
         && shape[1] % Swift.max(keys.shape[1], 1) == 0 && shape[0] == sequences.queryCount
         && keys.shape[0] == sequences.keyCount,
-      "attention: queries \(shape), keys \(keys.shape), values \(values.shape), \(sequences.queryCount) query and \(sequences.keyCount) key tokens")
+      "attention: queries \(shape), keys \(keys.shape), values \(values.shape), \(sequences.queryCount) query and \(sequences.keyCount) key tokens"
+    )
     let call = AttentionCall(
-      q: detached.rowDense(), k: keys.detached.rowDense(), v: values.detached.rowDense(), sequences: sequences,
+      q: detached.rowDense(), k: keys.detached.rowDense(), v: values.detached.rowDense(),
+      sequences: sequences,
       isCausal: isCausal, window: window, scale: scale ?? 1 / Double(shape[2]).squareRoot())
     let tape = Tensor.commonTape("attention", self, keys, values)
     let (output, lse) = call.forward(keepsStatistics: tape != nil)
@@ -163,7 +167,8 @@ private struct AttentionCall {
           k.data + (firstKey * step(k) + keyColumn) * size, Int64(step(k)),
           v.data + (firstKey * step(v) + keyColumn) * size, Int64(step(v)),
           output.data + (firstQuery * heads + head) * headSize * size, Int64(heads * headSize),
-          keepsStatistics ? lse.data + (head * q.shape[0] + firstQuery) * size : nil, Int64(queries), Int64(keys),
+          keepsStatistics ? lse.data + (head * q.shape[0] + firstQuery) * size : nil, Int64(queries),
+          Int64(keys),
           Int64(headSize), scale, isCausal ? 1 : 0, Int64(keys - queries), Int64(window), workspace.pointer)
       }
     }
@@ -192,7 +197,8 @@ private struct AttentionCall {
             q.data + (firstQuery * step(q) + head * headSize) * size, Int64(step(q)),
             k.data + (firstKey * step(k) + keyColumn) * size, Int64(step(k)),
             v.data + (firstKey * step(v) + keyColumn) * size, Int64(step(v)), output.data + denseQuery,
-            Int64(heads * headSize), lse.data + (head * q.shape[0] + firstQuery) * size, upstream.data + denseQuery,
+            Int64(heads * headSize), lse.data + (head * q.shape[0] + firstQuery) * size,
+            upstream.data + denseQuery,
             Int64(heads * headSize), dq.data + denseQuery, Int64(heads * headSize), dk.data + denseKey,
             Int64(keyHeads * headSize), dv.data + denseKey, Int64(keyHeads * headSize), Int64(queries),
             Int64(keys), Int64(headSize), scale, isCausal ? 1 : 0, Int64(keys - queries), Int64(window),

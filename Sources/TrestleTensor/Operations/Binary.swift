@@ -94,7 +94,9 @@ extension BinaryFunction {
     var significant = b.rank
     while significant > 0 && b.shape[b.rank - significant] == 1 { significant -= 1 }
     let isRow = (0..<significant).allSatisfy { b.shape[b.rank - 1 - $0] == a.shape[a.rank - 1 - $0] }
-    if isRow { return blocks(a, b.dense(), cols: b.elementCount, Kernels.binaryRow(self, a.dtype), sharesRow: true) }
+    if isRow {
+      return blocks(a, b.dense(), cols: b.elementCount, Kernels.binaryRow(self, a.dtype), sharesRow: true)
+    }
     // b's dimensions equal a's first ones and are 1 from there on: one number for each row.
     var trailing = 0
     while trailing < b.rank && b.shape[b.rank - 1 - trailing] == 1 { trailing += 1 }
@@ -105,7 +107,9 @@ extension BinaryFunction {
     return same(a, b.broadcast(to: a.shape).dense())
   }
 
-  private func blocks(_ a: Tensor, _ b: Tensor, cols: Int, _ kernel: Kernels.BinaryRows, sharesRow: Bool) -> Tensor {
+  private func blocks(_ a: Tensor, _ b: Tensor, cols: Int, _ kernel: Kernels.BinaryRows, sharesRow: Bool)
+    -> Tensor
+  {
     let result = Tensor(uninitialized: a.shape, dtype: a.dtype)
     guard a.elementCount > 0 else { return result }
     let size = a.dtype.byteCount
@@ -194,7 +198,8 @@ extension Tensor {
     for offset in 1...Swift.max(result.rank, 1) where offset <= result.rank {
       let left = offset <= a.rank ? a[a.rank - offset] : 1
       let right = offset <= b.rank ? b[b.rank - offset] : 1
-      precondition(left == right || left == 1 || right == 1, "\(operation): shapes \(a) and \(b) do not broadcast")
+      precondition(
+        left == right || left == 1 || right == 1, "\(operation): shapes \(a) and \(b) do not broadcast")
       result[result.rank - offset] = left == 1 ? right : left
     }
     return result
@@ -205,7 +210,9 @@ extension Tensor {
     if target == shape { return self }
     let lead = rank - target.rank
     var axes = Array(0..<lead)
-    for index in 0..<target.rank where target[index] == 1 && shape[lead + index] != 1 { axes.append(lead + index) }
+    for index in 0..<target.rank where target[index] == 1 && shape[lead + index] != 1 {
+      axes.append(lead + index)
+    }
     return sum(along: axes).reshaped(to: target)
   }
 
@@ -225,7 +232,9 @@ extension Tensor {
   /// Adds a number to every element.
   public static func + (a: Tensor, s: Double) -> Tensor {
     let node = a.node
-    return a.recording("add", BinaryFunction.add.forward(a.detached, scalar: s)) { dy, pass in pass.add(dy, to: node) }
+    return a.recording("add", BinaryFunction.add.forward(a.detached, scalar: s)) { dy, pass in
+      pass.add(dy, to: node)
+    }
   }
   /// Adds a number to every element.
   public static func + (s: Double, a: Tensor) -> Tensor { a + s }
@@ -294,7 +303,8 @@ extension Tensor {
     withExtendedLifetime((m.storage, x.storage, y.storage)) {
       Kernels.parallel(a.elementCount) { start, count in
         let shift = start * size
-        table.pointee.select(m.data + shift, x.data + shift, y.data + shift, result.data + shift, Int64(count))
+        table.pointee.select(
+          m.data + shift, x.data + shift, y.data + shift, result.data + shift, Int64(count))
       }
     }
     guard let tape = tape("select", a, b) else { return result }

@@ -9,14 +9,16 @@ extension Tensor {
   /// - Precondition: this tensor is a matrix; all indices are within its rows.
   public func gatheredRows(_ indices: Tensor) -> Tensor {
     precondition(
-      rank == 2 && indices.dtype == .int32, "gatheredRows: indices \(indices.dtype), expected int32, of \(shape)")
+      rank == 2 && indices.dtype == .int32,
+      "gatheredRows: indices \(indices.dtype), expected int32, of \(shape)")
     let (rows, cols) = (shape[0], shape[1])
     let names = indices.dense()
     let count = names.elementCount
     names.checkIndices(below: rows, "gatheredRows")
     let source = strides[1] == 1 || cols <= 1 ? detached : detached.dense()
     let result = Tensor(
-      uninitialized: Shape(Array(indices.shape) + [cols]), dtype: dtype == .bfloat16 || dtype == .float16 ? .float32 : dtype)
+      uninitialized: Shape(Array(indices.shape) + [cols]),
+      dtype: dtype == .bfloat16 || dtype == .float16 ? .float32 : dtype)
     let leading = Int64(source.strides[0])
     let size = result.dtype.byteCount
     withExtendedLifetime((source.storage, names.storage)) {
@@ -131,7 +133,9 @@ extension Tensor {
     while index < count {
       let bits = generator.next()
       if UInt32(truncatingIfNeeded: bits) >= threshold { mask[index] = Float(keep) }
-      if index + 1 < count && UInt32(truncatingIfNeeded: bits >> 32) >= threshold { mask[index + 1] = Float(keep) }
+      if index + 1 < count && UInt32(truncatingIfNeeded: bits >> 32) >= threshold {
+        mask[index + 1] = Float(keep)
+      }
       index += 2
     }
     return self * Tensor(mask, shape: shape).converted(to: dtype)

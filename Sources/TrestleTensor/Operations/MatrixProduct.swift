@@ -44,9 +44,13 @@ enum MatrixProduct {
       let (rows, columns) = (tensor.shape[rank - 2], tensor.shape[rank - 1])
       batch = Shape(tensor.shape.dropLast(2))
       if (columnStep == 1 || columns == 1) && (rowStep >= columns || rows == 1) {
-        (self.tensor, self.isTransposed, leading) = (tensor, isTransposed, rows == 1 ? max(columns, 1) : rowStep)
+        (self.tensor, self.isTransposed, leading) = (
+          tensor, isTransposed, rows == 1 ? max(columns, 1) : rowStep
+        )
       } else if (rowStep == 1 || rows == 1) && (columnStep >= rows || columns == 1) {
-        (self.tensor, self.isTransposed, leading) = (tensor, !isTransposed, columns == 1 ? max(rows, 1) : columnStep)
+        (self.tensor, self.isTransposed, leading) = (
+          tensor, !isTransposed, columns == 1 ? max(rows, 1) : columnStep
+        )
       } else {
         (self.tensor, self.isTransposed, leading) = (tensor.dense(), isTransposed, max(columns, 1))
       }
@@ -74,11 +78,14 @@ enum MatrixProduct {
   static func compute(
     _ a: Tensor, _ transposeA: Bool, _ b: Tensor, _ transposeB: Bool, _ arithmetic: Arithmetic
   ) -> Tensor {
-    precondition(a.rank >= 2 && b.rank >= 2, "matmul: shapes \(a.shape) and \(b.shape), expected two dimensions each")
+    precondition(
+      a.rank >= 2 && b.rank >= 2, "matmul: shapes \(a.shape) and \(b.shape), expected two dimensions each")
     let (m, k) = dimensions(a, transposeA)
     let (k2, n) = dimensions(b, transposeB)
     precondition(
-      k == k2, "matmul: inner dimensions of \(a.shape)\(transposeA ? "ᵀ" : "") and \(b.shape)\(transposeB ? "ᵀ" : "") differ")
+      k == k2,
+      "matmul: inner dimensions of \(a.shape)\(transposeA ? "ᵀ" : "") and \(b.shape)\(transposeB ? "ᵀ" : "") differ"
+    )
     if b.rank == 2 && a.rank > 2 && !transposeA {
       // One matrix for all batches: a single tall product.
       let flat = compute(a.dense().reshaped(to: [-1, k]), false, b, transposeB, arithmetic)
@@ -103,7 +110,8 @@ enum MatrixProduct {
     withExtendedLifetime((left.tensor.storage, right.tensor.storage)) {
       MatrixKernel.multiplyBatched(
         batch: batch.elementCount, strideA: leftStride ?? 0, strideB: rightStride ?? 0, strideC: m * n,
-        aType: a.dtype, bType: b.dtype, cType: type, transposeA: left.isTransposed, transposeB: right.isTransposed,
+        aType: a.dtype, bType: b.dtype, cType: type, transposeA: left.isTransposed,
+        transposeB: right.isTransposed,
         m: m, n: n, k: k, alpha: 1, a: left.tensor.data, lda: left.leading, b: right.tensor.data,
         ldb: right.leading, accumulate: false, c: result.data, ldc: max(n, 1), arithmetic: arithmetic)
     }
@@ -120,7 +128,8 @@ enum MatrixProduct {
     _ dy: Tensor, _ a: Tensor, _ transposeA: Bool, _ b: Tensor, _ transposeB: Bool, _ arithmetic: Arithmetic
   ) -> Tensor {
     let gradient =
-      transposeA ? compute(b, transposeB, dy, true, arithmetic) : compute(dy, false, b, !transposeB, arithmetic)
+      transposeA
+      ? compute(b, transposeB, dy, true, arithmetic) : compute(dy, false, b, !transposeB, arithmetic)
     return summed(gradient, to: a)
   }
 
@@ -135,7 +144,8 @@ enum MatrixProduct {
       return rightGradient(g, x, false, b, transposeB, arithmetic)
     }
     let gradient =
-      transposeB ? compute(dy, true, a, transposeA, arithmetic) : compute(a, !transposeA, dy, false, arithmetic)
+      transposeB
+      ? compute(dy, true, a, transposeA, arithmetic) : compute(a, !transposeA, dy, false, arithmetic)
     return summed(gradient, to: b)
   }
 

@@ -15,7 +15,8 @@ extension Tensor {
     let cols = shape.lastDimension
     precondition(
       rank >= 1 && (gain?.elementCount ?? cols) == cols && (bias?.elementCount ?? cols) == cols,
-      "layerNormalized: gain \(gain.map { "\($0.shape)" } ?? "nil"), bias \(bias.map { "\($0.shape)" } ?? "nil") for \(shape)")
+      "layerNormalized: gain \(gain.map { "\($0.shape)" } ?? "nil"), bias \(bias.map { "\($0.shape)" } ?? "nil") for \(shape)"
+    )
     let rows = shape.rowCount
     let x = detached.dense()
     let (g, b) = (gain?.detached.dense(), bias?.detached.dense())

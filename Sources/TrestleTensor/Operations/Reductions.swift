@@ -2,7 +2,9 @@ internal import CTrestleKernels
 
 extension Tensor {
   /// A dense matrix `[rows, cols]` whose columns run over `axes`, and the shape left without them.
-  private func gathering(_ axes: [Int], operation: StaticString) -> (matrix: Tensor, kept: Shape, keptOnes: Shape) {
+  private func gathering(_ axes: [Int], operation: StaticString) -> (
+    matrix: Tensor, kept: Shape, keptOnes: Shape
+  ) {
     let resolved = Set(axes.map { shape.resolved($0, operation: operation) })
     let keptAxes = (0..<rank).filter { !resolved.contains($0) }
     let order = keptAxes + resolved.sorted()
@@ -32,11 +34,13 @@ extension Tensor {
       result = source.total()
     } else {
       let matrix = source.gathering(axes, operation: "sum").matrix
-      result = matrix.rowReduction("sum") { table, x, out, rows, cols in table.pointee.row_sum(x, out, rows, cols) }
+      result = matrix.rowReduction("sum") { table, x, out, rows, cols in
+        table.pointee.row_sum(x, out, rows, cols)
+      }
     }
-    let (node, shape) = (self.node, self.shape)
+    let (node, full) = (self.node, shape)
     return recording("sum", result.reshaped(to: keepingDimensions ? ones : kept)) { dy, pass in
-      pass.add(dy.reshaped(to: ones).broadcast(to: shape).dense(), to: node)
+      pass.add(dy.reshaped(to: ones).broadcast(to: full).dense(), to: node)
     }
   }
 
@@ -111,7 +115,8 @@ extension Tensor {
   public func topK(_ count: Int) -> (values: Tensor, indices: Tensor) {
     requireUntracked("topK")
     precondition(
-      rank >= 1 && count >= 0 && count <= shape.lastDimension, "topK(_:): \(count) of the last dimension of \(shape)")
+      rank >= 1 && count >= 0 && count <= shape.lastDimension,
+      "topK(_:): \(count) of the last dimension of \(shape)")
     let x = dense()
     let cols = shape.lastDimension
     var outShape = shape
@@ -147,8 +152,10 @@ extension Tensor {
   /// √Σ x² over the last dimension.
   public func norm() -> Tensor {
     let x = detached.dense()
-    let lengths = x.rowReduction("norm") { table, x, out, rows, cols in table.pointee.row_norm(x, out, rows, cols) }
-      .reshaped(to: Shape(shape.dropLast()))
+    let lengths = x.rowReduction("norm") { table, x, out, rows, cols in
+      table.pointee.row_norm(x, out, rows, cols)
+    }
+    .reshaped(to: Shape(shape.dropLast()))
     let node = self.node
     return recording("norm", lengths) { dy, pass in
       // The gradient at the zero vector is zero.
@@ -160,7 +167,8 @@ extension Tensor {
   /// The inner products of the rows of two tensors of one shape: Σ aᵢ bᵢ over the last dimension.
   public func rowDot(_ other: Tensor) -> Tensor {
     precondition(
-      shape == other.shape && dtype == other.dtype, "rowDot: \(dtype) \(shape) and \(other.dtype) \(other.shape)")
+      shape == other.shape && dtype == other.dtype,
+      "rowDot: \(dtype) \(shape) and \(other.dtype) \(other.shape)")
     let (a, b) = (detached.dense(), other.detached.dense())
     let cols = shape.lastDimension
     let result = Tensor(uninitialized: Shape(shape.dropLast()), dtype: dtype)
@@ -169,7 +177,8 @@ extension Tensor {
     withExtendedLifetime((a.storage, b.storage)) {
       Kernels.parallelRows(shape.rowCount, cols: cols) { row, count in
         table.pointee.row_dot(
-          a.data + row * cols * size, b.data + row * cols * size, result.data + row * size, Int64(count), Int64(cols))
+          a.data + row * cols * size, b.data + row * cols * size, result.data + row * size, Int64(count),
+          Int64(cols))
       }
     }
     guard let tape = Tensor.tape("rowDot", self, other) else { return result }

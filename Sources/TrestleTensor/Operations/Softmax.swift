@@ -26,7 +26,8 @@ extension Tensor {
     }
     let node = self.node
     return recording("softmax", y) { dy, pass in
-      pass.add(y.rowGradient("softmax", dy.dense()) { $0.pointee.softmax_backward($1, $2, $3, $4, $5) }, to: node)
+      pass.add(
+        y.rowGradient("softmax", dy.dense()) { $0.pointee.softmax_backward($1, $2, $3, $4, $5) }, to: node)
     }
   }
 
@@ -38,7 +39,8 @@ extension Tensor {
     let node = self.node
     return recording("logSoftmax", y) { dy, pass in
       pass.add(
-        y.rowGradient("logSoftmax", dy.dense()) { $0.pointee.log_softmax_backward($1, $2, $3, $4, $5) }, to: node)
+        y.rowGradient("logSoftmax", dy.dense()) { $0.pointee.log_softmax_backward($1, $2, $3, $4, $5) },
+        to: node)
     }
   }
 
@@ -74,7 +76,8 @@ extension Tensor {
     let targets = labels.dense()
     let cols = shape.lastDimension
     for label in targets.scalars(as: Int32.self) {
-      precondition(label < cols, "crossEntropy: label \(label) is outside the \(cols) classes of logits \(shape)")
+      precondition(
+        label < cols, "crossEntropy: label \(label) is outside the \(cols) classes of logits \(shape)")
     }
     let losses = Tensor(uninitialized: Shape(shape.dropLast()), dtype: dtype)
     let lse = Tensor(uninitialized: losses.shape, dtype: dtype)
@@ -117,7 +120,8 @@ extension Tensor {
     withExtendedLifetime((p.storage, n.storage)) {
       Kernels.parallel(elementCount) { start, count in
         let shift = start * size
-        table.pointee.bpr(p.data + shift, n.data + shift, losses.data + shift, slope.data + shift, Int64(count))
+        table.pointee.bpr(
+          p.data + shift, n.data + shift, losses.data + shift, slope.data + shift, Int64(count))
       }
     }
     guard let tape = Tensor.tape("bprLoss", self, negative) else { return losses }
@@ -155,7 +159,8 @@ extension Tensor {
         Kernels.parallel(g.elementCount) { start, count in
           let shift = start * size
           table.pointee.swiglu_backward(
-            g.data + shift, u.data + shift, upstream.data + shift, dg.data + shift, du.data + shift, Int64(count))
+            g.data + shift, u.data + shift, upstream.data + shift, dg.data + shift, du.data + shift,
+            Int64(count))
         }
       }
       pass.add(dg, to: gNode)

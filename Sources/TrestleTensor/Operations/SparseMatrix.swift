@@ -22,7 +22,8 @@ public final class SparseMatrix: Sendable {
   ///
   /// - Precondition: as many rows as columns and values; all within the matrix.
   public convenience init(
-    rowCount: Int, columnCount: Int, rows: [Int32], columns: [Int32], values: [Float], isSymmetric: Bool = false,
+    rowCount: Int, columnCount: Int, rows: [Int32], columns: [Int32], values: [Float],
+    isSymmetric: Bool = false,
     dtype: DType = .float32
   ) {
     precondition(
@@ -44,7 +45,8 @@ public final class SparseMatrix: Sendable {
   }
 
   private init(
-    rowCount: Int, columnCount: Int, rowStarts: [Int64], columns: [Int32], values: Tensor, mirrored: SparseMatrix?
+    rowCount: Int, columnCount: Int, rowStarts: [Int64], columns: [Int32], values: Tensor,
+    mirrored: SparseMatrix?
   ) {
     self.rowCount = rowCount
     self.columnCount = columnCount
@@ -89,7 +91,8 @@ public final class SparseMatrix: Sendable {
   public func matmul(_ dense: Tensor) -> Tensor {
     precondition(
       dense.rank == 2 && dense.shape[0] == columnCount && dense.dtype == values.dtype,
-      "SparseMatrix.matmul: [\(rowCount), \(columnCount)] \(values.dtype) times \(dense.dtype) \(dense.shape)")
+      "SparseMatrix.matmul: [\(rowCount), \(columnCount)] \(values.dtype) times \(dense.dtype) \(dense.shape)"
+    )
     let result = product(dense.detached.dense())
     let node = dense.node
     return dense.recording("SparseMatrix.matmul", result) { [self] dy, pass in

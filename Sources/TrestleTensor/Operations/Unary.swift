@@ -3,7 +3,8 @@ internal import CTrestleKernels
 /// The functions of one variable that have a kernel in both directions.
 enum UnaryFunction: Int {
   // The order is that of `trestle_unary`.
-  case negate, abs, exp, log, sqrt, rsqrt, reciprocal, square, tanh, sigmoid, relu, gelu, geluTanh, silu, softplus
+  case negate, abs, exp, log, sqrt, rsqrt, reciprocal, square, tanh, sigmoid, relu, gelu, geluTanh, silu,
+    softplus
   case sin, cos, logSigmoid, erf
 
   var name: StaticString {
@@ -168,7 +169,8 @@ extension Tensor {
 
   /// Applies a table's kernel over fixed chunks of this dense tensor.
   func mapped(
-    _ operation: StaticString, _ body: (Kernels.Table, UnsafeRawPointer, UnsafeMutableRawPointer, Int64) -> Void
+    _ operation: StaticString,
+    _ body: (Kernels.Table, UnsafeRawPointer, UnsafeMutableRawPointer, Int64) -> Void
   ) -> Tensor {
     let result = Tensor(uninitialized: shape, dtype: dtype)
     let table = Kernels.table(dtype, operation)

@@ -79,8 +79,9 @@ extension Tensor {
       // Split along the longest of the two outer dimensions; any split gives the same bytes.
       let axis = lengths[0] > 1 ? 0 : 1
       let count = Int(lengths[axis])
-      let perStep = lengths.reduce(1, *) / max(lengths[axis], 1)
-      Kernels.parallel(count, grain: max(1, Kernels.elementGrain / max(Int(perStep), 1))) { start, length in
+      let perStep = lengths.reduce(1, *) / Swift.max(lengths[axis], 1)
+      Kernels.parallel(count, grain: Swift.max(1, Kernels.elementGrain / Swift.max(Int(perStep), 1))) {
+        start, length in
         var part = lengths
         part[axis] = Int64(length)
         let size = dtype.byteCount
@@ -154,7 +155,8 @@ extension Tensor {
   /// The dimensions in another order: dimension `i` of the result is dimension `order[i]` of this tensor.
   public func permuted(_ order: [Int]) -> Tensor {
     precondition(
-      order.sorted() == Array(0..<rank), "permuted(_:): \(order) is not an order of the dimensions of \(shape)")
+      order.sorted() == Array(0..<rank),
+      "permuted(_:): \(order) is not an order of the dimensions of \(shape)")
     var newShape = shape
     var newStrides = strides
     var inverse = order
@@ -202,9 +204,10 @@ extension Tensor {
     let step = shape[axis] * inner * size
     guard run > 0 else { return }
     withExtendedLifetime((storage, part.storage)) {
-      Kernels.parallel(outer, grain: max(1, Kernels.elementGrain * 4 / run)) { first, count in
+      Kernels.parallel(outer, grain: Swift.max(1, Kernels.elementGrain * 4 / run)) { first, count in
         for block in first..<first + count {
-          (data + block * step + start * inner * size).copyMemory(from: part.data + block * run, byteCount: run)
+          (data + block * step + start * inner * size).copyMemory(
+            from: part.data + block * run, byteCount: run)
         }
       }
     }
@@ -284,7 +287,8 @@ extension Tensor {
       expected[axis] = tensor.shape[axis]
       precondition(
         tensor.shape == expected && tensor.dtype == first.dtype,
-        "concatenated: \(tensor.dtype) \(tensor.shape) does not fit \(first.dtype) \(first.shape) along \(axis)")
+        "concatenated: \(tensor.dtype) \(tensor.shape) does not fit \(first.dtype) \(first.shape) along \(axis)"
+      )
       result.overwrite(with: tensor.detached, at: start, along: axis)
       starts.append((tensor.node, start, tensor.shape[axis]))
       start += tensor.shape[axis]
@@ -315,9 +319,9 @@ extension Tensor {
       }
     }
     guard dtype.isFloatingPoint else { return result }
-    let (node, dtype) = (self.node, self.dtype)
+    let (node, original) = (self.node, dtype)
     return recording("converted", result) { upstream, pass in
-      pass.add(upstream.converted(to: dtype), to: node)
+      pass.add(upstream.converted(to: original), to: node)
     }
   }
 
@@ -352,7 +356,7 @@ extension Tensor {
       withUnsafeTemporaryAllocation(of: Float.self, capacity: 1024) { middle in
         guard let base = middle.baseAddress else { return }
         for start in stride(from: 0, to: count, by: 1024) {
-          let length = min(1024, count - start)
+          let length = Swift.min(1024, count - start)
           convert(x + start * from.byteCount, from, UnsafeMutableRawPointer(base), .float32, length)
           convert(UnsafeMutableRawPointer(base), .float32, y + start * to.byteCount, to, length)
         }
