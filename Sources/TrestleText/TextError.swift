@@ -1,3 +1,5 @@
+import TrestleFormats
+
 /// An error of this module: what was wrong, where, and what was expected there.
 public enum TextError: Error, Equatable, Sendable {
   /// Outside data (a `tokenizer.json`, a GGUF header, a vocabulary) that breaks a rule of its format or
@@ -27,6 +29,26 @@ extension TextError: CustomStringConvertible {
       "the prompt's control token id \(id) is negative"
     case .invalidConversation(let template, let place, let expected, let found):
       "\(template) chat template: message \(place): expected \(expected), found \(found)"
+    }
+  }
+}
+
+extension TextError {
+  /// The error of the reader below, told as this module's.
+  init(_ error: FormatError) {
+    let details = error.details
+    self = .invalid(
+      path: details.path, place: details.place.isEmpty ? "the file" : details.place,
+      expected: details.expected,
+      found: details.found)
+  }
+
+  /// Calls a reader and passes its errors on as this module's.
+  static func converting<Result>(_ body: () throws(FormatError) -> Result) throws(TextError) -> Result {
+    do {
+      return try body()
+    } catch {
+      throw TextError(error)
     }
   }
 }
