@@ -65,6 +65,6 @@ struct MergeTable: Sendable {
 
   @inline(__always)
   private func firstSlot(_ key: UInt64) -> Int {
-    Int(truncatingIfNeeded: key &* 0x9E37_79B9_7F4A_7C15 >> shift)
+    Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> shift)
   }
 }

@@ -14,6 +14,21 @@ public struct PretrainedTokenizer: Sendable {
     self.chatTemplate = chatTemplate
   }
 
+  /// Reads a model's tokenizer from whatever is there: a Hugging Face folder, a `.gguf` file, or else a
+  /// `tokenizer.json`.
+  ///
+  /// - Throws: ``TextError/invalid(path:place:expected:found:)``.
+  public init(contentsOf url: URL) throws(TextError) {
+    var isFolder: ObjCBool = false
+    if FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue {
+      try self.init(folder: url)
+    } else if url.pathExtension.lowercased() == "gguf" {
+      try self.init(gguf: try TextError.converting { () throws(FormatError) in try GGUFFile(url) })
+    } else {
+      try self.init(tokenizerJSON: url)
+    }
+  }
+
   /// Reads a Hugging Face folder: `tokenizer.json`, and what `tokenizer_config.json` and `chat_template.jinja`
   /// say, if they are there, about roles of tokens and the chat template.
   ///

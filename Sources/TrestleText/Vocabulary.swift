@@ -62,7 +62,7 @@ struct Vocabulary: Sendable {
       hash = (hash ^ UInt64(bytes[index])) &* 0x0000_0100_0000_01B3
     }
     let mask = slots.count - 1
-    var slot = Int(truncatingIfNeeded: (hash ^ hash >> 29) &* 0x9E37_79B9_7F4A_7C15 >> 20) & mask
+    var slot = Int(truncatingIfNeeded: ((hash ^ hash >> 29) &* 0x9E37_79B9_7F4A_7C15) >> 20) & mask
     while slots[slot] >= 0 {
       if isSpelled(Int(slots[slot]), as: bytes, from: start, to: end) { break }
       slot = (slot + 1) & mask
