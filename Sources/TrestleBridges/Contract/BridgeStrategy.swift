@@ -41,6 +41,8 @@ open class BridgeStrategy: SharingBridge {
   open func exit(_ phase: BridgePhase, _ context: BridgeContext) throws {}
   /// No parameters of its own.
   open func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup] { [] }
+  /// No figures.
+  open var notes: [String: Double] { [:] }
   /// No state.
   open func saveState() -> BridgeState { BridgeState() }
   /// No state.

@@ -127,6 +127,8 @@ public protocol SharingBridge: AnyObject {
   ///
   /// - Throws: ``BridgeError`` if the state is not this bridge's.
   func loadState(_ state: BridgeState, _ context: BridgeContext) throws
+  /// Figures about the state, for the record of each epoch.
+  var notes: [String: Double] { get }
   /// The recommenders that the trained bridge yields.
   func recommenders(_ context: BridgeContext) throws -> BridgeRecommenders
 }
