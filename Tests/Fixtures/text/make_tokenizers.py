@@ -14,6 +14,7 @@ Made with Python 3.11, tokenizers 0.23.3, gguf 0.19.0; the versions used are sto
   random    FNV-1a hash of the ids of the seeded random strings (see strings.py), and the first eight with their ids.
 """
 import argparse
+import collections
 import json
 import pathlib
 
@@ -65,22 +66,33 @@ def write(family, tokenizer, note, extra=None, versions=None):
           sum("parsed" in row for row in rows), "parsed,", sum("decoded" in row for row in rows), "not given back")
 
 
-def save(family, tokenizer):
-    """Writes the tokenizer as compact JSON and reads it back, so that the ids are those of the committed file."""
+def save(family, tokenizer, merges_as_text=False):
+    """Writes the tokenizer as compact JSON and reads it back, so that the ids are those of the committed file.
+    Merges are pairs, or, as files written before 2024 have them, two tokens in one string."""
     path = HERE / f"{family}.tokenizer.json"
-    path.write_text(json.dumps(json.loads(tokenizer.to_str()), separators=(",", ":"), ensure_ascii=True) + "\n")
+    content = json.loads(tokenizer.to_str())
+    if merges_as_text:
+        content["model"]["merges"] = [" ".join(merge) for merge in content["model"]["merges"]]
+    path.write_text(json.dumps(content, separators=(",", ":"), ensure_ascii=True) + "\n")
     return Tokenizer.from_file(str(path))
 
 
-def trained_bpe(pre_tokenizer, normalizer, size, alphabet, limit=None):
-    """Vocabulary and merges of a BPE trained on the corpus."""
+def common_characters(texts, limit):
+    """The texts without their rarer characters. (The trainers' own limit breaks ties differently in every run.)"""
+    counts = collections.Counter("".join(texts))
+    kept = set(sorted(counts, key=lambda character: (-counts[character], character))[:limit]) | {" "}
+    return ["".join(character if character in kept else " " for character in text) for text in texts]
+
+
+def trained_bpe(pre_tokenizer, normalizer, size, alphabet, limit=None, texts=None):
+    """Vocabulary and merges of a BPE trained on the corpus, or on `texts`."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizer
     if normalizer:
         tokenizer.normalizer = normalizer
-    limits = dict(limit_alphabet=limit) if limit else {}
-    trainer = trainers.BpeTrainer(vocab_size=size, min_frequency=2, initial_alphabet=alphabet, show_progress=False, **limits)
-    tokenizer.train_from_iterator(corpus(), trainer)
+    trainer = trainers.BpeTrainer(vocab_size=size, min_frequency=2, initial_alphabet=alphabet, show_progress=False)
+    texts = texts or corpus()
+    tokenizer.train_from_iterator(common_characters(texts, limit) if limit else texts, trainer)
     model = json.loads(tokenizer.to_str())["model"]
     return model["vocab"], [tuple(merge) for merge in model["merges"]]
 
@@ -111,7 +123,7 @@ def byte_level(family, split, specials, begin=None, normalizer=None, ignore_merg
         tokenizer.post_processor = processors.Sequence([bytes_post, template])
     else:
         tokenizer.post_processor = bytes_post
-    write(family, save(family, tokenizer), note)
+    write(family, save(family, tokenizer, merges_as_text=family == "gpt2"), note)
 
 
 def sentencepiece_bpe():
@@ -133,16 +145,30 @@ def sentencepiece_bpe():
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A", pair="<s> $A <s>:1 $B:1", special_tokens=[("<s>", 1)])
     write("llama2", save("llama2", tokenizer), "SentencePiece-style BPE with byte fallback, as LLaMA 1 and 2.")
+    # The same vocabulary in the newer spelling: a pre-tokeniser puts U+2581 before the first segment only.
+    tokenizer.normalizer = normalizers.Sequence([])
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="\u2581", prepend_scheme="first", split=False)
+    content = json.loads(tokenizer.to_str())
+    content["normalizer"] = None
+    write("llama2_metaspace", save("llama2_metaspace", Tokenizer.from_str(json.dumps(content))), "The same with a Metaspace pre-tokeniser, as Mistral and TinyLlama.")
 
 
 def word_piece():
     """BERT uncased."""
-    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]", max_input_chars_per_word=100, continuing_subword_prefix="##"))
-    tokenizer.normalizer = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    normalizer = normalizers.BertNormalizer(clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=True)
+    pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    texts = common_characters([normalizer.normalize_str(text) for text in corpus()], 160)
+    words = sorted({word for text in texts for word, _ in pre_tokenizer.pre_tokenize_str(text)})
+    # The pieces that a BPE finds, in both spellings as far as words use them. (WordPieceTrainer's result differs from run to run.)
+    pieces, _ = trained_bpe(pre_tokenizer, None, 900, [], 160, texts)
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    tokenizer.train_from_iterator(corpus(), trainers.WordPieceTrainer(
-        vocab_size=1300, min_frequency=2, limit_alphabet=160, special_tokens=names, show_progress=False))
+    pieces = sorted(pieces, key=pieces.get)
+    names += [piece for piece in pieces if any(word.startswith(piece) for word in words)]
+    names += ["##" + piece for piece in pieces if any(piece in word[1:] for word in words)]
+    tokenizer = Tokenizer(models.WordPiece(
+        vocab={name: index for index, name in enumerate(names)}, unk_token="[UNK]", max_input_chars_per_word=100, continuing_subword_prefix="##"))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, pre_tokenizer
+    tokenizer.add_special_tokens([special(name) for name in names[:5]])
     tokenizer.decoder = decoders.WordPiece(prefix="##", cleanup=True)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1",
