@@ -7,6 +7,7 @@ Case names, shapes, units and the operation count behind each rate are the same 
 sparse product, 2 per stored number and column; causal attention, half of 4 t² d per head. `tiny_op_*` is nanoseconds
 per operation in a taped chain of 1000 additions, and `_forward_backward` includes the forward pass.
 """
+
 import warnings
 
 import torch
@@ -21,11 +22,27 @@ torch.manual_seed(0)
 
 
 def products():
-    shapes = [(1024, 1024, 1024), (2048, 2048, 2048), (512, 576, 576), (512, 1536, 576), (512, 576, 1536), (2048, 64, 64), (128, 64, 64), (16, 576, 576)]
+    shapes = [
+        (1024, 1024, 1024),
+        (2048, 2048, 2048),
+        (512, 576, 576),
+        (512, 1536, 576),
+        (512, 576, 1536),
+        (2048, 64, 64),
+        (128, 64, 64),
+        (16, 576, 576),
+    ]
     if report.wants("matmul_f32_nt"):
         for m, n, k in shapes:
             a, b, operations = torch.randn(m, k), torch.randn(n, k), 2 * m * n * k
-            report.run("matmul_f32_nt", f"{m}x{n}x{k}", lambda: a @ b.t(), "GFLOP/s", operations / 1e9, loops=max(1, int(2e8 / operations)))
+            report.run(
+                "matmul_f32_nt",
+                f"{m}x{n}x{k}",
+                lambda: a @ b.t(),
+                "GFLOP/s",
+                operations / 1e9,
+                loops=max(1, int(2e8 / operations)),
+            )
     if report.wants("matmul_bf16_nt"):
         a, b = torch.randn(2048, 2048).bfloat16(), torch.randn(2048, 2048).bfloat16()
         report.run("matmul_bf16_nt", "2048x2048x2048", lambda: a @ b.t(), "GFLOP/s", 2 * 2048**3 / 1e9)
@@ -38,9 +55,15 @@ def maps():
     x, w = torch.randn(4096, 1024), torch.randn(1024)
     gigabytes = x.numel() * 4 / 1e9
     for case, passes, work in (
-            ("softmax", 2, lambda: torch.softmax(x, -1)), ("layer_norm", 2, lambda: F.layer_norm(x, (1024,), w, w)),
-            ("gelu", 2, lambda: F.gelu(x)), ("silu", 2, lambda: F.silu(x)), ("exp", 2, lambda: torch.exp(x)),
-            ("add", 3, lambda: x + x), ("sum_all", 1, lambda: x.sum()), ("sum_rows", 1, lambda: x.sum(0))):
+        ("softmax", 2, lambda: torch.softmax(x, -1)),
+        ("layer_norm", 2, lambda: F.layer_norm(x, (1024,), w, w)),
+        ("gelu", 2, lambda: F.gelu(x)),
+        ("silu", 2, lambda: F.silu(x)),
+        ("exp", 2, lambda: torch.exp(x)),
+        ("add", 3, lambda: x + x),
+        ("sum_all", 1, lambda: x.sum()),
+        ("sum_rows", 1, lambda: x.sum(0)),
+    ):
         report.run(case, "4096x1024", work, "GB/s", passes * gigabytes)
 
 
@@ -68,8 +91,13 @@ def sparse():
 
 def attention():
     q = torch.randn(4, 9, 256, 64)
-    report.run("attention_causal", "4x9x256x64", lambda: F.scaled_dot_product_attention(q, q, q, is_causal=True), "GFLOP/s",
-               4 * 9 * 256 * 256 * 64 * 2 / 1e9)
+    report.run(
+        "attention_causal",
+        "4x9x256x64",
+        lambda: F.scaled_dot_product_attention(q, q, q, is_causal=True),
+        "GFLOP/s",
+        4 * 9 * 256 * 256 * 64 * 2 / 1e9,
+    )
 
 
 def tiny_operations():

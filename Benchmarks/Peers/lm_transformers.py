@@ -7,6 +7,7 @@ lm_train_full_* (8×128 tokens, forward and backward, all weights), lm_train_emb
 embedding table alone); lm_load_gguf_transformers (seconds); text_encode_minilm (512 texts of 18 tokens in batches of
 64); bpe_encode (114 kB of English, one thread).
 """
+
 import time
 
 import tokenizers
@@ -17,7 +18,12 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 from measure import Report
 
-report = Report(f"Transformers {transformers.__version__} / PyTorch {torch.__version__}", __doc__.splitlines()[0], repeats=3, assets=True)
+report = Report(
+    f"Transformers {transformers.__version__} / PyTorch {torch.__version__}",
+    __doc__.splitlines()[0],
+    repeats=3,
+    assets=True,
+)
 torch.set_num_threads(report.arguments.threads)
 torch.manual_seed(0)
 transformers.logging.set_verbosity_error()
@@ -27,7 +33,9 @@ KINDS = (("f32", torch.float32), ("bf16", torch.bfloat16))
 
 
 def language_model():
-    cases = ["lm_load_gguf_transformers"] + [f"lm_{work}_{kind}" for work in ("prefill", "train_full", "train_embeddings") for kind, _ in KINDS]
+    cases = ["lm_load_gguf_transformers"] + [
+        f"lm_{work}_{kind}" for work in ("prefill", "train_full", "train_embeddings") for kind, _ in KINDS
+    ]
     if not report.wants(*cases):
         return
     start = time.perf_counter()
@@ -66,7 +74,7 @@ def sentence_encoder():
     def encode():
         with torch.no_grad():
             for start in range(0, 512, 64):
-                encoder(**{key: value[start:start + 64] for key, value in batch.items()})
+                encoder(**{key: value[start : start + 64] for key, value in batch.items()})
 
     report.run("text_encode_minilm", "512x18", encode, "texts/s", 512, warmups=1)
 
@@ -76,7 +84,9 @@ def tokenizer():
     if not report.wants("bpe_encode"):
         return
     bpe = AutoTokenizer.from_pretrained(SMOL_LM2[0], gguf_file=SMOL_LM2[1]).backend_tokenizer
-    bpe.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     text = "The quick brown fox jumps over the lazy dog, doesn't it? " * 2000
     report.peer = "tokenizers " + tokenizers.__version__
     report.arguments.threads = 1

@@ -1,4 +1,5 @@
 """What the peer scripts share: their arguments, timing, and results as JSON in the form of our own benchmarks."""
+
 import argparse
 import json
 import os
@@ -19,7 +20,11 @@ class Report:
         parser.add_argument("--threads", type=int, default=os.cpu_count())
         parser.add_argument("--repeats", type=int, default=repeats)
         if assets:
-            parser.add_argument("--assets", default=os.environ.get("TRESTLE_ASSETS", ".assets"), help="the folder that Scripts/fetch-assets fills")
+            parser.add_argument(
+                "--assets",
+                default=os.environ.get("TRESTLE_ASSETS", ".assets"),
+                help="the folder that Scripts/fetch-assets fills",
+            )
         for name, settings in options:
             parser.add_argument(name, **settings)
         self.arguments = parser.parse_args()
@@ -46,8 +51,18 @@ class Report:
         median = statistics.median(seconds)
         low, _, high = statistics.quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else (median,) * 3
         rate = amount / median if amount is not None else median * {"s": 1, "ms": 1e3, "ns": 1e9}[unit]
-        row = dict(case=case, shape=shape, ms=median * 1e3, ms_low=low * 1e3, ms_high=high * 1e3, rate=rate, unit=unit,
-                   threads=self.arguments.threads, peer=self.peer, **more)
+        row = dict(
+            case=case,
+            shape=shape,
+            ms=median * 1e3,
+            ms_low=low * 1e3,
+            ms_high=high * 1e3,
+            rate=rate,
+            unit=unit,
+            threads=self.arguments.threads,
+            peer=self.peer,
+            **more
+        )
         self.rows.append(row)
         print(json.dumps(row), flush=True)
 
