@@ -163,7 +163,8 @@ public struct BridgeParameterGroup {
 
   /// A group.
   public init(
-    name: String, parameters: [(name: String, parameter: Parameter)], learningRate: Double, weightDecay: Double = 0
+    name: String, parameters: [(name: String, parameter: Parameter)], learningRate: Double,
+    weightDecay: Double = 0
   ) {
     self.name = name
     self.parameters = parameters

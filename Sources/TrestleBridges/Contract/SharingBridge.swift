@@ -55,7 +55,8 @@ public struct BridgeContext {
   ///
   /// - Throws: ``BridgeError/foreignVocabulary(side:expected:found:)`` if they do not speak of the same entities.
   public init(
-    domain: any BridgeSide, language: any BridgeSide, split: DataSplit, log: @escaping (String) -> Void = { _ in }
+    domain: any BridgeSide, language: any BridgeSide, split: DataSplit,
+    log: @escaping (String) -> Void = { _ in }
   ) throws(BridgeError) {
     guard domain.vocabulary == language.vocabulary else {
       throw .foreignVocabulary(

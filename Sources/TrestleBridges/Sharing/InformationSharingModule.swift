@@ -85,10 +85,12 @@ public final class InformationSharingModule {
   ///   - rows: `[ids, width]`; a row of zeros says that the writer knows nothing, and is passed over.
   ///   - writer: the side that writes.
   ///   - rate: ρ, if not that of the configuration.
-  public func write(_ kind: EntityKind, ids: [Int32], rows: Tensor, by writer: SideRole, rate: Double? = nil) {
+  public func write(_ kind: EntityKind, ids: [Int32], rows: Tensor, by writer: SideRole, rate: Double? = nil)
+  {
     precondition(
       rows.shape == [ids.count, configuration.width],
-      "InformationSharingModule.write: rows \(rows.shape) for \(ids.count) entities of width \(configuration.width)")
+      "InformationSharingModule.write: rows \(rows.shape) for \(ids.count) entities of width \(configuration.width)"
+    )
     var table = self[kind]
     let rate = Float(rate ?? configuration.writeRate)
     let incoming = (configuration.isNormalized ? rows.detached.unitNormalized() : rows.detached).floats
@@ -137,7 +139,8 @@ extension InformationSharingModule {
       table.rows = try state.tensor("\(name).rows", shape: table.rows.shape, dtype: .float32)
       table.versions = try state.tensor("\(name).versions", shape: [count], dtype: .int32).scalars()
       table.domainWrites = try state.tensor("\(name).domain_writes", shape: [count], dtype: .int32).scalars()
-      let writers = try state.tensor("\(name).last_writers", shape: [count], dtype: .int32).scalars(as: Int32.self)
+      let writers = try state.tensor("\(name).last_writers", shape: [count], dtype: .int32).scalars(
+        as: Int32.self)
       table.lastWriters = writers.map { $0 == 0 ? .domain : $0 == 1 ? .language : nil }
       if kind == .user { users = table } else { items = table }
     }
@@ -154,7 +157,8 @@ extension BridgeState {
     }
     guard tensor.shape == shape, tensor.dtype == dtype else {
       throw .invalidState(
-        path: "bridge state", place: name, expected: "\(dtype) \(shape)", found: "\(tensor.dtype) \(tensor.shape)")
+        path: "bridge state", place: name, expected: "\(dtype) \(shape)",
+        found: "\(tensor.dtype) \(tensor.shape)")
     }
     return tensor
   }

@@ -16,7 +16,8 @@ public struct OrthonormalMap: Sendable {
   /// A map with the given parts.
   public init(basis: Tensor, mean: Tensor, scale: Double) {
     precondition(
-      basis.rank == 2 && mean.shape == [basis.shape[1]], "OrthonormalMap: basis \(basis.shape), mean \(mean.shape)")
+      basis.rank == 2 && mean.shape == [basis.shape[1]],
+      "OrthonormalMap: basis \(basis.shape), mean \(mean.shape)")
     self.basis = basis
     self.mean = mean
     self.scale = scale
@@ -29,7 +30,8 @@ public struct OrthonormalMap: Sendable {
   ///   - mean: the mean of mapped rows, `[wide]`.
   ///   - deviation: the standard deviation that an element of them should have about that mean.
   /// - Precondition: the wide space is at least as wide as the shared one.
-  public init(matching rows: Tensor, mean: Tensor, deviation: Double, using generator: inout RandomGenerator) {
+  public init(matching rows: Tensor, mean: Tensor, deviation: Double, using generator: inout RandomGenerator)
+  {
     let (shared, wide) = (rows.shape[1], mean.elementCount)
     precondition(shared <= wide, "OrthonormalMap: no orthonormal map from width \(shared) to \(wide)")
     let basis = Self.orthonormalRows(shared, wide, using: &generator)
@@ -42,7 +44,9 @@ public struct OrthonormalMap: Sendable {
   public func up(_ rows: Tensor) -> Tensor { rows.matmul(basis) * scale + mean }
 
   /// From the wide space to the shared one; gradients flow through.
-  public func down(_ rows: Tensor) -> Tensor { (rows - mean).matmul(basis, transposingOther: true) * (1 / scale) }
+  public func down(_ rows: Tensor) -> Tensor {
+    (rows - mean).matmul(basis, transposingOther: true) * (1 / scale)
+  }
 
   /// Gaussian rows made orthonormal one by one (modified Gram–Schmidt, in double precision).
   static func orthonormalRows(_ count: Int, _ width: Int, using generator: inout RandomGenerator) -> Tensor {
@@ -97,7 +101,8 @@ public struct RidgeMap: Sendable {
     let gram = x.matmul(x, transposingSelf: true)
     let target = x.matmul(y, transposingSelf: true)
     let solution = Self.solve(
-      gram.scalars(as: Double.self), diagonal: Swift.max(strength * energy, 1e-9), target.scalars(as: Double.self),
+      gram.scalars(as: Double.self), diagonal: Swift.max(strength * energy, 1e-9),
+      target.scalars(as: Double.self),
       width, y.shape[1])
     weight = Tensor(solution, shape: [width, y.shape[1]]).converted(to: .float32)
     inputMean = xMean

@@ -85,7 +85,8 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
       if let penalty = model.regularization(batch, rows) { step.loss = step.loss + penalty }
     }
     step.users = Self.entities(batch.users, of: rows.users)
-    step.items = Self.entities(Tensor.concatenated([batch.positives, batch.negatives], along: 0), of: rows.items)
+    step.items = Self.entities(
+      Tensor.concatenated([batch.positives, batch.negatives], along: 0), of: rows.items)
     return step
   }
 
@@ -108,12 +109,16 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
   /// Replaces the recommender's own rows.
   public func setEntityRows(_ kind: EntityKind, to rows: Tensor) { table(kind).update(to: rows) }
 
-  private func table(_ kind: EntityKind) -> Parameter { kind == .user ? model.tables.users : model.tables.items }
+  private func table(_ kind: EntityKind) -> Parameter {
+    kind == .user ? model.tables.users : model.tables.items
+  }
 
   /// Rows only.
   public func representationSources(_ kind: EntityKind) -> Set<RepresentationSource> { [.row] }
   /// The width of the representations.
-  public func representationWidth(_ kind: EntityKind, source: RepresentationSource) -> Int { table(kind).shape[1] }
+  public func representationWidth(_ kind: EntityKind, source: RepresentationSource) -> Int {
+    table(kind).shape[1]
+  }
   /// The rows that scores are computed from, after propagation.
   public func representations(
     of kind: EntityKind, ids: [Int32], source: RepresentationSource

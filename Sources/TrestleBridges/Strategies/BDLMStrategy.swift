@@ -347,7 +347,9 @@ extension RidgeMap {
   ///
   /// What comes out holds only what the inputs say about the outputs in general, not the row's own output.
   /// Rows whose input is zero stay zero and take no part.
-  static func crossFitted(inputs: Tensor, outputs: Tensor, strength: Double, seed: UInt64, folds: Int = 5) -> Tensor {
+  static func crossFitted(inputs: Tensor, outputs: Tensor, strength: Double, seed: UInt64, folds: Int = 5)
+    -> Tensor
+  {
     let count = inputs.shape[0]
     let energies = inputs.squared().sum(along: [1]).floats
     var order = (0..<Int32(count)).filter { energies[Int($0)] > 0 }
@@ -359,7 +361,8 @@ extension RidgeMap {
       let kept = order.enumerated().filter { $0.offset % folds != fold }.map(\.element)
       guard !held.isEmpty, kept.count > 1 else { continue }
       let map = RidgeMap(
-        inputs: inputs.gatheredRows(Tensor(kept)), outputs: outputs.gatheredRows(Tensor(kept)), strength: strength)
+        inputs: inputs.gatheredRows(Tensor(kept)), outputs: outputs.gatheredRows(Tensor(kept)),
+        strength: strength)
       result.scatterAddInPlace(map(inputs.gatheredRows(Tensor(held))), at: Tensor(held))
     }
     return result

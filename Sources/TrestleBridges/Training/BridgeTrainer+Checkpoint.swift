@@ -55,7 +55,8 @@ extension BridgeTrainer {
     for (name, tensor) in state.tensors { tensors["bridge.\(name)"] = tensor }
     let header = Header(
       bridge: bridge.name, fingerprint: fingerprint, vocabulary: context.domain.vocabulary,
-      splitHash: context.split.hash, cursor: cursor, stateValues: state.values, updates: updates, records: records)
+      splitHash: context.split.hash, cursor: cursor, stateValues: state.values, updates: updates,
+      records: records)
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys]
     let text = String(decoding: try encoder.encode(header), as: UTF8.self)
@@ -81,7 +82,9 @@ extension BridgeTrainer {
     state.values = header.stateValues
     best = [:]
     for name in file.names {
-      if name.hasPrefix("bridge.") { state.tensors[String(name.dropFirst(7))] = try file.tensor(name).copied() }
+      if name.hasPrefix("bridge.") {
+        state.tensors[String(name.dropFirst(7))] = try file.tensor(name).copied()
+      }
       if name.hasPrefix("best.") { best[String(name.dropFirst(5))] = try file.tensor(name).copied() }
     }
     try bridge.loadState(state, context)
@@ -108,7 +111,8 @@ extension BridgeTrainer {
     guard let text = file.metadata["run"],
       let header = try? JSONDecoder().decode(Header.self, from: Data(text.utf8))
     else {
-      throw BridgeError.invalidState(path: path, place: "run", expected: "a bridge run's record", found: "none")
+      throw BridgeError.invalidState(
+        path: path, place: "run", expected: "a bridge run's record", found: "none")
     }
     func check(_ place: String, _ expected: String, _ found: String) throws {
       guard expected == found else {
@@ -124,7 +128,9 @@ extension BridgeTrainer {
   }
 
   /// A tensor of the file in memory of its own: the file may be replaced while the run goes on.
-  private func tensor(_ file: SafetensorsFile, _ name: String, _ shape: Shape, _ path: String) throws -> Tensor {
+  private func tensor(_ file: SafetensorsFile, _ name: String, _ shape: Shape, _ path: String) throws
+    -> Tensor
+  {
     let tensor = try file.tensor(name)
     guard tensor.shape == shape else {
       throw BridgeError.invalidState(

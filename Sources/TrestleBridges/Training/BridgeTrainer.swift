@@ -131,7 +131,9 @@ public final class BridgeTrainer {
     try bridge.exit(phase, context)
   }
 
-  private func runEpoch(_ phase: BridgePhase, _ side: any TrainableSide, _ groups: [BridgeParameterGroup]) throws {
+  private func runEpoch(_ phase: BridgePhase, _ side: any TrainableSide, _ groups: [BridgeParameterGroup])
+    throws
+  {
     let all = groups + bridge.parameterGroups(in: phase)
     let optimizer = makeOptimizer(phase.side, all)
     let parameters = all.flatMap { $0.parameters.map(\.parameter) }.filter(\.isTrainable)
@@ -176,7 +178,8 @@ public final class BridgeTrainer {
         : try valueAndGradients(of: parameters, loss)
     } catch let error as TensorError { throw notFinite(phase, index, error.description) }
     guard value.item.isFinite, gradients.norm.isFinite else {
-      throw notFinite(phase, index, value.item.isFinite ? "a gradient is not finite" : "the loss is \(value.item)")
+      throw notFinite(
+        phase, index, value.item.isFinite ? "a gradient is not finite" : "the loss is \(value.item)")
     }
     optimizer.update(with: gradients)
     cursor.loss += own * Double(batch.count)

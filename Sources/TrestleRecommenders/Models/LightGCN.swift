@@ -41,8 +41,10 @@ public final class LightGCN: PairwiseRecommender {
   ) {
     self.configuration = configuration
     adjacency = .normalizedBipartite(training, dtype: dtype)
-    userEmbedding = .xavierTable(rows: training.userCount, columns: configuration.dimension, using: &generator)
-    itemEmbedding = .xavierTable(rows: training.itemCount, columns: configuration.dimension, using: &generator)
+    userEmbedding = .xavierTable(
+      rows: training.userCount, columns: configuration.dimension, using: &generator)
+    itemEmbedding = .xavierTable(
+      rows: training.itemCount, columns: configuration.dimension, using: &generator)
   }
 
   /// The users' and the items' own rows, E⁽⁰⁾.

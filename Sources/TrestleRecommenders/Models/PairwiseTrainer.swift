@@ -86,7 +86,8 @@ public final class PairwiseTrainer {
       }
       let value = loss.item
       guard value.isFinite else {
-        throw TensorError.nonFinite(operation: "the loss of \(model.name)", phase: .forward, shape: [], index: 0)
+        throw TensorError.nonFinite(
+          operation: "the loss of \(model.name)", phase: .forward, shape: [], index: 0)
       }
       onGradients(gradients)
       optimizer.update(with: gradients)
