@@ -1,0 +1,110 @@
+import Foundation
+
+/// A regular file mapped into memory for reading; tensors are views over it and keep it alive.
+///
+/// The mapping is private and read-only. The operating system loads pages on first use, so opening costs the same
+/// for a file of one megabyte and of one hundred gigabytes.
+///
+/// - Warning: A file that another process truncates while it is mapped makes later reads of the lost pages fail
+///   with `SIGBUS`. ``AtomicFile`` never does that: it replaces files, and the old contents stay mapped.
+//
+// Safety of `@unchecked Sendable`: all properties are `let`; the memory is mapped `PROT_READ`, so no thread can
+// write to it through this process; it is unmapped in `deinit` only, when no reference is left.
+public final class MappedFile: @unchecked Sendable {
+  /// Where the file was opened.
+  public let url: URL
+  /// The whole file. Valid as long as this object lives; hold the object, or use ``MappedBytes``.
+  public let bytes: UnsafeRawBufferPointer
+
+  /// The file's path, as it appears in errors.
+  public var path: String { url.path }
+  /// The file's size in bytes.
+  public var count: Int { bytes.count }
+
+  /// Maps the file at `url`. An empty file is valid and has no bytes.
+  ///
+  /// - Throws: ``FormatError/cannotRead(_:)`` if there is no such file, if it is a folder or another special file,
+  ///   or if the system refuses.
+  public init(_ url: URL) throws(FormatError) {
+    func failure(_ found: String) -> FormatError {
+      .cannotRead(.init(url.path, expected: "a readable regular file", found: found))
+    }
+    // Non-blocking, so that a named pipe is refused below rather than waited for.
+    let descriptor = open(url.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+    guard descriptor >= 0 else { throw failure(systemMessage()) }
+    defer { close(descriptor) }
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else { throw failure(systemMessage()) }
+    switch status.st_mode & S_IFMT {
+    case S_IFREG: break
+    case S_IFDIR: throw failure("a folder")
+    default: throw failure("a special file")
+    }
+    guard let size = Int(exactly: status.st_size), size >= 0 else { throw failure("size \(status.st_size)") }
+    self.url = url
+    guard size > 0 else {
+      bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      return
+    }
+    guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
+      throw failure(systemMessage())
+    }
+    bytes = UnsafeRawBufferPointer(start: base, count: size)
+  }
+
+  deinit {
+    if let base = bytes.baseAddress {
+      munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
+    }
+  }
+
+  /// The bytes `offset ..< offset + count`, together with the mapping that they need.
+  ///
+  /// - Throws: ``FormatError/malformed(_:)`` if they do not lie inside the file.
+  public func slice(offset: Int, count: Int, place: String = "") throws(FormatError) -> MappedBytes {
+    guard offset >= 0, count >= 0, offset <= bytes.count, count <= bytes.count - offset else {
+      throw .malformed(
+        .init(
+          path, at: place, expected: "bytes inside the file of \(bytes.count) bytes",
+          found: "\(count) bytes from offset \(offset)"))
+    }
+    return MappedBytes(file: self, range: offset..<(offset + count))
+  }
+
+  /// Tells the system that the whole file will be needed soon, so that it reads ahead.
+  public func prefetch() {
+    if let base = bytes.baseAddress {
+      _ = madvise(UnsafeMutableRawPointer(mutating: base), bytes.count, Int32(MADV_WILLNEED))
+    }
+  }
+}
+
+/// A range of a mapped file that keeps the mapping alive.
+public struct MappedBytes: Sendable {
+  /// The mapping; a view over the bytes retains it.
+  public let file: MappedFile
+  /// The range within the file. It always lies inside the file.
+  public let range: Range<Int>
+
+  /// The caller has checked that the range lies inside the file.
+  init(file: MappedFile, range: Range<Int>) {
+    self.file = file
+    self.range = range
+  }
+
+  /// The number of bytes.
+  public var count: Int { range.count }
+
+  /// The bytes themselves, valid as long as ``file`` lives. They may be unaligned for their element type.
+  public var buffer: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: file.bytes[range]) }
+
+  /// Calls `body` with the bytes while the mapping is held.
+  public func withUnsafeBytes<Result, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try withExtendedLifetime(file) { () throws(Failure) -> Result in try body(buffer) }
+  }
+}
+
+/// The system's words for the last failed call.
+func systemMessage() -> String { String(cString: strerror(errno)) }
