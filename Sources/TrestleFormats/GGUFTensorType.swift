@@ -69,6 +69,10 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
   case tq2_0 = 35
   /// 4-bit floating point with shared exponents for 32.
   case mxfp4 = 39
+  /// 4-bit floating point with shared scales for 16, in blocks of 64.
+  case nvfp4 = 40
+  /// 1 bit, a scale for 128.
+  case q1_0 = 41
 
   /// The type's name, as GGUF tools write it.
   public var name: String { "\(self)".uppercased() }
@@ -78,6 +82,8 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
     switch self {
     case .f32, .f16, .bf16, .f64, .i8, .i16, .i32, .i64: 1
     case .q4_0, .q4_1, .q5_0, .q5_1, .q8_0, .q8_1, .iq4_nl, .mxfp4: 32
+    case .nvfp4: 64
+    case .q1_0: 128
     default: 256
     }
   }
@@ -90,12 +96,12 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
     case .f32, .i32: 4
     case .f64, .i64: 8
     case .mxfp4: 17
-    case .q4_0, .iq4_nl: 18
+    case .q4_0, .iq4_nl, .q1_0: 18
     case .q4_1: 20
     case .q5_0: 22
     case .q5_1: 24
     case .q8_0: 34
-    case .q8_1: 36
+    case .q8_1, .nvfp4: 36
     case .iq1_s: 50
     case .tq1_0: 54
     case .iq1_m: 56

@@ -7,10 +7,10 @@ import Foundation
 ///
 /// - Warning: A file that another process truncates while it is mapped makes later reads of the lost pages fail
 ///   with `SIGBUS`. ``AtomicFile`` never does that: it replaces files, and the old contents stay mapped.
-//
-// Safety of `@unchecked Sendable`: all properties are `let`; the memory is mapped `PROT_READ`, so no thread can
-// write to it through this process; it is unmapped in `deinit` only, when no reference is left.
 public final class MappedFile: @unchecked Sendable {
+  // Safety of `@unchecked Sendable`: all properties are `let`; the memory is mapped `PROT_READ`, so no thread can
+  // write to it through this process; it is unmapped in `deinit` only, when no reference is left.
+
   /// Where the file was opened.
   public let url: URL
   /// The whole file. Valid as long as this object lives; hold the object, or use ``MappedBytes``.

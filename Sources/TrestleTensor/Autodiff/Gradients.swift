@@ -22,6 +22,14 @@ public enum Gradient: Sendable {
     }
   }
 
+  /// The gradient times a number.
+  public func scaled(by factor: Double) -> Gradient {
+    switch self {
+    case .dense(let tensor): .dense(tensor * factor)
+    case .rows(let rows): .rows(rows.scaled(by: factor))
+    }
+  }
+
   /// Each row named once, in ascending order; dense gradients as they are.
   func coalesced() -> Gradient {
     guard case .rows(let rows) = self else { return self }
@@ -95,13 +103,7 @@ public struct Gradients {
   public mutating func scale(by factor: Double) {
     for parameter in parameters {
       let key = ObjectIdentifier(parameter)
-      switch byParameter[key] {
-      case .dense(let tensor): byParameter[key] = .dense(tensor * factor)
-      case .rows(let rows):
-        byParameter[key] = .rows(
-          SparseRows(indices: rows.indices, values: rows.values * factor, rowCount: rows.rowCount))
-      case nil: break
-      }
+      byParameter[key] = byParameter[key]?.scaled(by: factor)
     }
   }
 
@@ -144,6 +146,10 @@ public struct SparseRows: Sendable {
     let result = Tensor.zeros([rowCount, values.shape[1]], dtype: values.dtype)
     result.scatterAddInPlace(values, at: indices)
     return result
+  }
+
+  func scaled(by factor: Double) -> SparseRows {
+    SparseRows(indices: indices, values: values * factor, rowCount: rowCount, isCoalesced: isCoalesced)
   }
 
   func added(to table: Tensor) -> Tensor {

@@ -25,6 +25,9 @@ public final class Parameter {
   /// The parameter's shape.
   public var shape: Shape { current.shape }
 
+  /// The parameter's element type.
+  public var dtype: DType { current.dtype }
+
   /// Replaces the value.
   ///
   /// - Precondition: `value` has the same shape; the type may change.

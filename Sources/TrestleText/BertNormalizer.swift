@@ -1,0 +1,109 @@
+import Foundation
+
+/// BERT's text normalization: control characters removed, white space made spaces, Chinese characters set apart,
+/// accents stripped, lower case.
+public struct BertNormalizer: Sendable, Hashable {
+  /// Removes control characters and makes all white space spaces.
+  public var cleansText: Bool
+  /// Puts spaces around Chinese characters.
+  public var separatesChineseCharacters: Bool
+  /// Decomposes characters and removes nonspacing marks.
+  public var stripsAccents: Bool
+  /// Lower case, character by character.
+  public var lowercases: Bool
+
+  /// Creates a normalizer; the defaults are those of the uncased models.
+  public init(
+    cleansText: Bool = true, separatesChineseCharacters: Bool = true, stripsAccents: Bool = true,
+    lowercases: Bool = true
+  ) {
+    self.cleansText = cleansText
+    self.separatesChineseCharacters = separatesChineseCharacters
+    self.stripsAccents = stripsAccents
+    self.lowercases = lowercases
+  }
+
+  /// The normalized text.
+  public func normalized(_ text: String) -> String {
+    if text.utf8.allSatisfy({ $0 < 0x80 }) { return normalizedASCII(text) }
+    var scalars = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      if cleansText {
+        if Self.isRemoved(scalar) { continue }
+        if scalar.properties.isWhitespace {
+          scalars.append(" ")
+          continue
+        }
+      }
+      if separatesChineseCharacters && Self.isChinese(scalar) {
+        scalars.append(" ")
+        scalars.append(scalar)
+        scalars.append(" ")
+      } else {
+        scalars.append(scalar)
+      }
+    }
+    if stripsAccents {
+      let decomposed = String(scalars).decomposedStringWithCanonicalMapping
+      scalars = String.UnicodeScalarView(
+        decomposed.unicodeScalars.filter { $0.properties.generalCategory != .nonspacingMark })
+    }
+    if lowercases {
+      var lowered = String.UnicodeScalarView()
+      for scalar in scalars { lowered.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars) }
+      scalars = lowered
+    }
+    return String(scalars)
+  }
+
+  private func normalizedASCII(_ text: String) -> String {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(text.utf8.count)
+    for byte in text.utf8 {
+      switch byte {
+      case 0x09, 0x0A, 0x0D: bytes.append(cleansText ? 0x20 : byte)
+      case 0..<0x20, 0x7F: if !cleansText { bytes.append(byte) }
+      case UInt8(ascii: "A")...UInt8(ascii: "Z"): bytes.append(lowercases ? byte | 0x20 : byte)
+      default: bytes.append(byte)
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static func isRemoved(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar {
+    case "\t", "\n", "\r": return false
+    case "\u{0}", "\u{FFFD}": return true
+    default: break
+    }
+    switch scalar.properties.generalCategory {
+    case .control, .format, .privateUse, .surrogate: return true
+    default: return false
+    }
+  }
+
+  private static func isChinese(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case 0x4E00...0x9FFF, 0x3400...0x4DBF, 0x20000...0x2A6DF, 0x2A700...0x2B73F, 0x2B740...0x2B81F,
+      0x2B920...0x2CEAF, 0xF900...0xFAFF, 0x2F800...0x2FA1F:
+      true
+    default: false
+    }
+  }
+
+  /// Whether a character is a word of its own: ASCII other than letters, digits, spaces and controls, and
+  /// Unicode's punctuation.
+  static func isPunctuation(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case 0x21...0x2F, 0x3A...0x40, 0x5B...0x60, 0x7B...0x7E: return true
+    case 0..<0x80: return false
+    default: break
+    }
+    switch scalar.properties.generalCategory {
+    case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
+      .finalPunctuation, .otherPunctuation:
+      return true
+    default: return false
+    }
+  }
+}

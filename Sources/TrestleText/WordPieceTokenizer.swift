@@ -1,0 +1,157 @@
+/// WordPiece: BERT, MiniLM.
+///
+/// Normalized text is split at spaces and around punctuation; each word becomes the longest token that begins it,
+/// then the longest continuation (`##ing`) of what is left, and so on. A word that cannot be spelled so, or is
+/// longer than ``Configuration/maximumWordLength``, is the unknown token. Decoding puts words back together with
+/// spaces: case, accents and the original spaces are gone.
+public struct WordPieceTokenizer: Tokenizer {
+  /// What a WordPiece vocabulary is used with.
+  public struct Configuration: Sendable, Hashable {
+    /// What is done to text first, `nil` for nothing.
+    public var normalizer: BertNormalizer?
+    /// What begins a token that continues a word.
+    public var continuationPrefix: String
+    /// The longest word in characters that is split into tokens.
+    public var maximumWordLength: Int
+    /// The token for words that cannot be spelled.
+    public var unknownToken: Int32
+    /// Whether decoding removes the spaces before punctuation and contractions.
+    public var cleansUpSpaces: Bool
+
+    /// Creates a configuration; the defaults are BERT's.
+    public init(
+      unknownToken: Int32, normalizer: BertNormalizer? = BertNormalizer(), continuationPrefix: String = "##",
+      maximumWordLength: Int = 100, cleansUpSpaces: Bool = true
+    ) {
+      self.unknownToken = unknownToken
+      self.normalizer = normalizer
+      self.continuationPrefix = continuationPrefix
+      self.maximumWordLength = maximumWordLength
+      self.cleansUpSpaces = cleansUpSpaces
+    }
+  }
+
+  /// What the vocabulary is used with.
+  public let configuration: Configuration
+  public let specialTokens: SpecialTokens
+  public var vocabularySize: Int { vocabulary.count }
+
+  /// All tokens as the file spells them.
+  private let vocabulary: Vocabulary
+  /// The tokens that begin a word.
+  private let beginnings: Vocabulary
+  /// The tokens that continue one, indexed without their prefix.
+  private let continuations: Vocabulary
+  private let isContinuation: [Bool]
+
+  /// Creates a tokenizer.
+  ///
+  /// - Parameters:
+  ///   - vocabulary: the tokens as UTF-8, at their ids.
+  ///   - specialTokens: the tokens that plain text never yields, the unknown token apart.
+  ///   - configuration: normalization and limits.
+  ///   - path: the file to name in errors.
+  /// - Throws: ``TextError/invalid(path:place:expected:found:)`` if two tokens are spelled alike, a token is not
+  ///   UTF-8, or an id is out of range.
+  public init(
+    vocabulary tokens: [[UInt8]], specialTokens: SpecialTokens, configuration: Configuration,
+    path: String = "vocabulary"
+  ) throws(TextError) {
+    let source = Source(path: path)
+    vocabulary = try source.vocabulary(tokens)
+    try source.check([], specialTokens: specialTokens, vocabularySize: tokens.count)
+    guard tokens.indices.contains(Int(configuration.unknownToken)) else {
+      throw source.error(
+        "unknown token", expected: "an id below \(tokens.count)", found: "\(configuration.unknownToken)")
+    }
+    let prefix = Array(configuration.continuationPrefix.utf8)
+    let isContinuation = tokens.enumerated().map { id, token in
+      !prefix.isEmpty && token.count > prefix.count && token.starts(with: prefix)
+        && !specialTokens.contains(Int32(id))
+    }
+    beginnings =
+      Vocabulary.indexed(tokens) { !tokens[$0].isEmpty && !specialTokens.contains(Int32($0)) }.vocabulary
+    continuations =
+      Vocabulary.indexed(
+        tokens.indices.map { isContinuation[$0] ? Array(tokens[$0].dropFirst(prefix.count)) : [] }
+      ) { isContinuation[$0] }.vocabulary
+    self.isContinuation = isContinuation
+    self.configuration = configuration
+    self.specialTokens = specialTokens
+  }
+
+  public func encode(_ text: String, at position: TextPosition) -> [Int32] {
+    let normalized = configuration.normalizer?.normalized(text) ?? text
+    var ids: [Int32] = []
+    ids.reserveCapacity(normalized.utf8.count / 4 + 4)
+    var word: [UInt8] = []
+    var length = 0
+    for scalar in normalized.unicodeScalars {
+      let isPunctuation = BertNormalizer.isPunctuation(scalar)
+      if isPunctuation || scalar.properties.isWhitespace {
+        appendWord(word, length: length, to: &ids)
+        word.removeAll(keepingCapacity: true)
+        length = 0
+        if isPunctuation { appendWord(Array(UTF8.encode(scalar) ?? .init()), length: 1, to: &ids) }
+      } else {
+        word.append(contentsOf: UTF8.encode(scalar) ?? .init())
+        length += 1
+      }
+    }
+    appendWord(word, length: length, to: &ids)
+    return ids
+  }
+
+  public func token(for id: Int32) -> String? {
+    guard id >= 0, id < vocabulary.count else { return nil }
+    return String(decoding: vocabulary[Int(id)], as: UTF8.self)
+  }
+
+  public func id(for token: String) -> Int32? { vocabulary.id(of: Array(token.utf8)) }
+
+  public func appendBytes(of id: Int32, isFirst: Bool, to bytes: inout [UInt8]) {
+    guard id >= 0, id < vocabulary.count else { return }
+    let token = vocabulary[Int(id)]
+    if isFirst {
+      bytes.append(contentsOf: token)
+    } else if isContinuation[Int(id)] {
+      bytes.append(contentsOf: token.dropFirst(configuration.continuationPrefix.utf8.count))
+    } else {
+      if !(configuration.cleansUpSpaces && Self.attachments.contains { token.starts(with: $0.utf8) }) {
+        bytes.append(UInt8(ascii: " "))
+      }
+      bytes.append(contentsOf: token)
+    }
+  }
+
+  private func appendWord(_ word: [UInt8], length: Int, to ids: inout [Int32]) {
+    guard !word.isEmpty else { return }
+    let first = ids.count
+    var start = length <= configuration.maximumWordLength ? 0 : -1
+    while start >= 0 && start < word.count {
+      let tokens = start == 0 ? beginnings : continuations
+      var end = min(word.count, start + tokens.maximumLength)
+      var found: Int32?
+      while end > start {
+        if end == word.count || word[end] & 0xC0 != 0x80 {
+          found = tokens.id(of: word, from: start, to: end)
+          if found != nil { break }
+        }
+        end -= 1
+      }
+      guard let found else {
+        start = -1
+        break
+      }
+      ids.append(found)
+      start = end
+    }
+    if start < 0 {
+      ids.removeLast(ids.count - first)
+      ids.append(configuration.unknownToken)
+    }
+  }
+
+  /// What decoding attaches to the word before it.
+  private static let attachments = [".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re"]
+}

@@ -1,0 +1,190 @@
+"""Makes tiny random models of each architecture beside this file, as Hugging Face folders, with what they compute.
+
+    python make_models.py
+
+Made with Python 3.11, PyTorch 2.15.0, Transformers 5.23.0, PEFT 0.21.2, safetensors 0.8.0 (see versions.json).
+
+Per family a folder with config.json, model.safetensors and reference.safetensors (float32, indices int32):
+  input_ids [2, 10], logits [2, 10, vocabulary], loss (mean cross-entropy of the next token, labels = input_ids),
+  gradient.<parameter> of that loss for every parameter under its name in model.safetensors (tied ones once).
+BERT: input_ids, attention_mask (the second text is shorter), token_type_ids, last_hidden_state, upstream, and the
+gradients of sum(last_hidden_state · upstream); positions that the mask excludes have zero upstream.
+llama/lora: twenty AdamW steps of a LoRA adapter on the tiny Llama: initial and final adapter in PEFT's layout,
+batches [20, 2, 10] (four that come again), losses [20] before each step.
+llama_sharded: the weights of llama in several files with an index.
+"""
+import importlib.metadata
+import json
+import pathlib
+import shutil
+
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from transformers import (
+    BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM,
+    Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
+
+HERE = pathlib.Path(__file__).parent
+torch.set_num_threads(1)
+transformers.logging.set_verbosity_error()
+VOCABULARY, TIME = 72, 10
+
+
+def randomise(model, seed):
+    """Weights large enough for attention and gates to matter; norms around one."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            is_norm = "norm" in name.lower() or ".ln_" in name
+            if name.endswith("bias"):
+                parameter.copy_(0.1 * noise)
+            elif is_norm:
+                parameter.copy_(1 + 0.2 * noise)
+            else:
+                parameter.copy_(0.25 * noise)
+    return model.eval()
+
+
+def save(model, family):
+    folder = HERE / family
+    shutil.rmtree(folder, ignore_errors=True)
+    model.save_pretrained(folder)
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    config = json.loads((folder / "config.json").read_text())
+    return folder, config
+
+
+def write(folder, name, store):
+    store = {key: (value.int() if value.dtype == torch.int64 else value).detach().contiguous().clone() for key, value in store.items()}
+    save_file(store, folder / name)
+    for path in folder.iterdir():
+        if path.is_file():
+            path.chmod(0o644)
+
+
+def gradients(model, folder):
+    """The gradients, under the names in the file that was saved."""
+    saved = load_file(folder / "model.safetensors")
+    found = {name: parameter.grad for name, parameter in model.named_parameters()}
+    assert set(found) == set(saved), set(found) ^ set(saved)
+    return {f"gradient.{name}": value.clone() for name, value in found.items()}
+
+
+def decoder(family, model, seed, old_config=None):
+    """Saves one decoder; `old_config` edits config.json into the spelling that files in the wild mostly have."""
+    randomise(model, seed)
+    folder, config = save(model, family)
+    if old_config:
+        old_config(config)
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    again = type(model).from_pretrained(folder, attn_implementation="eager")
+    ids = torch.randint(0, VOCABULARY, (2, TIME), generator=torch.Generator().manual_seed(seed + 1))
+    output = again(input_ids=ids, labels=ids, use_cache=False)
+    output.loss.backward()
+    write(folder, "reference.safetensors", dict(input_ids=ids, logits=output.logits, loss=output.loss, **gradients(again, folder)))
+    print(family, sum(p.numel() for p in again.parameters()), "parameters, loss", output.loss.item())
+
+
+def rope_theta_at_top(config):
+    """`rope_parameters` (Transformers 5) spelled as `rope_theta` and `rope_scaling` (before)."""
+    rope = config.pop("rope_parameters")
+    config["rope_theta"] = rope.pop("rope_theta")
+    config["rope_scaling"] = None if rope.get("rope_type") == "default" else rope
+
+
+def decoders():
+    shared = dict(
+        vocab_size=VOCABULARY, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
+        max_position_embeddings=64, attn_implementation="eager", bos_token_id=1, eos_token_id=2, pad_token_id=None)
+    decoder("llama", LlamaForCausalLM(LlamaConfig(**shared, rms_norm_eps=1e-5, tie_word_embeddings=False)), 100, rope_theta_at_top)
+    decoder("llama_tied", LlamaForCausalLM(LlamaConfig(**shared, rms_norm_eps=1e-5, tie_word_embeddings=True,
+                                                       rope_parameters=dict(rope_type="default", rope_theta=100000.0))), 200)
+    scaling = dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)
+    decoder("llama3", LlamaForCausalLM(LlamaConfig(**shared, rms_norm_eps=1e-5, tie_word_embeddings=False, rope_parameters=scaling)), 300, rope_theta_at_top)
+    decoder("mistral", MistralForCausalLM(MistralConfig(**shared, sliding_window=None, head_dim=6)), 400, rope_theta_at_top)
+    decoder("mistral_window", MistralForCausalLM(MistralConfig(**shared, sliding_window=4, head_dim=6)), 500)
+    decoder("qwen2", Qwen2ForCausalLM(Qwen2Config(**shared, tie_word_embeddings=True)), 600, rope_theta_at_top)
+    decoder("qwen3", Qwen3ForCausalLM(Qwen3Config(**shared, head_dim=8, tie_word_embeddings=True)), 700)
+    decoder("gpt2", GPT2LMHeadModel(GPT2Config(
+        vocab_size=VOCABULARY, n_positions=32, n_embd=24, n_layer=2, n_head=4, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, bos_token_id=0,
+        eos_token_id=0, attn_implementation="eager")), 800)
+
+
+def bert():
+    model = BertModel(BertConfig(
+        vocab_size=VOCABULARY, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=32,
+        hidden_dropout_prob=0, attention_probs_dropout_prob=0, attn_implementation="eager"), add_pooling_layer=False)
+    randomise(model, 900)
+    folder, _ = save(model, "bert")
+    generator = torch.Generator().manual_seed(901)
+    ids = torch.randint(1, VOCABULARY, (2, TIME), generator=generator)
+    mask, types = torch.ones_like(ids), torch.zeros_like(ids)
+    mask[1, 6:], types[0, 5:] = 0, 1
+    ids[1, 6:] = 0
+    states = model(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
+    upstream = torch.randn(states.shape, generator=generator) * mask[..., None]
+    (states * upstream).sum().backward()
+    write(folder, "reference.safetensors", dict(
+        input_ids=ids, attention_mask=mask, token_type_ids=types, last_hidden_state=states, upstream=upstream, **gradients(model, folder)))
+    print("bert", sum(p.numel() for p in model.parameters()), "parameters")
+
+
+def sharded():
+    folder = HERE / "llama_sharded"
+    shutil.rmtree(folder, ignore_errors=True)
+    LlamaForCausalLM.from_pretrained(HERE / "llama").save_pretrained(folder, max_shard_size="20KB")
+    (folder / "generation_config.json").unlink(missing_ok=True)
+    shutil.copy(HERE / "llama" / "config.json", folder / "config.json")
+    for path in folder.iterdir():
+        path.chmod(0o644)
+
+
+def lora():
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(1000)
+    base = LlamaForCausalLM.from_pretrained(HERE / "llama", attn_implementation="eager")
+    model = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
+    folder = HERE / "llama" / "lora"
+
+    def keep(name):
+        model.save_pretrained(folder / name)
+        (folder / name / "README.md").unlink(missing_ok=True)
+        path = folder / name / "adapter_config.json"
+        config = json.loads(path.read_text())
+        config["base_model_name_or_path"] = "llama"
+        path.write_text(json.dumps(config, indent=2) + "\n")
+        for file in (folder / name).iterdir():
+            file.chmod(0o644)
+
+    keep("initial")
+    batches = torch.randint(0, VOCABULARY, (4, 2, TIME), generator=torch.Generator().manual_seed(1001)).repeat(5, 1, 1)
+    settings = dict(lr=1e-2, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01)
+    optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], foreach=False, **settings)
+    losses, store = [], dict(batches=batches)
+    for step, batch in enumerate(batches):
+        optimizer.zero_grad()
+        loss = model(input_ids=batch, labels=batch, use_cache=False).loss
+        loss.backward()
+        if step == 0:
+            store |= {f"gradient.{name.replace('.default', '')}": p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
+        optimizer.step()
+        losses.append(loss.detach())
+    model.eval()
+    store |= dict(losses=torch.stack(losses), logits=model(input_ids=batches[0]).logits)
+    keep("final")
+    write(folder, "reference.safetensors", store)
+    (folder / "run.json").write_text(json.dumps(dict(
+        steps=20, optimizer="AdamW", **settings, rank=4, alpha=8, target_modules=["q_proj", "v_proj"],
+        note="gradient.*: of the first step; logits: of the first batch under the final adapter"), indent=2) + "\n")
+    print("lora", [round(float(loss), 4) for loss in losses[::5]], "→", round(float(losses[-1]), 4))
+
+
+decoders()
+bert()
+sharded()
+lora()
+versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "safetensors")}
+(HERE / "versions.json").write_text(json.dumps(versions) + "\n")
