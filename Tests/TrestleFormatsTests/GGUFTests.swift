@@ -124,7 +124,7 @@ struct GGUFTests {
   @Test func tensorsAreListedOutermostDimensionFirst() throws {
     let folder = try TemporaryFolder()
     let file = try load(Self.sample(), folder)
-    #expect(file.tensorNames == ["w", "q", "k", "s"])
+    #expect(file.names == ["w", "q", "k", "s"])
     #expect(try file.tensor("w").shape == [2, 3])
     #expect(try file.tensor("q").shape == [2, 64])
     #expect(try file.tensor("q").type == .q4_0)
@@ -316,7 +316,7 @@ struct GGUFTests {
       _ = try? file.metadata.bools(key)
       _ = try? file.metadata.strings(key).reduce(0) { $0 + $1.count }
     }
-    for name in file.tensorNames {
+    for name in file.names {
       #expect(file.tensors[name]?.range.upperBound ?? .max <= file.file.count)
       _ = try? file.bytes(of: name).withUnsafeBytes { $0.reduce(0) { $0 &+ $1 } }
     }
