@@ -29,6 +29,8 @@ public struct GGUFTensor: Sendable, Equatable {
 public final class GGUFFile: Sendable {
   /// The mapped file.
   public let file: MappedFile
+  /// Where the file is.
+  public var path: String { file.path }
   /// The format's version, 2 or 3.
   public let version: Int
   /// The alignment of the data and of every tensor.
@@ -36,7 +38,7 @@ public final class GGUFFile: Sendable {
   /// The metadata.
   public let metadata: GGUFMetadata
   /// The tensors' names in the order of the file.
-  public let tensorNames: [String]
+  public let names: [String]
   /// The tensors by name.
   public let tensors: [String: GGUFTensor]
 
@@ -57,7 +59,7 @@ public final class GGUFFile: Sendable {
     version = parser.version
     alignment = parser.alignment
     metadata = parser.metadata
-    tensorNames = parser.tensors.map(\.name)
+    names = parser.tensors.map(\.name)
     tensors = parser.tensorsByName
   }
 

@@ -9,7 +9,7 @@ struct RealFileTests {
   func smolLM2LoadsWithItsMetadataAndTensors() throws {
     let file = try GGUFFile(try #require(TestAssets.smolLM2))
     #expect(file.tensors.count == 272)
-    #expect(file.tensorNames.count == 272)
+    #expect(file.names.count == 272)
     let metadata = file.metadata
     #expect(try metadata.string("general.architecture") == "llama")
     #expect(try metadata.int("llama.block_count") == 30)
