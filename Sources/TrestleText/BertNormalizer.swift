@@ -1,7 +1,8 @@
-import Foundation
-
 /// BERT's text normalization: control characters removed, white space made spaces, Chinese characters set apart,
 /// accents stripped, lower case.
+///
+/// Categories are those of Unicode 8.0, as in the reference implementation: of a character added later, only case
+/// and white space are known.
 public struct BertNormalizer: Sendable, Hashable {
   /// Removes control characters and makes all white space spaces.
   public var cleansText: Bool
@@ -44,9 +45,8 @@ public struct BertNormalizer: Sendable, Hashable {
       }
     }
     if stripsAccents {
-      let decomposed = String(scalars).decomposedStringWithCanonicalMapping
-      scalars = String.UnicodeScalarView(
-        decomposed.unicodeScalars.filter { $0.properties.generalCategory != .nonspacingMark })
+      let decomposed = CanonicalNormalization.decomposed.normalized(String(scalars))
+      scalars = String.UnicodeScalarView(decomposed.unicodeScalars.filter { !Self.isNonspacingMark($0) })
     }
     if lowercases {
       var lowered = String.UnicodeScalarView()
@@ -76,10 +76,29 @@ public struct BertNormalizer: Sendable, Hashable {
     case "\u{0}", "\u{FFFD}": return true
     default: break
     }
-    switch scalar.properties.generalCategory {
+    switch category(scalar) {
     case .control, .format, .privateUse, .surrogate: return true
     default: return false
     }
+  }
+
+  private static func isNonspacingMark(_ scalar: Unicode.Scalar) -> Bool {
+    category(scalar) == .nonspacingMark
+  }
+
+  /// The general category in Unicode 8.0.
+  private static func category(_ scalar: Unicode.Scalar) -> Unicode.GeneralCategory {
+    switch scalar.value {
+    case 0..<0x300: return scalar.properties.generalCategory
+    // Characters whose category has changed since.
+    case 0x166D, 0x111C9: return .otherPunctuation
+    case 0x1734, 0x1171E: return .nonspacingMark
+    case 0x1885, 0x1886: return .otherLetter
+    case 0xA9BD: return .spacingMark
+    default: break
+    }
+    guard let age = scalar.properties.age, age.major <= 8 else { return .unassigned }
+    return scalar.properties.generalCategory
   }
 
   private static func isChinese(_ scalar: Unicode.Scalar) -> Bool {
@@ -99,7 +118,7 @@ public struct BertNormalizer: Sendable, Hashable {
     case 0..<0x80: return false
     default: break
     }
-    switch scalar.properties.generalCategory {
+    switch category(scalar) {
     case .connectorPunctuation, .dashPunctuation, .openPunctuation, .closePunctuation, .initialPunctuation,
       .finalPunctuation, .otherPunctuation:
       return true

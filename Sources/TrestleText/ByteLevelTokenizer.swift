@@ -1,5 +1,3 @@
-import Foundation
-
 /// Byte-level byte-pair encoding: GPT-2, Llama 3, Qwen2, SmolLM.
 ///
 /// Text is split into words (``PreTokenization``), a word into its UTF-8 bytes, and neighbouring tokens are merged
@@ -86,7 +84,8 @@ public struct ByteLevelTokenizer: Tokenizer {
   }
 
   public func encode(_ text: String, at position: TextPosition) -> [Int32] {
-    let bytes = Array((configuration.normalizesToNFC ? normalizedToNFC(text) : text).utf8)
+    let bytes = Array(
+      (configuration.normalizesToNFC ? CanonicalNormalization.composed.normalized(text) : text).utf8)
     var ids: [Int32] = []
     ids.reserveCapacity(bytes.count / 4 + 8)
     workspaces.withWorkspace { workspace in
@@ -147,12 +146,6 @@ public struct ByteLevelTokenizer: Tokenizer {
     }
     ids.append(contentsOf: workspace.merger.symbols)
   }
-}
-
-/// Unicode normalization form C. Scalars below U+0300 are in it whatever stands beside them, unless a combining
-/// mark follows, and those begin there.
-func normalizedToNFC(_ text: String) -> String {
-  text.utf8.contains { $0 >= 0xCC } ? text.precomposedStringWithCanonicalMapping : text
 }
 
 extension Source {
