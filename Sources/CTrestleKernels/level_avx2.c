@@ -1,6 +1,7 @@
 // AVX2 with fused multiply-add.
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>

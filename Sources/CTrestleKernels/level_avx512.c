@@ -1,6 +1,7 @@
 // AVX-512 with its byte, double-word and vector-length extensions.
 #if defined(__x86_64__)
 #include <immintrin.h>
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>

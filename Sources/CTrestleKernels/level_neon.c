@@ -1,6 +1,7 @@
 // NEON, part of every 64-bit ARM processor.
 #if defined(__aarch64__)
 #include <arm_neon.h>
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>

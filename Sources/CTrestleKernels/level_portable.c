@@ -1,4 +1,5 @@
 // The portable level: what every processor of the architecture has. The reference for the others.
+#include <float.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
