@@ -128,3 +128,16 @@ extension MappedBytes {
     }
   }
 }
+
+extension SafetensorsSource {
+  /// Describes a tensor to be written.
+  public init(name: String, tensor: Tensor) {
+    let dense = tensor.detached.dense()
+    self.init(name: name, type: SafetensorsType(dense.dtype), shape: Array(dense.shape)) { writer in
+      try withExtendedLifetime(dense.storage) {
+        try writer.write(
+          UnsafeRawBufferPointer(start: dense.data, count: dense.elementCount * dense.dtype.byteCount))
+      }
+    }
+  }
+}
