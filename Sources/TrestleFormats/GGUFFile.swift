@@ -66,7 +66,7 @@ public final class GGUFFile: Sendable {
   /// The tensor's type, shape and range.
   ///
   /// - Throws: ``FormatError/missing(_:)``.
-  public func tensor(_ name: String) throws(FormatError) -> GGUFTensor {
+  public func entry(_ name: String) throws(FormatError) -> GGUFTensor {
     guard let tensor = tensors[name] else {
       throw .missing(.init(file.path, expected: "a tensor \"\(name)\"", found: "none of that name"))
     }
@@ -77,7 +77,7 @@ public final class GGUFFile: Sendable {
   ///
   /// - Throws: ``FormatError/missing(_:)``; ``FormatError/unsupported(_:)`` for a type that this package cannot use.
   public func bytes(of name: String) throws(FormatError) -> MappedBytes {
-    let tensor = try tensor(name)
+    let tensor = try entry(name)
     guard tensor.type.isSupported else {
       let supported = GGUFTensorType.allCases.filter(\.isSupported).map(\.name).joined(separator: ", ")
       throw .unsupported(

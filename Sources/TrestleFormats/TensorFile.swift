@@ -14,31 +14,31 @@ public protocol TensorFile: Sendable {
   ///
   /// - Throws: ``FormatError/missing(_:)``; ``FormatError/unsupported(_:)`` for an element type or a shape that
   ///   ``Tensor`` does not have.
-  func tensor(named name: String) throws(FormatError) -> Tensor
+  func tensor(_ name: String) throws(FormatError) -> Tensor
 }
 
 extension TensorFile {
   /// The tensor of that name, which must have this shape.
   ///
-  /// - Throws: What ``tensor(named:)`` throws; ``FormatError/wrongType(_:)`` if the shape is another.
-  public func tensor(named name: String, shape: Shape) throws(FormatError) -> Tensor {
-    let tensor = try tensor(named: name)
+  /// - Throws: What ``tensor(_:)`` throws; ``FormatError/wrongType(_:)`` if the shape is another.
+  public func tensor(_ name: String, shape: Shape) throws(FormatError) -> Tensor {
+    let tensor = try self.tensor(name)
     guard tensor.shape == shape else {
       throw .wrongType(
         .init(
-          path(of: name), at: "tensor \"\(name)\"", expected: "the shape \(shape)", found: "\(tensor.shape)"))
+          path, at: "tensor \"\(name)\"", expected: "the shape \(shape)", found: "\(tensor.shape)"))
     }
     return tensor
   }
 }
 
 extension SafetensorsFile: TensorFile {
-  /// The tensor of that name, as ``TensorFile/tensor(named:)`` says.
+  /// The tensor of that name, as ``TensorFile/tensor(_:)`` says.
   ///
   /// Tensors of 64-bit integers are copied to `int32`, if all values fit.
   ///
   /// - Throws: ``FormatError/missing(_:)``, ``FormatError/unsupported(_:)``.
-  public func tensor(named name: String) throws(FormatError) -> Tensor {
+  public func tensor(_ name: String) throws(FormatError) -> Tensor {
     let entry = try entry(name)
     let bytes = MappedBytes(file: file, range: entry.range)
     if let dtype = entry.type.dtype { return try bytes.tensor(entry.shape, dtype, name) }
@@ -54,20 +54,20 @@ extension SafetensorsFile: TensorFile {
 }
 
 extension ShardedSafetensors: TensorFile {
-  /// The tensor of that name, as ``SafetensorsFile/tensor(named:)`` says.
+  /// The tensor of that name, as ``SafetensorsFile/tensor(_:)`` says.
   ///
   /// - Throws: ``FormatError/missing(_:)``, ``FormatError/unsupported(_:)``.
-  public func tensor(named name: String) throws(FormatError) -> Tensor {
-    try file(of: name).tensor(named: name)
+  public func tensor(_ name: String) throws(FormatError) -> Tensor {
+    try file(of: name).tensor(name)
   }
 }
 
 extension GGUFFile: TensorFile {
-  /// The tensor of that name, as ``TensorFile/tensor(named:)`` says; its type must not be quantised.
+  /// The tensor of that name, as ``TensorFile/tensor(_:)`` says; its type must not be quantised.
   ///
   /// - Throws: ``FormatError/missing(_:)``, ``FormatError/unsupported(_:)``.
-  public func tensor(named name: String) throws(FormatError) -> Tensor {
-    let record = try tensor(name)
+  public func tensor(_ name: String) throws(FormatError) -> Tensor {
+    let record = try entry(name)
     guard let dtype = record.type.dtype else {
       throw .unsupported(
         .init(
