@@ -32,6 +32,9 @@ public struct OptimizerState {
   public var updateCount = 0
   /// Tensors by name: moments and the like. An optimizer that changes one in place takes it out and puts it back.
   public var tensors: [String: Tensor] = [:]
+
+  /// Nothing remembered yet.
+  public init() {}
 }
 
 /// What one update needs beside parameter, gradient and state.

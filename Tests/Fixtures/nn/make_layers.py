@@ -12,6 +12,7 @@ clipping.*: gradients before and after clipping by the global norm.
 layers.safetensors (float64 and `float32.`): per case `<case>.<parameter>`, `.x`, `.y`, `.dy`, `.dx`, `.d.<parameter>`
 with PyTorch's parameter names and layouts. layers.json has shapes and settings per case. Indices are int32.
 """
+
 import importlib.metadata
 import json
 import pathlib
@@ -43,7 +44,9 @@ def optimizers():
     """Ten steps of each optimizer on given gradients."""
     initial = dict(w=normal(3, 5), b=normal(5))
     # Sizes differ from step to step, and some entries are zero, as sparse tables have them.
-    gradients = [dict(w=normal(3, 5, scale=10.0 ** ((step % 4) - 2)) * (normal(3, 5) > -1), b=normal(5)) for step in range(10)]
+    gradients = [
+        dict(w=normal(3, 5, scale=10.0 ** ((step % 4) - 2)) * (normal(3, 5) > -1), b=normal(5)) for step in range(10)
+    ]
     adam = dict(lr=0.01, betas=(0.9, 0.999), eps=1e-8)
     cases = dict(
         sgd=(torch.optim.SGD, dict(lr=0.1)),
@@ -54,7 +57,8 @@ def optimizers():
         adam_weight_decay=(torch.optim.Adam, dict(adam, weight_decay=0.1)),
         adam_betas=(torch.optim.Adam, dict(lr=0.05, betas=(0.8, 0.95), eps=1e-6)),
         adamw=(torch.optim.AdamW, dict(adam, weight_decay=0.1)),
-        adamw_no_decay=(torch.optim.AdamW, dict(adam, weight_decay=0.0)))
+        adamw_no_decay=(torch.optim.AdamW, dict(adam, weight_decay=0.0)),
+    )
     store = {}
     for prefix, dtype in PRECISIONS.items():
         for key, value in initial.items():
@@ -79,7 +83,9 @@ def optimizers():
             for key, parameter in zip(initial, parameters):
                 store[f"{prefix}{name}.{key}"] = parameter.grad
     description = {name: dict(optimizer=kind.__name__, **settings) for name, (kind, settings) in cases.items()}
-    description["clipping.active"] = dict(max_norm=1.0, gradient="gradient.3", note="scale = max_norm / (norm + 1e-6), at most 1")
+    description["clipping.active"] = dict(
+        max_norm=1.0, gradient="gradient.3", note="scale = max_norm / (norm + 1e-6), at most 1"
+    )
     description["clipping.inactive"] = dict(max_norm=1000.0, gradient="gradient.3")
     write("optimizers", store, description)
 
@@ -104,7 +110,10 @@ def layers():
                 for key, parameter in module.named_parameters():
                     parameter.copy_(values[key])
             module.zero_grad()
-            tracked = {key: value.to(dtype).clone().requires_grad_() if value.is_floating_point() else value for key, value in inputs.items()}
+            tracked = {
+                key: value.to(dtype).clone().requires_grad_() if value.is_floating_point() else value
+                for key, value in inputs.items()
+            }
             y = run(module, *tracked.values())
             assert y.shape == tuple(shape_of_output), (name, y.shape)
             (y * upstream.to(dtype)).sum().backward()
@@ -116,7 +125,9 @@ def layers():
                     store[f"{place}.d{key}"] = value.grad
             for key, parameter in module.named_parameters():
                 store[f"{place}.{key}"], store[f"{place}.d.{key}"] = parameter, parameter.grad.clone()
-        description[name] = dict(parameters={key: list(value.shape) for key, value in values.items()}, inputs=list(inputs), **settings)
+        description[name] = dict(
+            parameters={key: list(value.shape) for key, value in values.items()}, inputs=list(inputs), **settings
+        )
 
     plain = lambda module, x: module(x)
     case("linear", nn.Linear(5, 7), dict(x=normal(2, 3, 5)), plain, (2, 3, 7), note="x wᵀ + b")
@@ -125,32 +136,105 @@ def layers():
     case("embedding", nn.Embedding(6, 4), dict(x=index), lambda module, x: module(x.long()), (2, 3, 4))
     case("layer_norm", nn.LayerNorm(9, eps=1e-5), dict(x=normal(2, 3, 9)), plain, (2, 3, 9), eps=1e-5)
     case("rms_norm", nn.RMSNorm(9, eps=1e-6), dict(x=normal(2, 3, 9)), plain, (2, 3, 9), eps=1e-6)
-    case("mlp", Perceptron(5, 8, 6, 1), dict(x=normal(4, 5)), plain, (4, 1), sizes=[5, 8, 6, 1], activation="relu between the layers")
+    case(
+        "mlp",
+        Perceptron(5, 8, 6, 1),
+        dict(x=normal(4, 5)),
+        plain,
+        (4, 1),
+        sizes=[5, 8, 6, 1],
+        activation="relu between the layers",
+    )
 
     def attend(causal, mask=None):
         def run(module, x):
             time = x.shape[1]
             future = torch.ones(time, time, dtype=torch.bool).triu(1) if causal else None
             return module(x, x, x, attn_mask=future, key_padding_mask=mask, need_weights=False)[0]
+
         return run
 
     packed = "in_proj_weight holds query, key, value one under the other; input [batch, time, channel]"
-    case("attention", nn.MultiheadAttention(8, 2, batch_first=True), dict(x=normal(2, 5, 8)), attend(False), (2, 5, 8), heads=2, causal=False, note=packed)
-    case("attention_causal", nn.MultiheadAttention(8, 2, batch_first=True), dict(x=normal(2, 5, 8)), attend(True), (2, 5, 8), heads=2, causal=True, note=packed)
+    case(
+        "attention",
+        nn.MultiheadAttention(8, 2, batch_first=True),
+        dict(x=normal(2, 5, 8)),
+        attend(False),
+        (2, 5, 8),
+        heads=2,
+        causal=False,
+        note=packed,
+    )
+    case(
+        "attention_causal",
+        nn.MultiheadAttention(8, 2, batch_first=True),
+        dict(x=normal(2, 5, 8)),
+        attend(True),
+        (2, 5, 8),
+        heads=2,
+        causal=True,
+        note=packed,
+    )
     padding = torch.tensor([[False] * 5, [False] * 3 + [True] * 2])
-    case("attention_padded", nn.MultiheadAttention(8, 2, batch_first=True), dict(x=normal(2, 5, 8)), attend(False, padding), (2, 5, 8),
-         heads=2, causal=False, lengths=[5, 3], note=packed + "; keys beyond a row's length are masked")
-    case("attention_cross", nn.MultiheadAttention(8, 4, batch_first=True, bias=False), dict(query=normal(2, 3, 8), key=normal(2, 6, 8)),
-         lambda module, query, key: module(query, key, key, need_weights=False)[0], (2, 3, 8), heads=4, causal=False, note=packed + "; key is value too; no bias")
+    case(
+        "attention_padded",
+        nn.MultiheadAttention(8, 2, batch_first=True),
+        dict(x=normal(2, 5, 8)),
+        attend(False, padding),
+        (2, 5, 8),
+        heads=2,
+        causal=False,
+        lengths=[5, 3],
+        note=packed + "; keys beyond a row's length are masked",
+    )
+    case(
+        "attention_cross",
+        nn.MultiheadAttention(8, 4, batch_first=True, bias=False),
+        dict(query=normal(2, 3, 8), key=normal(2, 6, 8)),
+        lambda module, query, key: module(query, key, key, need_weights=False)[0],
+        (2, 3, 8),
+        heads=4,
+        causal=False,
+        note=packed + "; key is value too; no bias",
+    )
     gates = "gates in the order reset, update, new; new = tanh(W x + b + r · (U h + c)); h = (1 − z) · new + z · h; input [batch, time, channel]"
-    case("gru", nn.GRU(5, 6, batch_first=True), dict(x=normal(3, 7, 5)), lambda module, x: module(x)[0], (3, 7, 6), note=gates)
-    case("gru_no_bias", nn.GRU(5, 6, batch_first=True, bias=False), dict(x=normal(3, 4, 5)), lambda module, x: module(x)[0], (3, 4, 6), note=gates)
-    case("gru_initial", nn.GRU(5, 6, batch_first=True), dict(x=normal(2, 4, 5), h=normal(2, 6)),
-         lambda module, x, h: module(x, h[None])[0], (2, 4, 6), note=gates + "; starts from h [batch, channel]")
+    case(
+        "gru",
+        nn.GRU(5, 6, batch_first=True),
+        dict(x=normal(3, 7, 5)),
+        lambda module, x: module(x)[0],
+        (3, 7, 6),
+        note=gates,
+    )
+    case(
+        "gru_no_bias",
+        nn.GRU(5, 6, batch_first=True, bias=False),
+        dict(x=normal(3, 4, 5)),
+        lambda module, x: module(x)[0],
+        (3, 4, 6),
+        note=gates,
+    )
+    case(
+        "gru_initial",
+        nn.GRU(5, 6, batch_first=True),
+        dict(x=normal(2, 4, 5), h=normal(2, 6)),
+        lambda module, x, h: module(x, h[None])[0],
+        (2, 4, 6),
+        note=gates + "; starts from h [batch, channel]",
+    )
     encoder = nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0, activation="gelu", batch_first=True, norm_first=False)
     encoder.train()
-    case("transformer_post_norm", encoder, dict(x=normal(2, 4, 8)), plain, (2, 4, 8), heads=2, feed_forward=12, activation="gelu",
-         note="x = norm1(x + attention(x)); x = norm2(x + linear2(gelu(linear1(x)))), eps 1e-5")
+    case(
+        "transformer_post_norm",
+        encoder,
+        dict(x=normal(2, 4, 8)),
+        plain,
+        (2, 4, 8),
+        heads=2,
+        feed_forward=12,
+        activation="gelu",
+        note="x = norm1(x + attention(x)); x = norm2(x + linear2(gelu(linear1(x)))), eps 1e-5",
+    )
     write("layers", store, description)
 
 

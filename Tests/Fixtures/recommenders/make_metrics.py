@@ -12,6 +12,7 @@ metrics.json: per user the held-out `positives` and the `masked` training items 
 average popularity and tail percentage of the recommended lists, from the training counts of the items; and `values`, labels with
 predictions for AUC, MAE, RMSE and log loss.
 """
+
 import importlib.metadata
 import json
 import pathlib
@@ -54,7 +55,7 @@ def main():
     order = torch.argsort(torch.rand(USERS, ITEMS, generator=generator), 1)
     counts = [1, 1, 2, 3, 4, 5, 6, 8, 10, 12, 14, 1, 2]
     positives = [sorted(order[user, :count].tolist()) for user, count in enumerate(counts)]
-    masked = [sorted(order[user, count:count + 3 + user].tolist()) for user, count in enumerate(counts)]
+    masked = [sorted(order[user, count : count + 3 + user].tolist()) for user, count in enumerate(counts)]
     scores[0, positives[0][0]] += 9  # One user whose item comes first, one whose item comes last.
     scores[1, positives[1][0]] -= 9
     seen, positive = torch.zeros(USERS, ITEMS, dtype=torch.bool), torch.zeros(USERS, ITEMS, dtype=torch.bool)
@@ -63,11 +64,15 @@ def main():
         positive[user, positives[user]] = True
     ranked = scores.masked_fill(seen, -torch.inf)
     top = torch.topk(ranked, max(CUTOFFS), dim=-1).indices
-    data = Data({
-        "rec.topk": torch.cat([torch.gather(positive.int(), 1, top), positive.sum(1, keepdim=True).int()], 1),
-        "rec.items": top, "data.num_items": ITEMS,
-        "data.count_items": {item: int(count) for item, count in enumerate(seen.sum(0).tolist()) if count},
-        "rec.meanrank": ranks(ranked, positive)})
+    data = Data(
+        {
+            "rec.topk": torch.cat([torch.gather(positive.int(), 1, top), positive.sum(1, keepdim=True).int()], 1),
+            "rec.items": top,
+            "data.num_items": ITEMS,
+            "data.count_items": {item: int(count) for item, count in enumerate(seen.sum(0).tolist()) if count},
+            "rec.meanrank": ranks(ranked, positive),
+        }
+    )
     means, store = {}, dict(scores=scores, **{"ties.scores": tied})
     for kind in (metrics.Recall, metrics.Hit, metrics.NDCG, metrics.MRR, metrics.MAP, metrics.Precision):
         metric = kind(CONFIG)
@@ -78,7 +83,14 @@ def main():
         except TypeError:
             rows = metric.metric_info(hits)
         store[kind.__name__.lower()] = torch.tensor(np.asarray(rows, dtype=np.float64))
-    others = (metrics.GAUC, metrics.ItemCoverage, metrics.GiniIndex, metrics.ShannonEntropy, metrics.AveragePopularity, metrics.TailPercentage)
+    others = (
+        metrics.GAUC,
+        metrics.ItemCoverage,
+        metrics.GiniIndex,
+        metrics.ShannonEntropy,
+        metrics.AveragePopularity,
+        metrics.TailPercentage,
+    )
     for kind in others:
         means |= {key: float(value) for key, value in kind(CONFIG).calculate_metric(data).items()}
     tied_data = Data({"rec.meanrank": ranks(tied.masked_fill(seen, -torch.inf), positive)})
@@ -95,8 +107,19 @@ def main():
     save_file({key: value.contiguous() for key, value in store.items()}, HERE / "metrics.safetensors")
     (HERE / "metrics.safetensors").chmod(0o644)
     versions = {name: importlib.metadata.version(name) for name in ("recbole", "torch", "numpy", "safetensors")}
-    result = dict(versions=versions, users=USERS, items=ITEMS, positives=positives, masked=masked, tail_ratio=0.2, mean=means, values=values)
-    (HERE / "metrics.json").write_text("{" + ",\n".join(f"{json.dumps(key)}:{json.dumps(value)}" for key, value in result.items()) + "}\n")
+    result = dict(
+        versions=versions,
+        users=USERS,
+        items=ITEMS,
+        positives=positives,
+        masked=masked,
+        tail_ratio=0.2,
+        mean=means,
+        values=values,
+    )
+    (HERE / "metrics.json").write_text(
+        "{" + ",\n".join(f"{json.dumps(key)}:{json.dumps(value)}" for key, value in result.items()) + "}\n"
+    )
     print(means)
 
 

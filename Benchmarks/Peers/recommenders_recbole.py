@@ -1,0 +1,147 @@
+"""Trains RecBole's models on MovieLens-100K under its usual protocol: seconds per epoch, and what they reach.
+
+    python recommenders_recbole.py [--assets DIR] [--model NAME]… [--epochs N] [--converge] [--json FILE]
+
+Cases: epoch_<model>, the median training time of an epoch in seconds (evaluation not counted): embeddings of 64, batch
+2048, a random 80 % of each user's interactions. Without --converge five epochs are run for the time alone; with it up
+to --epochs, validated on NDCG@10 every epoch with a patience of ten, and the row holds the test metrics (full ranking,
+training and validation items masked, every rating an interaction) and the best validation epoch.
+`--split leave-one-out` takes each user's last two interactions instead, by time.
+"""
+
+import logging
+import os
+import re
+import sys
+import tempfile
+import time
+import warnings
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+
+from measure import Report
+
+MODELS = ["LightGCN", "BPR"]
+report = Report(
+    "RecBole 1.2.1",
+    __doc__.splitlines()[0],
+    repeats=1,
+    assets=True,
+    options=[
+        ("--model", dict(action="append", help=f"may be given again; default {' '.join(MODELS)}")),
+        ("--epochs", dict(type=int)),
+        ("--converge", dict(action="store_true")),
+        ("--seed", dict(type=int, default=2020)),
+        ("--split", dict(choices=["ratio", "leave-one-out"], default="ratio")),
+        ("--learning-rate", dict(type=float, default=1e-3)),
+        ("--regularization", dict(type=float, help="RecBole's reg_weight, where the model has one")),
+    ],
+)
+arguments = report.arguments
+data = os.path.abspath(arguments.assets) + "/recbole/recbole/dataset_example"
+output = os.path.abspath(arguments.json) if arguments.json else None
+arguments.json = output
+sys.argv = sys.argv[:1]  # RecBole reads the command line too.
+warnings.filterwarnings("ignore")
+
+
+def bridge_versions():
+    """RecBole 1.2.1 uses names that later NumPy, SciPy and PyTorch have dropped or changed."""
+    for name, kind in dict(
+        float=float,
+        int=int,
+        bool=bool,
+        float_=np.float64,
+        complex_=np.complex128,
+        unicode_=np.str_,
+        bool8=np.bool_,
+        long=np.int64,
+    ).items():
+        if name not in np.__dict__:
+            setattr(np, name, kind)
+    load = torch.load
+    torch.load = lambda *values, **settings: load(*values, **dict(settings, weights_only=False))
+    sp.dok_matrix._update = lambda self, entries: self._dict.update(entries)
+
+
+class EpochTimes(logging.Handler):
+    """Reads from RecBole's log how long each training epoch took, and which validation was the best."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = []
+
+    def emit(self, record):
+        text = re.sub(r"\x1b\[[0-9;]*m", "", record.getMessage())
+        found = re.search(r"training\S* \[\S*time\S*: ([0-9.]+)s", text)
+        if found:
+            self.seconds.append(float(found[1]))
+
+
+def train(model):
+    from recbole.quick_start import run_recbole
+
+    torch.set_num_threads(arguments.threads)
+    ratio = arguments.split == "ratio"
+    settings = dict(
+        epochs=arguments.epochs or (500 if arguments.converge else 5),
+        eval_step=1 if arguments.converge else 0,
+        stopping_step=10,
+        use_gpu=False,
+        show_progress=False,
+        train_batch_size=2048,
+        eval_batch_size=409600,
+        data_path=data,
+        embedding_size=64,
+        learning_rate=arguments.learning_rate,
+        eval_args=dict(
+            split=dict(RS=[0.8, 0.1, 0.1]) if ratio else dict(LS="valid_and_test"),
+            order="RO" if ratio else "TO",
+            group_by="user",
+            mode="full",
+        ),
+        topk=[10, 20],
+        metrics=["Recall", "NDCG", "MRR", "Hit", "Precision"],
+        valid_metric="NDCG@10",
+        checkpoint_dir="saved",
+        reproducibility=True,
+        seed=arguments.seed,
+    )
+    if arguments.regularization is not None:
+        settings["reg_weight"] = arguments.regularization
+    if model in ("SASRec", "GRU4Rec"):  # Cross-entropy over all items needs no negatives.
+        settings["train_neg_sample_args"] = None
+    times, root = EpochTimes(), logging.getLogger()
+    root.addHandler(times)
+    root.setLevel(logging.INFO)
+    start = time.time()
+    result = run_recbole(model=model, dataset="ml-100k", config_dict=settings)
+    root.removeHandler(times)
+    more = dict(
+        epochs=len(times.seconds), total_s=round(time.time() - start, 1), seed=arguments.seed, split=arguments.split
+    )
+    if arguments.converge:
+        more |= dict(
+            test={key: float(value) for key, value in result["test_result"].items()},
+            validation={key: float(value) for key, value in result["best_valid_result"].items()},
+        )
+    report.add(
+        f"epoch_{model}",
+        "ML-100K 80% d64 batch 2048" if ratio else "ML-100K leave-one-out d64 batch 2048",
+        times.seconds,
+        "s",
+        **more,
+    )
+
+
+bridge_versions()
+with tempfile.TemporaryDirectory() as folder:  # RecBole writes logs and checkpoints where it stands.
+    here = os.getcwd()
+    os.chdir(folder)
+    for model in arguments.model or MODELS:
+        if report.wants(f"epoch_{model}"):
+            train(model)
+    os.chdir(here)
+report.finish()

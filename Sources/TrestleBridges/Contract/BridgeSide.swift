@@ -1,0 +1,237 @@
+import TrestleRecommenders
+import TrestleTensor
+
+/// Which of the two partners a side is.
+public enum SideRole: String, Codable, Sendable, CaseIterable {
+  /// The domain-specific recommender.
+  case domain
+  /// The language model.
+  case language
+}
+
+/// What both sides have rows for.
+public enum EntityKind: String, Codable, Sendable, CaseIterable {
+  /// A user of the data set.
+  case user
+  /// An item of its catalogue.
+  case item
+}
+
+/// The users and items that both sides speak of: their numbers, and a hash of their external ids.
+public struct EntityVocabulary: Codable, Sendable, Hashable {
+  /// The number of users.
+  public let userCount: Int
+  /// The number of items.
+  public let itemCount: Int
+  /// A stable hash of the external ids in order.
+  public let hash: String
+
+  /// A vocabulary.
+  public init(userCount: Int, itemCount: Int, hash: String) {
+    self.userCount = userCount
+    self.itemCount = itemCount
+    self.hash = hash
+  }
+
+  /// The number of entities of a kind.
+  public func count(of kind: EntityKind) -> Int { kind == .user ? userCount : itemCount }
+}
+
+/// One partner of a bridge: a domain recommender or a language model.
+///
+/// What a side can do for a bridge is said by the capability protocols that it conforms to as well: ``EntityTables``,
+/// ``ContextualRepresentations``, ``ScoreProvider``, ``InputInjection``, ``InteractionHooks``, ``ParameterGroups``
+/// and ``TrainableSide``. A bridge names those it needs; composing it with a side that lacks one is an error.
+public protocol BridgeSide: AnyObject {
+  /// The name for messages and tables.
+  var name: String { get }
+  /// Which partner the side is.
+  var role: SideRole { get }
+  /// The users and items that the side knows.
+  var vocabulary: EntityVocabulary { get }
+}
+
+/// What a bridge can ask of a side.
+public enum Capability: String, Codable, Sendable, CaseIterable {
+  /// ``EntityTables``
+  case entityTables = "entity tables"
+  /// ``ContextualRepresentations``
+  case contextualRepresentations = "contextual representations"
+  /// ``ScoreProvider``
+  case scores = "scores"
+  /// ``InputInjection``
+  case inputInjection = "input injection"
+  /// ``InteractionHooks``
+  case interactionHooks = "interaction hooks"
+  /// ``ParameterGroups``
+  case parameterGroups = "parameter groups"
+  /// ``TrainableSide``
+  case training = "training"
+
+  /// Whether `side` has the capability.
+  public func isOffered(by side: any BridgeSide) -> Bool {
+    switch self {
+    case .entityTables: side is any EntityTables
+    case .contextualRepresentations: side is any ContextualRepresentations
+    case .scores: side is any ScoreProvider
+    case .inputInjection: side is any InputInjection
+    case .interactionHooks: side is any InteractionHooks
+    case .parameterGroups: side is any ParameterGroups
+    case .training: side is any TrainableSide
+    }
+  }
+}
+
+/// Reads and writes a side's own rows of users and items: embeddings, or the rows of entity tokens.
+public protocol EntityTables: BridgeSide {
+  /// The width of the rows, or `nil` if the side has none for this kind.
+  func entityWidth(_ kind: EntityKind) -> Int?
+  /// All rows, `[count, width]`, not tracked; `nil` if the side has none for this kind.
+  func entityRows(_ kind: EntityKind) -> Tensor?
+  /// Replaces all rows.
+  ///
+  /// - Parameter rows: `[count, width]`.
+  func setEntityRows(_ kind: EntityKind, to rows: Tensor)
+  /// The mean and the standard deviation of an element of the side's pretrained rows, which new rows should match;
+  /// `nil` if the side has no pretrained rows.
+  var pretrainedRowStatistics: (mean: Tensor, deviation: Double)? { get }
+}
+
+extension EntityTables {
+  /// No pretrained rows.
+  public var pretrainedRowStatistics: (mean: Tensor, deviation: Double)? { nil }
+}
+
+/// Where a contextual representation comes from.
+public enum RepresentationSource: String, Codable, Sendable, CaseIterable {
+  /// The row that stands for the entity: its embedding after propagation, or its token's row.
+  case row
+  /// The top-layer state after the entity's behaviour: a user's history read as a sequence.
+  case behaviour
+  /// The pooled top-layer states of the entity's text.
+  case text
+  /// The top-layer state of a short prompt with the entity's token and its text.
+  case prompt
+}
+
+/// Computes representations of users and items in their context.
+public protocol ContextualRepresentations: BridgeSide {
+  /// The sources that the side has for a kind.
+  func representationSources(_ kind: EntityKind) -> Set<RepresentationSource>
+  /// The width of a representation from `source`.
+  func representationWidth(_ kind: EntityKind, source: RepresentationSource) -> Int
+  /// The representations of `ids`, `[ids, width]`, not tracked. An entity without context gets zeros.
+  func representations(
+    of kind: EntityKind, ids: [Int32], source: RepresentationSource
+  ) throws -> Tensor
+}
+
+/// Scores items for users.
+public protocol ScoreProvider: BridgeSide {
+  /// An immutable scorer of the catalogue with the side's present parameters.
+  func makeScorer() throws -> any CatalogueScorer
+  /// The scores of all items for `users`, `[users, items]`, not tracked.
+  func scores(users: [Int32]) throws -> Tensor
+}
+
+/// Lets a bridge put rows of its own where the side's input speaks of an entity: slots in a prompt.
+public protocol InputInjection: BridgeSide {
+  /// The width of an input row.
+  var inputWidth: Int { get }
+  /// Gives the rows for entities of a kind, `[ids, inputWidth]`, tracked or not; `nil` leaves the side's own.
+  var injectedRows: ((_ kind: EntityKind, _ ids: Tensor) -> Tensor?)? { get set }
+}
+
+/// Lets a bridge change the data that a side trains on.
+public protocol InteractionHooks: BridgeSide {
+  /// Adds interactions to the training data, from the next epoch on.
+  func addInteractions(_ interactions: [(user: Int32, item: Int32)])
+  /// The weight of each user's loss; `nil` for 1.
+  var userWeights: [Float]? { get set }
+}
+
+/// A named set of parameters that are trained, or not, together.
+public struct BridgeParameterGroup {
+  /// The name by which phases speak of it.
+  public let name: String
+  /// The parameters, with names that are unique within the side.
+  public let parameters: [(name: String, parameter: Parameter)]
+  /// Their learning rate.
+  public var learningRate: Double
+  /// Their decoupled weight decay.
+  public var weightDecay: Double
+
+  /// A group.
+  public init(
+    name: String, parameters: [(name: String, parameter: Parameter)], learningRate: Double,
+    weightDecay: Double = 0
+  ) {
+    self.name = name
+    self.parameters = parameters
+    self.learningRate = learningRate
+    self.weightDecay = weightDecay
+  }
+}
+
+/// Names the parameters of a side.
+public protocol ParameterGroups: BridgeSide {
+  /// The groups; together they hold all that training may change.
+  var parameterGroups: [BridgeParameterGroup] { get }
+}
+
+/// Some data that a side takes one step on.
+public protocol SideBatch {
+  /// The number of examples, for means and progress.
+  var count: Int { get }
+}
+
+/// The entities of a batch, each once, with what the side makes of them.
+public struct BatchEntities {
+  /// The entities, `[n]`, `int32`, each once.
+  public let ids: Tensor
+  /// Their representations in the side's own space, `[n, width]`, tracked.
+  public let representations: Tensor
+
+  /// Entities and representations.
+  public init(ids: Tensor, representations: Tensor) {
+    precondition(
+      representations.rank == 2 && representations.shape[0] == ids.elementCount,
+      "BatchEntities: \(ids.shape) entities, representations \(representations.shape)")
+    self.ids = ids
+    self.representations = representations
+  }
+}
+
+/// What a side computes on a batch, for a bridge to add to.
+public struct SideStep {
+  /// The side's own loss, a tracked scalar.
+  public var loss: Tensor
+  /// The users of the batch.
+  public var users: BatchEntities?
+  /// The items of the batch.
+  public var items: BatchEntities?
+  /// Scores of some users over the whole catalogue, tracked: the users, `[n]`, and their logits, `[n, items]`.
+  public var scores: (users: Tensor, logits: Tensor)?
+
+  /// A step.
+  public init(loss: Tensor, users: BatchEntities? = nil, items: BatchEntities? = nil) {
+    self.loss = loss
+    self.users = users
+    self.items = items
+  }
+
+  /// The entities of a kind.
+  public subscript(kind: EntityKind) -> BatchEntities? { kind == .user ? users : items }
+}
+
+/// A side that a bridge can train.
+public protocol TrainableSide: ParameterGroups {
+  /// The number of batches of an epoch.
+  var batchCount: Int { get }
+  /// The batches of an epoch: the same number gives the same batches, in the same order.
+  func batches(epoch: Int) -> AnySequence<any SideBatch>
+  /// Computes the loss of a batch and what bridges build on. Called while gradients are taken.
+  func step(on batch: any SideBatch) throws -> SideStep
+  /// The side's own figure of merit on the validation data (higher is better).
+  func validate() throws -> Double
+}

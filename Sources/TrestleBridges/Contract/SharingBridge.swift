@@ -1,0 +1,171 @@
+import TrestleRecommenders
+import TrestleTensor
+
+/// A stretch of training in which one side learns.
+public struct BridgePhase: Codable, Sendable, Hashable {
+  /// The name, unique within a schedule.
+  public var name: String
+  /// The side that trains.
+  public var side: SideRole
+  /// The names of its parameter groups that train; `nil` for all.
+  public var groups: Set<String>?
+  /// The most epochs.
+  public var epochs: Int
+  /// How many validations without improvement end the phase; 0 for never.
+  public var patience: Int
+  /// Epochs between validations; 0 validates only at the end.
+  public var validationInterval: Int
+  /// Whether the side ends the phase at its best validated state rather than its last.
+  public var keepsBest: Bool
+  /// What the groups' learning rates are multiplied by.
+  public var learningRateScale: Double
+  /// Whether the learning rate falls linearly to a tenth over the phase.
+  public var decaysLearningRate: Bool
+
+  /// A phase.
+  public init(
+    name: String, side: SideRole, groups: Set<String>? = nil, epochs: Int, patience: Int = 0,
+    validationInterval: Int = 1, keepsBest: Bool = true, learningRateScale: Double = 1,
+    decaysLearningRate: Bool = false
+  ) {
+    self.name = name
+    self.side = side
+    self.groups = groups
+    self.epochs = epochs
+    self.patience = patience
+    self.validationInterval = validationInterval
+    self.keepsBest = keepsBest
+    self.learningRateScale = learningRateScale
+    self.decaysLearningRate = decaysLearningRate
+  }
+}
+
+/// The two sides of a composition and the data that they learn from.
+public struct BridgeContext {
+  /// The domain side.
+  public let domain: any BridgeSide
+  /// The language side.
+  public let language: any BridgeSide
+  /// The data; bridges look at its training part only.
+  public let split: DataSplit
+  /// Notes a line in the run's log.
+  public let log: (String) -> Void
+
+  /// Puts two sides together.
+  ///
+  /// - Throws: ``BridgeError/foreignVocabulary(side:expected:found:)`` if they do not speak of the same entities.
+  public init(
+    domain: any BridgeSide, language: any BridgeSide, split: DataSplit,
+    log: @escaping (String) -> Void = { _ in }
+  ) throws(BridgeError) {
+    guard domain.vocabulary == language.vocabulary else {
+      throw .foreignVocabulary(
+        side: language.name, expected: "\(domain.vocabulary)", found: "\(language.vocabulary)")
+    }
+    self.domain = domain
+    self.language = language
+    self.split = split
+    self.log = log
+  }
+
+  /// The side with the given role.
+  public func side(_ role: SideRole) -> any BridgeSide { role == .domain ? domain : language }
+
+  /// The side with the given role as something it is known to be able to do.
+  ///
+  /// - Throws: ``BridgeError/missingCapability(bridge:side:capability:)``.
+  public func side<Ability>(
+    _ role: SideRole, as ability: Ability.Type, _ capability: Capability, for bridge: any SharingBridge
+  ) throws(BridgeError) -> Ability {
+    let side = side(role)
+    guard let able = side as? Ability else {
+      throw .missingCapability(bridge: bridge.name, side: side.name, capability: capability)
+    }
+    return able
+  }
+}
+
+/// What a bridge keeps beside the sides: tables, maps, caches, counters.
+public struct BridgeState: Sendable {
+  /// Tensors by name.
+  public var tensors: [String: Tensor] = [:]
+  /// Small values by name.
+  public var values: [String: String] = [:]
+
+  /// Nothing.
+  public init() {}
+}
+
+/// A mechanism by which a language model and a recommender learn from each other.
+///
+/// A bridge says what it needs of each side, in which phases they train, what it exchanges at a phase's entry, step and
+/// exit, which losses it adds to a side's batches, and which state it owns. ``BridgeTrainer`` runs it. Most bridges are
+/// subclasses of ``BridgeStrategy``, which has a sensible default for everything but the schedule.
+public protocol SharingBridge: AnyObject {
+  /// The name for messages, tables and manifests.
+  var name: String { get }
+  /// What the bridge needs of each side.
+  var requirements: [SideRole: Set<Capability>] { get }
+  /// The phases, in order.
+  var phases: [BridgePhase] { get }
+
+  /// Called once before the first phase of a new run (not of a resumed one), to build the state.
+  func prepare(_ context: BridgeContext) throws
+  /// Called before the first epoch of a phase: exchange at the entry.
+  func enter(_ phase: BridgePhase, _ context: BridgeContext) throws
+  /// The loss to add to a batch of the side in training; `nil` for none. Called while gradients are taken.
+  func additionalLoss(_ step: SideStep, in phase: BridgePhase, _ context: BridgeContext) throws -> Tensor?
+  /// Called after each update of the side in training: exchange at a step. `step` is not tracked any more.
+  func didStep(_ step: SideStep, in phase: BridgePhase, _ context: BridgeContext) throws
+  /// Called after the last epoch of a phase, with the side at the state it keeps: exchange at the exit.
+  func exit(_ phase: BridgePhase, _ context: BridgeContext) throws
+  /// The bridge's own parameters that train in a phase.
+  func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup]
+
+  /// The state to save.
+  func saveState() -> BridgeState
+  /// Takes over a saved state.
+  ///
+  /// - Throws: ``BridgeError`` if the state is not this bridge's.
+  func loadState(_ state: BridgeState, _ context: BridgeContext) throws
+  /// Figures about the state, for the record of each epoch.
+  var notes: [String: Double] { get }
+  /// The recommenders that the trained bridge yields.
+  func recommenders(_ context: BridgeContext) throws -> BridgeRecommenders
+}
+
+/// The recommenders that come out of a bridge: up to three.
+public struct BridgeRecommenders {
+  /// The domain side alone.
+  public var domain: (any CatalogueScorer)?
+  /// The language side alone.
+  public var language: (any CatalogueScorer)?
+  /// Both together.
+  public var fused: (any CatalogueScorer)?
+
+  /// Recommenders.
+  public init(
+    domain: (any CatalogueScorer)? = nil, language: (any CatalogueScorer)? = nil,
+    fused: (any CatalogueScorer)? = nil
+  ) {
+    self.domain = domain
+    self.language = language
+    self.fused = fused
+  }
+}
+
+extension SharingBridge {
+  /// Checks that both sides can do what the bridge needs.
+  ///
+  /// - Throws: ``BridgeError/missingCapability(bridge:side:capability:)`` for the first capability that is lacking.
+  public func checkRequirements(_ context: BridgeContext) throws(BridgeError) {
+    for role in SideRole.allCases {
+      let side = context.side(role)
+      for capability in Capability.allCases where requirements[role]?.contains(capability) == true {
+        guard capability.isOffered(by: side) else {
+          throw .missingCapability(bridge: name, side: side.name, capability: capability)
+        }
+      }
+    }
+  }
+}

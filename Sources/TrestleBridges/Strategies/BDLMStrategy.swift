@@ -1,0 +1,370 @@
+import TrestleNN
+import TrestleRecommenders
+import TrestleTensor
+
+/// BDLM: both sides read and write one store of representations in turn, and each is drawn to what the other wrote.
+///
+/// 1. Warm-up: the recommender trains alone; its representations are written to the store.
+/// 2. Token initialisation: the language model's entity rows become an orthonormal image of the store, with the mean and
+///    the spread of the pretrained rows; then fine-tuning on recommendation sequences.
+/// 3. Mutual rounds: the language model trains on its own loss plus α · distance(its representations, store) and writes
+///    what it has learned; the recommender trains on its own loss plus β · distance(its representations, store) and writes.
+///
+/// Source: Zhang et al., *Bridging the Information Gap Between Domain-Specific Model and General LLM for Personalized
+/// Recommendation* (2023). Its losses, weights and schedule are not public in detail: the exponential average of the
+/// store, the orthonormal map of token initialisation, the cross-fitted maps of contextual representations, the
+/// distances on offer and the phases' lengths are ours.
+public final class BDLMStrategy: BridgeStrategy {
+  /// How far apart two sets of representations are.
+  public enum Distance: Codable, Sendable, Hashable {
+    /// The mean squared difference of unit-normalised rows.
+    case squaredError
+    /// The contrast of each row with its counterpart against the other rows of the batch, at a temperature.
+    case infoNCE(temperature: Double)
+  }
+
+  /// How the two sides exchange.
+  public struct Configuration: Codable, Sendable, Hashable {
+    /// The store.
+    public var sharing = InformationSharingModule.Configuration()
+    /// Whether the language model's entity rows begin as images of the store.
+    public var initializesTokens = true
+    /// α: the weight of the distance to the store in the language phases; 0 trains the language model for itself.
+    public var languageWeight = 0.1
+    /// β: the weight of the distance to the store in the recommender's phases; 0 trains it for itself.
+    public var domainWeight = 0.05
+    /// The distance in the language phases.
+    public var languageDistance = Distance.squaredError
+    /// The distance in the recommender's phases.
+    public var domainDistance = Distance.infoNCE(temperature: 0.2)
+    /// Whether the language side writes to the store.
+    public var languageWrites = true
+    /// Whether the recommender writes to the store after the mutual rounds' phases (it always does after the warm-up).
+    public var domainWrites = true
+    /// What the language model hands out for items; `nil` for nothing.
+    public var itemSource: RepresentationSource? = .row
+    /// What the language model hands out for users; `nil` for nothing.
+    public var userSource: RepresentationSource? = .behaviour
+    /// The strength of the ridge regression that maps contextual representations into the shared space.
+    public var ridge = 0.1
+    /// The weight of the Kullback–Leibler divergence from the other side's scores; 0 for none.
+    public var scoreWeight = 0.0
+    /// The temperature of that divergence.
+    public var scoreTemperature = 2.0
+    /// Determines the maps.
+    public var seed: UInt64 = 0
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// The lengths of the phases.
+  public struct Schedule: Codable, Sendable, Hashable {
+    /// The most epochs of the recommender alone.
+    public var warmUpEpochs = 300
+    /// How many validations without improvement end a phase of the recommender.
+    public var domainPatience = 10
+    /// Epochs between the recommender's validations.
+    public var domainValidationInterval = 2
+    /// Epochs of the language model's fine-tuning before the rounds.
+    public var tuningEpochs = 2
+    /// The number of mutual rounds.
+    public var rounds = 2
+    /// Epochs of a round's language phase.
+    public var roundLanguageEpochs = 1
+    /// The most epochs of a round's recommender phase.
+    public var roundDomainEpochs = 100
+
+    /// The defaults.
+    public init() {}
+
+    /// The language model's epochs in all.
+    public var languageEpochs: Int { tuningEpochs + rounds * roundLanguageEpochs }
+  }
+
+  /// How the two sides exchange.
+  public let configuration: Configuration
+  /// The store.
+  public private(set) var sharing: InformationSharingModule?
+  /// Maps of the language model's representations into the shared space, by kind.
+  private var maps: [EntityKind: LanguageMap] = [:]
+
+  /// B_L and its inverse for rows, or a fitted map for contextual representations.
+  enum LanguageMap {
+    case orthonormal(OrthonormalMap)
+    case ridge(RidgeMap)
+
+    func callAsFunction(_ rows: Tensor) -> Tensor {
+      switch self {
+      case .orthonormal(let map): map.down(rows)
+      case .ridge(let map): map(rows)
+      }
+    }
+  }
+
+  /// A BDLM bridge.
+  public init(_ configuration: Configuration = Configuration(), schedule: Schedule = Schedule()) {
+    self.configuration = configuration
+    super.init(name: "BDLM", phases: Self.phases(schedule))
+  }
+
+  private static func phases(_ schedule: Schedule) -> [BridgePhase] {
+    func domain(_ name: String, _ epochs: Int) -> BridgePhase {
+      BridgePhase(
+        name: name, side: .domain, epochs: epochs, patience: schedule.domainPatience,
+        validationInterval: schedule.domainValidationInterval)
+    }
+    var phases = [domain("warm-up", schedule.warmUpEpochs)]
+    if schedule.tuningEpochs > 0 {
+      phases.append(BridgePhase(name: "tuning", side: .language, epochs: schedule.tuningEpochs))
+    }
+    for round in 1...max(schedule.rounds, 1) where round <= schedule.rounds {
+      phases.append(
+        BridgePhase(name: "round \(round): language", side: .language, epochs: schedule.roundLanguageEpochs))
+      phases.append(domain("round \(round): domain", schedule.roundDomainEpochs))
+    }
+    return phases
+  }
+
+  /// Tables and representations of both sides, and training and scores.
+  public override var requirements: [SideRole: Set<Capability>] {
+    [
+      .domain: [.training, .scores, .contextualRepresentations],
+      .language: [.training, .scores, .entityTables, .contextualRepresentations],
+    ]
+  }
+
+  // MARK: Exchange
+
+  /// An empty store.
+  public override func prepare(_ context: BridgeContext) throws {
+    sharing = InformationSharingModule(context.domain.vocabulary, configuration: configuration.sharing)
+  }
+
+  /// Tokens are initialised before the first language phase; a phase of a round begins with a map that fits the present
+  /// representations.
+  public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
+    guard phase.side == .language else { return }
+    if maps.isEmpty, configuration.initializesTokens { try initializeTokens(context) }
+    if phase.name.hasPrefix("round"), configuration.languageWeight > 0 { try fitMaps(context) }
+  }
+
+  /// Each side writes what it has learned.
+  public override func exit(_ phase: BridgePhase, _ context: BridgeContext) throws {
+    switch phase.side {
+    case .domain:
+      if phase.name == "warm-up" || configuration.domainWrites { try writeDomain(context) }
+    case .language:
+      if configuration.languageWrites && phase.name != "tuning" { try writeLanguage(context) }
+    }
+    if let sharing {
+      context.log(
+        "\(phase.name): the store's items spread by \(String(sharing.items.spread, digits: 4)), its users by "
+          + String(sharing.users.spread, digits: 4))
+    }
+  }
+
+  private func allIDs(_ kind: EntityKind, _ context: BridgeContext) -> [Int32] {
+    Array(0..<Int32(context.domain.vocabulary.count(of: kind)))
+  }
+
+  private func writeDomain(_ context: BridgeContext) throws {
+    let side = try context.side(
+      .domain, as: (any ContextualRepresentations).self, .contextualRepresentations, for: self)
+    for kind in EntityKind.allCases {
+      let ids = allIDs(kind, context)
+      let rows = try side.representations(of: kind, ids: ids, source: .row)
+      guard rows.shape[1] == configuration.sharing.width else {
+        throw BridgeError.invalidState(
+          path: side.name, place: "representations of \(kind.rawValue)s",
+          expected: "width \(configuration.sharing.width), that of the store", found: "\(rows.shape[1])")
+      }
+      sharing?.write(kind, ids: ids, rows: rows, by: .domain)
+    }
+  }
+
+  private func initializeTokens(_ context: BridgeContext) throws {
+    let side = try context.side(.language, as: (any EntityTables).self, .entityTables, for: self)
+    var generator = RandomGenerator(seed: configuration.seed).split(1)
+    guard let sharing, let width = side.entityWidth(.item) else { return }
+    let statistics = side.pretrainedRowStatistics ?? (Tensor.zeros([width]), 0.02)
+    let map = OrthonormalMap(
+      matching: sharing.items.rows, mean: statistics.mean, deviation: statistics.deviation, using: &generator)
+    for kind in EntityKind.allCases where side.entityWidth(kind) != nil {
+      side.setEntityRows(kind, to: map.up(sharing[kind].rows))
+    }
+    maps[.item] = .orthonormal(map)
+    context.log("entity tokens initialised from the store")
+  }
+
+  private func source(_ kind: EntityKind) -> RepresentationSource? {
+    kind == .user ? configuration.userSource : configuration.itemSource
+  }
+
+  /// Fits a map for each kind whose representations are contextual.
+  private func fitMaps(_ context: BridgeContext) throws {
+    let side = try context.side(
+      .language, as: (any ContextualRepresentations).self, .contextualRepresentations, for: self)
+    guard let sharing else { return }
+    for kind in EntityKind.allCases {
+      guard let source = source(kind), side.representationSources(kind).contains(source) else { continue }
+      if source == .row, case .orthonormal = maps[kind] { continue }
+      let ids = allIDs(kind, context)
+      let rows = try side.representations(of: kind, ids: ids, source: source)
+      maps[kind] = .ridge(RidgeMap(inputs: rows, outputs: sharing[kind].rows, strength: configuration.ridge))
+    }
+  }
+
+  private func writeLanguage(_ context: BridgeContext) throws {
+    let side = try context.side(
+      .language, as: (any ContextualRepresentations).self, .contextualRepresentations, for: self)
+    guard let sharing else { return }
+    for kind in EntityKind.allCases {
+      guard let source = source(kind), side.representationSources(kind).contains(source) else { continue }
+      let ids = allIDs(kind, context)
+      let rows = try side.representations(of: kind, ids: ids, source: source)
+      let mapped: Tensor
+      if source == .row, case .orthonormal(let map) = maps[kind] {
+        mapped = map.down(rows)
+      } else {
+        mapped = RidgeMap.crossFitted(
+          inputs: rows, outputs: sharing[kind].rows, strength: configuration.ridge, seed: configuration.seed)
+      }
+      sharing.write(kind, ids: ids, rows: mapped, by: .language)
+    }
+  }
+
+  // MARK: Losses
+
+  /// The distance of the batch's entities from the store, in the rounds.
+  public override func additionalLoss(
+    _ step: SideStep, in phase: BridgePhase, _ context: BridgeContext
+  ) throws -> Tensor? {
+    guard phase.name.hasPrefix("round"), let sharing else { return nil }
+    let weight = phase.side == .language ? configuration.languageWeight : configuration.domainWeight
+    let distance = phase.side == .language ? configuration.languageDistance : configuration.domainDistance
+    var total: Tensor?
+    for kind in EntityKind.allCases where weight > 0 {
+      guard let entities = step[kind] else { continue }
+      let own: Tensor
+      if phase.side == .language {
+        guard let map = maps[kind] else { continue }
+        own = map(entities.representations)
+      } else {
+        own = entities.representations
+      }
+      let term = Self.distance(own, sharing.read(kind, entities.ids), distance) * weight
+      total = total.map { $0 + term } ?? term
+    }
+    if configuration.scoreWeight > 0, let scores = step.scores {
+      let peer = try context.side(
+        phase.side == .language ? .domain : .language, as: (any ScoreProvider).self, .scores, for: self)
+      let teacher = try peer.scores(users: scores.users.scalars())
+      let term =
+        Losses.kullbackLeibler(
+          teacherLogits: teacher, studentLogits: scores.logits, temperature: configuration.scoreTemperature)
+        * configuration.scoreWeight
+      total = total.map { $0 + term } ?? term
+    }
+    return total
+  }
+
+  static func distance(_ own: Tensor, _ store: Tensor, _ kind: Distance) -> Tensor {
+    switch kind {
+    case .squaredError:
+      return (own.unitNormalized() - store.detached.unitNormalized()).squared().sum(along: [1]).mean()
+    case .infoNCE(let temperature):
+      return Losses.infoNCE(anchors: own, positives: store.detached, temperature: temperature)
+    }
+  }
+
+  /// The store's spread.
+  public override var notes: [String: Double] {
+    guard let sharing else { return [:] }
+    return ["item_spread": sharing.items.spread, "user_spread": sharing.users.spread]
+  }
+
+  // MARK: State
+
+  /// The store and the maps.
+  public override func saveState() -> BridgeState {
+    var state = BridgeState()
+    sharing?.save(into: &state)
+    for (kind, map) in maps {
+      let name = "map.\(kind.rawValue)"
+      switch map {
+      case .orthonormal(let map):
+        state.tensors["\(name).basis"] = map.basis
+        state.tensors["\(name).mean"] = map.mean
+        state.values["\(name).scale"] = "\(map.scale)"
+      case .ridge(let map):
+        state.tensors["\(name).weight"] = map.weight
+        state.tensors["\(name).input_mean"] = map.inputMean
+        state.tensors["\(name).output_mean"] = map.outputMean
+      }
+    }
+    return state
+  }
+
+  /// Takes over a saved store and maps.
+  public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
+    let store = InformationSharingModule(context.domain.vocabulary, configuration: configuration.sharing)
+    try store.load(from: state)
+    sharing = store
+    maps = [:]
+    for kind in EntityKind.allCases {
+      let name = "map.\(kind.rawValue)"
+      if let basis = state.tensors["\(name).basis"], basis.rank == 2 {
+        let mean = try state.tensor("\(name).mean", shape: [basis.shape[1]], dtype: .float32)
+        guard let scale = state.values["\(name).scale"].flatMap(Double.init) else {
+          throw BridgeError.invalidState(
+            path: "bridge state", place: "\(name).scale", expected: "a number",
+            found: state.values["\(name).scale"] ?? "nothing")
+        }
+        maps[kind] = .orthonormal(OrthonormalMap(basis: basis, mean: mean, scale: scale))
+      } else if let weight = state.tensors["\(name).weight"], weight.rank == 2 {
+        maps[kind] = .ridge(
+          RidgeMap(
+            weight: weight,
+            inputMean: try state.tensor("\(name).input_mean", shape: [weight.shape[0]], dtype: .float32),
+            outputMean: try state.tensor("\(name).output_mean", shape: [weight.shape[1]], dtype: .float32)))
+      }
+    }
+  }
+}
+
+extension String {
+  /// A number with a fixed number of decimals.
+  init(_ value: Double, digits: Int) {
+    var power = 1.0
+    for _ in 0..<digits { power *= 10 }
+    self = "\((value * power).rounded() / power)"
+  }
+}
+
+extension RidgeMap {
+  /// Predicts each row by a map fitted without it: in five folds, drawn by `seed`.
+  ///
+  /// What comes out holds only what the inputs say about the outputs in general, not the row's own output.
+  /// Rows whose input is zero stay zero and take no part.
+  static func crossFitted(inputs: Tensor, outputs: Tensor, strength: Double, seed: UInt64, folds: Int = 5)
+    -> Tensor
+  {
+    let count = inputs.shape[0]
+    let energies = inputs.squared().sum(along: [1]).floats
+    var order = (0..<Int32(count)).filter { energies[Int($0)] > 0 }
+    var generator = RandomGenerator(seed: seed).split(2)
+    generator.shuffle(&order)
+    let result = Tensor.zeros([count, outputs.shape[1]])
+    for fold in 0..<folds {
+      let held = order.enumerated().filter { $0.offset % folds == fold }.map(\.element)
+      let kept = order.enumerated().filter { $0.offset % folds != fold }.map(\.element)
+      guard !held.isEmpty, kept.count > 1 else { continue }
+      let map = RidgeMap(
+        inputs: inputs.gatheredRows(Tensor(kept)), outputs: outputs.gatheredRows(Tensor(kept)),
+        strength: strength)
+      result.scatterAddInPlace(map(inputs.gatheredRows(Tensor(held))), at: Tensor(held))
+    }
+    return result
+  }
+}

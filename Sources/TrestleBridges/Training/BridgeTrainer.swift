@@ -1,0 +1,298 @@
+import Foundation
+import Synchronization
+import TrestleNN
+import TrestleTensor
+
+/// What an epoch of a bridge's training gave.
+public struct BridgeEpochRecord: Codable, Sendable, Equatable {
+  /// The phase's name.
+  public let phase: String
+  /// The side that trained.
+  public let side: SideRole
+  /// The epoch within the phase, from 0.
+  public let epoch: Int
+  /// The mean of the side's own loss.
+  public let loss: Double
+  /// The mean of the loss that the bridge added.
+  public let bridgeLoss: Double
+  /// The side's validation metric after the epoch, if it was measured.
+  public let validation: Double?
+  /// What the bridge reports about its state, such as the spread of a store.
+  public let notes: [String: Double]
+}
+
+/// How far a run has come.
+public struct BridgeProgress: Sendable {
+  /// The phase in training.
+  public let phase: BridgePhase
+  /// Its place in the schedule.
+  public let phaseIndex: Int
+  /// The number of phases.
+  public let phaseCount: Int
+  /// The epoch within the phase.
+  public let epoch: Int
+  /// Batches done in the epoch.
+  public let batch: Int
+  /// Batches of the epoch.
+  public let batchCount: Int
+}
+
+/// Runs a bridge: its phases in order, epoch by epoch, with validation, best states, checkpoints and exact resumption.
+///
+/// After every epoch everything is saved in one file: a run that is killed and started again continues from there, and
+/// ends in the same bits.
+public final class BridgeTrainer {
+  /// The bridge.
+  public let bridge: any SharingBridge
+  /// The two sides and the data.
+  public let context: BridgeContext
+  /// The epochs so far.
+  public internal(set) var records: [BridgeEpochRecord] = []
+  /// Called after every batch.
+  public var onProgress: ((BridgeProgress) -> Void)?
+  /// Called after every epoch.
+  public var onEpoch: ((BridgeEpochRecord) -> Void)?
+  /// The norm to which a step's gradients are clipped together; `nil` for none.
+  public var maximumNorm: Double? = 1
+  /// Whether the operation that makes a first NaN or infinity is searched for (slow).
+  public var detectsAnomalies = false
+
+  /// The folder of the checkpoint; `nil` keeps nothing.
+  let folder: URL?
+  /// Identifies the run: a checkpoint of another configuration is refused.
+  let fingerprint: String
+  var optimizers: [SideRole: AdamW] = [:]
+  var cursor = BridgeCursor()
+  /// The values of the side in training at its best validation in the phase.
+  var best: [String: Tensor] = [:]
+  private let stopRequested = Atomic<Bool>(false)
+
+  /// A run of `bridge` over two sides.
+  ///
+  /// - Parameters:
+  ///   - folder: where the checkpoint is kept and, as `metrics.jsonl`, the records of the epochs.
+  ///   - fingerprint: whatever distinguishes this run from others, such as its configuration.
+  /// - Throws: ``BridgeError/missingCapability(bridge:side:capability:)`` if a side cannot do what the bridge needs.
+  public init(
+    _ bridge: any SharingBridge, _ context: BridgeContext, folder: URL? = nil, fingerprint: String = ""
+  ) throws {
+    self.bridge = bridge
+    self.context = context
+    self.folder = folder
+    self.fingerprint = fingerprint
+    try bridge.checkRequirements(context)
+    for phase in bridge.phases { _ = try trainable(phase.side) }
+  }
+
+  /// Asks a run to stop after the present batch: ``run()`` then saves and throws
+  /// ``BridgeError/interrupted(checkpoint:)``. May be called from a signal handler's queue.
+  public func requestStop() { stopRequested.store(true, ordering: .relaxed) }
+
+  /// Runs what is left of the schedule.
+  ///
+  /// - Throws: ``BridgeError``, or what the sides throw. The last good state is in the checkpoint.
+  public func run() throws {
+    if try !resume() {
+      try bridge.prepare(context)
+      try save()
+    }
+    let phases = bridge.phases
+    while cursor.phase < phases.count {
+      try run(phases[cursor.phase])
+      cursor = BridgeCursor(phase: cursor.phase + 1, epochsOf: cursor.epochsOf)
+      best = [:]
+      try save()
+    }
+  }
+
+  private func trainable(_ role: SideRole) throws -> any TrainableSide {
+    try context.side(role, as: (any TrainableSide).self, .training, for: bridge)
+  }
+
+  private func run(_ phase: BridgePhase) throws {
+    let side = try trainable(phase.side)
+    if !cursor.hasEntered {
+      try bridge.enter(phase, context)
+      cursor.hasEntered = true
+      try save()
+    }
+    let groups = side.parameterGroups
+    let before = groups.flatMap(\.parameters).map { ($0.parameter, $0.parameter.isTrainable) }
+    defer { for (parameter, isTrainable) in before { parameter.isTrainable = isTrainable } }
+    let trained = groups.filter { phase.groups?.contains($0.name) ?? true }
+    let names = Set(trained.map(\.name))
+    for group in groups where !names.contains(group.name) {
+      for parameter in group.parameters { parameter.parameter.isTrainable = false }
+    }
+    while cursor.epoch < phase.epochs && !(phase.patience > 0 && cursor.sinceBest >= phase.patience) {
+      try runEpoch(phase, side, trained)
+    }
+    if phase.keepsBest && !best.isEmpty { restoreBest(side) }
+    try bridge.exit(phase, context)
+  }
+
+  private func runEpoch(_ phase: BridgePhase, _ side: any TrainableSide, _ groups: [BridgeParameterGroup])
+    throws
+  {
+    let all = groups + bridge.parameterGroups(in: phase)
+    let optimizer = makeOptimizer(phase.side, all)
+    let parameters = all.flatMap { $0.parameters.map(\.parameter) }.filter(\.isTrainable)
+    let number = cursor.epochsOf[phase.side.rawValue] ?? 0
+    let batchCount = side.batchCount
+    for (index, batch) in side.batches(epoch: number).enumerated() where index >= cursor.batch {
+      setLearningRate(optimizer, phase, done: Double(index) / Double(max(batchCount, 1)))
+      try runBatch(batch, index, phase, side, parameters, optimizer)
+      cursor.batch = index + 1
+      onProgress?(
+        BridgeProgress(
+          phase: phase, phaseIndex: cursor.phase, phaseCount: bridge.phases.count, epoch: cursor.epoch,
+          batch: index + 1, batchCount: batchCount))
+      if stopRequested.load(ordering: .relaxed) {
+        try save()
+        throw BridgeError.interrupted(checkpoint: checkpointURL?.path ?? "memory only")
+      }
+    }
+    cursor.epochsOf[phase.side.rawValue] = number + 1
+    try finishEpoch(phase, side)
+  }
+
+  private func runBatch(
+    _ batch: any SideBatch, _ index: Int, _ phase: BridgePhase, _ side: any TrainableSide,
+    _ parameters: [Parameter], _ optimizer: AdamW
+  ) throws {
+    var taken: SideStep?
+    var own = 0.0
+    func loss() throws -> Tensor {
+      var step = try side.step(on: batch)
+      own = step.loss.item
+      if let extra = try bridge.additionalLoss(step, in: phase, context) { step.loss = step.loss + extra }
+      taken = step
+      return step.loss
+    }
+    let value: Tensor
+    let gradients: Gradients
+    do {
+      (value, gradients) =
+        detectsAnomalies
+        ? try valueAndGradients(of: parameters, detectingAnomalies: true, loss)
+        : try valueAndGradients(of: parameters, loss)
+    } catch let error as TensorError { throw notFinite(phase, index, error.description) }
+    guard value.item.isFinite, gradients.norm.isFinite else {
+      throw notFinite(
+        phase, index, value.item.isFinite ? "a gradient is not finite" : "the loss is \(value.item)")
+    }
+    optimizer.update(with: gradients)
+    cursor.loss += own * Double(batch.count)
+    cursor.bridgeLoss += (value.item - own) * Double(batch.count)
+    cursor.examples += batch.count
+    if let taken { try bridge.didStep(taken.detached, in: phase, context) }
+  }
+
+  private func notFinite(_ phase: BridgePhase, _ batch: Int, _ cause: String) -> BridgeError {
+    .notFinite(bridge: bridge.name, phase: phase.name, epoch: cursor.epoch, batch: batch, cause: cause)
+  }
+
+  private func finishEpoch(_ phase: BridgePhase, _ side: any TrainableSide) throws {
+    let isLast = cursor.epoch + 1 >= phase.epochs
+    let isDue = phase.validationInterval > 0 && (cursor.epoch + 1) % phase.validationInterval == 0
+    var validation: Double?
+    if isDue || isLast {
+      let value = try side.validate()
+      validation = value
+      if value > cursor.bestValidation {
+        cursor.bestValidation = value
+        cursor.sinceBest = 0
+        if phase.keepsBest { best = Self.values(of: side) }
+      } else {
+        cursor.sinceBest += 1
+      }
+    }
+    let examples = Double(max(cursor.examples, 1))
+    let record = BridgeEpochRecord(
+      phase: phase.name, side: phase.side, epoch: cursor.epoch, loss: cursor.loss / examples,
+      bridgeLoss: cursor.bridgeLoss / examples, validation: validation, notes: bridge.notes)
+    records.append(record)
+    cursor.beginEpoch()
+    try save()
+    onEpoch?(record)
+  }
+
+  // MARK: Optimizers and values
+
+  /// One optimizer a side, whose moments live through all phases; learning rates are set by phase.
+  private func makeOptimizer(_ role: SideRole, _ groups: [BridgeParameterGroup]) -> AdamW {
+    let optimizer = optimizers[role] ?? AdamW(groups: [])
+    optimizer.groups = groups.map {
+      ParameterGroup(
+        name: $0.name, parameters: $0.parameters.map(\.parameter), learningRate: $0.learningRate,
+        weightDecay: $0.weightDecay)
+    }
+    optimizer.maximumNorm = maximumNorm
+    optimizers[role] = optimizer
+    return optimizer
+  }
+
+  private func setLearningRate(_ optimizer: AdamW, _ phase: BridgePhase, done: Double) {
+    let progress = (Double(cursor.epoch) + done) / Double(max(phase.epochs, 1))
+    let factor = phase.learningRateScale * (phase.decaysLearningRate ? 1 - 0.9 * progress : 1)
+    for index in optimizer.groups.indices { optimizer.groups[index].multiplier = factor }
+  }
+
+  private static func values(of side: any ParameterGroups) -> [String: Tensor] {
+    var result: [String: Tensor] = [:]
+    for group in side.parameterGroups {
+      for (name, parameter) in group.parameters { result[name] = parameter.detached.copied() }
+    }
+    return result
+  }
+
+  private func restoreBest(_ side: any ParameterGroups) {
+    for group in side.parameterGroups {
+      for (name, parameter) in group.parameters {
+        if let value = best[name] { parameter.update(to: value) }
+      }
+    }
+  }
+}
+
+extension SideStep {
+  /// The same step with nothing tracked.
+  var detached: SideStep {
+    var copy = self
+    copy.loss = loss.detached
+    copy.users = users.map { BatchEntities(ids: $0.ids, representations: $0.representations.detached) }
+    copy.items = items.map { BatchEntities(ids: $0.ids, representations: $0.representations.detached) }
+    copy.scores = scores.map { ($0.users, $0.logits.detached) }
+    return copy
+  }
+}
+
+/// Where a run is.
+struct BridgeCursor: Codable, Equatable {
+  var phase = 0
+  var hasEntered = false
+  var epoch = 0
+  var batch = 0
+  /// Epochs that each side has had in all phases: they number its batches' order.
+  var epochsOf: [String: Int] = [:]
+  var loss = 0.0
+  var bridgeLoss = 0.0
+  var examples = 0
+  var bestValidation = -Double.greatestFiniteMagnitude
+  var sinceBest = 0
+
+  init() {}
+
+  init(phase: Int, epochsOf: [String: Int]) {
+    self.phase = phase
+    self.epochsOf = epochsOf
+  }
+
+  mutating func beginEpoch() {
+    epoch += 1
+    batch = 0
+    loss = 0
+    bridgeLoss = 0
+    examples = 0
+  }
+}

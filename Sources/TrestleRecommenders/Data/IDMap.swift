@@ -1,0 +1,149 @@
+/// The two-way map between external ids (text) and the dense indices `0..<count` in order of first appearance.
+///
+/// All ids live in one array of UTF-8 bytes behind an open-addressing table, so a million ids cost their bytes plus
+/// some 20 bytes each.
+public struct IDMap: Sendable {
+  private var bytes: [UInt8] = []
+  private var ends: [UInt32] = []
+  private var slots: [Int32] = []
+
+  /// Creates an empty map.
+  public init() {}
+
+  /// Creates the map of `ids` in their order; repeated ids keep their first index.
+  public init(_ ids: some Sequence<String>) {
+    for id in ids { insert(id) }
+  }
+
+  /// Creates the map of the ids `"0"` to `"count - 1"`.
+  public init(numbered count: Int) {
+    ends.reserveCapacity(count)
+    for index in 0..<count { insert(String(index)) }
+  }
+
+  /// The number of ids.
+  public var count: Int { ends.count }
+
+  /// The external id of `index`.
+  ///
+  /// - Precondition: `index` is in `0..<count`.
+  public subscript(index: Int) -> String {
+    precondition(index >= 0 && index < count, "IDMap[\(index)]: expected an index below \(count)")
+    return String(decoding: bytes[start(of: index)..<Int(ends[index])], as: UTF8.self)
+  }
+
+  /// The index of an external id, `nil` if it is unknown.
+  public func index(of id: String) -> Int? {
+    let key = Array(id.utf8)
+    return lookUp(key, 0..<key.count)
+  }
+
+  /// The index of the id, which is added if it is new.
+  @discardableResult
+  public mutating func insert(_ id: String) -> Int {
+    let key = Array(id.utf8)
+    return insert(key, 0..<key.count)
+  }
+
+  /// All external ids in the order of their indices.
+  public var ids: [String] { (0..<count).map { self[$0] } }
+
+  /// The hash of all ids in order: two maps with the same hash give the same index to the same id.
+  public var hash: String {
+    var hash = StableHash()
+    hash.combine(count)
+    hash.combine(ends.map { Int32(bitPattern: $0) })
+    hash.combine(bytes: bytes)
+    return hash.hexadecimal
+  }
+
+  /// The bytes that all ids take together; ``IDMap`` holds at most 4 GiB of them.
+  var byteCount: Int { bytes.count }
+
+  /// The index of the id spelled by `source[range]`, `nil` if it is unknown.
+  func lookUp(_ source: [UInt8], _ range: Range<Int>) -> Int? {
+    guard !slots.isEmpty else { return nil }
+    let found = slots[slot(of: source, range)]
+    return found < 0 ? nil : Int(found)
+  }
+
+  /// The index of the id spelled by the UTF-8 bytes `source[range]`, which is added if it is new.
+  mutating func insert(_ source: [UInt8], _ range: Range<Int>) -> Int {
+    if slots.isEmpty || ends.count * 10 >= slots.count * 7 { grow() }
+    let slot = slot(of: source, range)
+    if slots[slot] >= 0 { return Int(slots[slot]) }
+    precondition(
+      ends.count < Int(Int32.max) && bytes.count + range.count <= Int(UInt32.max),
+      "IDMap.insert: more than 2³¹ ids or 4 GiB of them")
+    bytes.append(contentsOf: source[range])
+    ends.append(UInt32(bytes.count))
+    slots[slot] = Int32(ends.count - 1)
+    return ends.count - 1
+  }
+
+  private func start(of index: Int) -> Int { index == 0 ? 0 : Int(ends[index - 1]) }
+
+  /// The slot that holds the id, or the empty one where it belongs.
+  private func slot(of source: [UInt8], _ range: Range<Int>) -> Int {
+    let mask = slots.count - 1
+    var slot = Int(truncatingIfNeeded: Self.hash(source, range)) & mask
+    while slots[slot] >= 0 {
+      if matches(Int(slots[slot]), source, range) { return slot }
+      slot = (slot + 1) & mask
+    }
+    return slot
+  }
+
+  private func matches(_ index: Int, _ source: [UInt8], _ range: Range<Int>) -> Bool {
+    let start = start(of: index)
+    guard Int(ends[index]) - start == range.count else { return false }
+    for offset in 0..<range.count where bytes[start + offset] != source[range.lowerBound + offset] {
+      return false
+    }
+    return true
+  }
+
+  private mutating func grow() {
+    let size = max(64, slots.count * 2)
+    slots = [Int32](repeating: -1, count: size)
+    for index in 0..<ends.count {
+      let range = start(of: index)..<Int(ends[index])
+      var slot = Int(truncatingIfNeeded: Self.hash(bytes, range)) & (size - 1)
+      while slots[slot] >= 0 { slot = (slot + 1) & (size - 1) }
+      slots[slot] = Int32(index)
+    }
+  }
+
+  private static func hash(_ source: [UInt8], _ range: Range<Int>) -> UInt64 {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for index in range { hash = (hash ^ UInt64(source[index])) &* 0x0000_0100_0000_01B3 }
+    hash = (hash ^ (hash >> 32)) &* 0x9E37_79B9_7F4A_7C15
+    return hash ^ (hash >> 29)
+  }
+}
+
+extension IDMap: Equatable {
+  /// Whether both maps give the same indices to the same ids.
+  public static func == (first: IDMap, second: IDMap) -> Bool {
+    first.ends == second.ends && first.bytes == second.bytes
+  }
+}
+
+extension IDMap: Codable {
+  /// Reads the list of ids.
+  public init(from decoder: any Decoder) throws {
+    let ids = try decoder.singleValueContainer().decode([String].self)
+    self.init(ids)
+    guard count == ids.count else {
+      throw DecodingError.dataCorrupted(
+        .init(codingPath: decoder.codingPath, debugDescription: "expected distinct ids, found a repeated one")
+      )
+    }
+  }
+
+  /// Writes the list of ids.
+  public func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    try container.encode(ids)
+  }
+}

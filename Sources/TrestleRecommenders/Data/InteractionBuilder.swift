@@ -1,0 +1,39 @@
+/// Collects the rows that a reader finds, column by column.
+struct InteractionBuilder {
+  var userIDs = IDMap()
+  var itemIDs = IDMap()
+  private var users: [Int32] = []
+  private var items: [Int32] = []
+  private var ratings: [Float] = []
+  private var timestamps: [Int64] = []
+
+  /// Appends a row; a file gives ratings and timestamps on every row or on none.
+  mutating func append(user: Int32, item: Int32, rating: Float?, time: Int64?) {
+    users.append(user)
+    items.append(item)
+    if let rating { ratings.append(rating) }
+    if let time { timestamps.append(time) }
+  }
+
+  /// Appends the row whose ids are two fields of the reader's record.
+  mutating func append(
+    from reader: RecordReader, user: Int, item: Int, rating: Float?, time: Int64?
+  ) throws(DataError) {
+    try reader.requireText(user, "a user id")
+    try reader.requireText(item, "an item id")
+    guard users.count < Int(Int32.max) else {
+      throw .tooLarge(path: reader.path, expected: "fewer than 2³¹ rows", found: "more")
+    }
+    append(
+      user: try reader.insert(user, into: &userIDs), item: try reader.insert(item, into: &itemIDs),
+      rating: rating, time: time)
+  }
+
+  /// The columns as interactions over all ids known by now.
+  func build() -> Interactions {
+    Interactions(
+      users: users, items: items, ratings: ratings.count == users.count && !users.isEmpty ? ratings : nil,
+      timestamps: timestamps.count == users.count && !users.isEmpty ? timestamps : nil,
+      userCount: userIDs.count, itemCount: itemIDs.count)
+  }
+}

@@ -1,0 +1,49 @@
+/// What an evaluation found: the value of every measure for every user, and what follows from them.
+public struct EvaluationResult: Sendable, Codable {
+  /// The values on one slice of the test items.
+  public struct Slice: Sendable, Codable {
+    /// The slice.
+    public let slice: ItemSlice
+    /// The users with at least one relevant item in the slice, ascending.
+    public let users: [Int32]
+    /// For each measure by name, one value per entry of ``users``. (`AUC` has none; `GAUC` holds the users' AUC,
+    /// NaN-free: users without an irrelevant candidate count 0.5.)
+    public let perUser: [String: [Float]]
+    /// For each measure by name, the value over all users; empty without users.
+    public let means: [String: Double]
+  }
+
+  /// The slices that were asked for; ``ItemSlice/all`` comes first.
+  public let slices: [Slice]
+  /// Coverage, Gini, popularity and novelty of the lists, by name; empty without users.
+  public let listValues: [String: Double]
+  /// Each user's list, best first, for the users of the slice `all`; `nil` unless it was asked for.
+  public let lists: [[Int32]]?
+  /// The fixed candidates, `nil` if the whole catalogue was ranked.
+  public let candidates: CandidateLists?
+  /// The hash of the split.
+  public let splitHash: String
+  /// The time that the evaluation took.
+  public let seconds: Double
+
+  /// The users with at least one relevant item, ascending.
+  public var users: [Int32] { slices.first?.users ?? [] }
+
+  /// The values on a slice, `nil` if it was not asked for.
+  public func slice(_ slice: ItemSlice) -> Slice? { slices.first { $0.slice == slice } }
+
+  /// The mean of a measure over the users of a slice, `nil` if the slice or measure was not asked for or nobody has
+  /// a relevant item in it.
+  public func mean(_ metric: RankingMetric, on slice: ItemSlice = .all) -> Double? {
+    self.slice(slice)?.means[metric.name]
+  }
+
+  /// The values of a measure for the users of a slice, in the order of ``Slice/users``; empty as ``mean(_:on:)`` is
+  /// `nil`.
+  public func values(_ metric: RankingMetric, on slice: ItemSlice = .all) -> [Float] {
+    self.slice(slice)?.perUser[metric.name] ?? []
+  }
+
+  /// A measure of all lists, `nil` if it was not asked for or there is no list.
+  public func value(_ metric: ListMetric) -> Double? { listValues[metric.name] }
+}

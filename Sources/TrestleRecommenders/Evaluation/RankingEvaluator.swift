@@ -1,0 +1,242 @@
+import Foundation
+import Synchronization
+
+/// Ranks the catalogue (or fixed candidates) for every user with test items and measures the lists.
+///
+/// The whole catalogue is ranked without what the user has seen, by scoring tiles of items for batches of users and
+/// keeping the best `k` per user: memory is `threads · batchSize · (tileSize + k)` scores, whatever the catalogue.
+/// Batches are a fixed partition of the users, so any number of threads gives the same bits. Of equal scores the lower
+/// item comes first.
+///
+/// A user without a relevant item is left out of every mean. An item that is both masked and in the test data (a
+/// repeated interaction) is neither ranked nor relevant.
+public struct RankingEvaluator: Sendable {
+  /// What is measured, and how the work is cut.
+  public struct Configuration: Sendable, Codable {
+    /// The measures per user.
+    public var metrics: [RankingMetric] = RankingMetric.standard
+    /// The measures of all lists together.
+    public var listMetrics: [ListMetric] = ListMetric.standard
+    /// The slices beside `all`: only the test items of the slice are relevant, candidates stay the same.
+    public var slices: [ItemSlice] = [.warm, .longTail, .cold, .unseen]
+    /// Users scored together.
+    public var batchSize = 128
+    /// Items scored together.
+    public var tileSize = 2048
+    /// Threads that take batches; `nil` for one per processor. 1 leaves parallelism to the scorer.
+    public var threads: Int?
+    /// Whether ``EvaluationResult/lists`` is kept, as long as the largest cutoff.
+    public var keepsLists = false
+
+    /// Creates the default configuration.
+    public init() {}
+  }
+
+  /// The part of a split that is evaluated.
+  public enum Part: Sendable {
+    /// Validation items are relevant, training items masked.
+    case validation
+    /// Test items are relevant, training and validation items masked, as RecBole does.
+    case test
+  }
+
+  /// The configuration.
+  public let configuration: Configuration
+  let relevant: UserItemMatrix
+  let masked: UserItemMatrix
+  let slices: ItemSlices
+  let popularity: [Int32]
+  let candidates: CandidateLists?
+  let users: [Int32]
+  private let splitHash: String
+  private let activeUsers: Int
+
+  /// Prepares the evaluation of a part of a split; the evaluator can be used any number of times.
+  ///
+  /// - Parameters:
+  ///   - split: the data.
+  ///   - part: what counts as relevant and what is masked.
+  ///   - candidates: fixed candidates; only their users are evaluated, nothing is masked, and relevant items outside a
+  ///     user's list are never found. `nil` ranks the whole catalogue.
+  ///   - configuration: what is measured.
+  public init(
+    _ split: DataSplit, on part: Part = .test, candidates: CandidateLists? = nil,
+    configuration: Configuration = Configuration()
+  ) {
+    precondition(
+      configuration.batchSize > 0 && configuration.tileSize > 0 && (configuration.threads ?? 1) > 0,
+      "RankingEvaluator: batches of \(configuration.batchSize), tiles of \(configuration.tileSize)")
+    precondition(
+      configuration.metrics.allSatisfy { ($0.cutoff ?? 1) > 0 }
+        && configuration.listMetrics.allSatisfy { $0.cutoff > 0 }, "RankingEvaluator: a cutoff below 1")
+    let (userCount, itemCount) = (split.userCount, split.itemCount)
+    let seen =
+      part == .test
+      ? UserItemMatrix(split.training, split.validation, userCount: userCount, itemCount: itemCount)
+      : UserItemMatrix(split.training)
+    let truth = UserItemMatrix(part == .test ? split.test : split.validation)
+    self.configuration = configuration
+    masked = seen
+    relevant = truth.subtracting(seen)
+    slices = ItemSlices(training: split.training)
+    popularity = split.training.itemCounts()
+    activeUsers = split.training.userCounts().count { $0 > 0 }
+    self.candidates = candidates
+    splitHash = split.hash
+    let active = relevant.activeUsers()
+    if let candidates {
+      let listed = Set(candidates.users)
+      users = active.filter { listed.contains($0) }
+    } else {
+      users = active
+    }
+  }
+
+  /// Ranks and measures.
+  ///
+  /// - Parameters:
+  ///   - scorer: the recommender; its `itemCount` is that of the split.
+  ///   - progress: called with the number of users done, from any thread, after each batch.
+  /// - Throws: what the scorer throws, and ``DataError/notANumber(operation:user:item:)`` for a NaN score.
+  public func evaluate(
+    _ scorer: some CatalogueScorer, progress: (@Sendable (Int) -> Void)? = nil
+  ) throws -> EvaluationResult {
+    precondition(
+      scorer.itemCount == relevant.itemCount,
+      "RankingEvaluator: a scorer of \(scorer.itemCount) items for a split of \(relevant.itemCount)")
+    let start = ContinuousClock.now
+    let done = Atomic(0)
+    let batches = try forEachBatch { range in
+      let batch = try rank(Array(users[range]), scorer)
+      progress?(done.add(range.count, ordering: .relaxed).newValue)
+      return batch
+    }
+    var curves: [AreaUnderCurve] = []
+    if configuration.metrics.contains(where: { $0.cutoff == nil }) {
+      curves = try areasUnderCurves(scorer, batches)
+    }
+    let lists = batches.flatMap(\.lists)
+    let listValues = ListMeasures(
+      lists: lists, itemCount: relevant.itemCount, popularity: popularity, activeUsers: activeUsers
+    ).values(configuration.listMetrics)
+    let sliceResults = ([.all] + configuration.slices.filter { $0 != .all }).map {
+      summary(of: $0, batches, curves.isEmpty ? nil : curves)
+    }
+    let elapsed = start.duration(to: .now).components
+    return EvaluationResult(
+      slices: sliceResults, listValues: listValues, lists: configuration.keepsLists ? lists : nil,
+      candidates: candidates, splitHash: splitHash,
+      seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+  }
+
+  /// The places of an item's relevance in one user's list, and how many relevant items there are, per slice.
+  struct RankedUser {
+    let user: Int32
+    /// The slice of the relevant item at each place of the list, `nil` where the item is not relevant.
+    let relevance: [ItemSlice?]
+    /// The number of relevant items by slice, in the order of ``ItemSlice/allCases``.
+    let relevantCounts: [Int]
+
+    func count(in slice: ItemSlice) -> Int {
+      slice == .all ? relevantCounts.reduce(0, +) : relevantCounts[slice.index]
+    }
+  }
+
+  /// What a batch of users gives.
+  struct Batch {
+    var users: [RankedUser] = []
+    var lists: [[Int32]] = []
+    /// The scores of each user's relevant items, in the order of the items.
+    var relevantScores: [[Float]] = []
+  }
+
+  /// The length of the lists.
+  var listLength: Int {
+    let cutoffs = configuration.metrics.compactMap(\.cutoff) + configuration.listMetrics.map(\.cutoff)
+    return min(max(1, cutoffs.max() ?? 1), max(1, relevant.itemCount))
+  }
+
+  /// Runs `body` on every batch of ``users``, on several threads, and returns the results in order.
+  func forEachBatch<Output: Sendable>(_ body: @Sendable (Range<Int>) throws -> Output) throws -> [Output] {
+    let size = configuration.batchSize
+    let count = (users.count + size - 1) / size
+    let threads = min(count, configuration.threads ?? ProcessInfo.processInfo.activeProcessorCount)
+    guard threads > 1 else {
+      return try (0..<count).map { try body(($0 * size)..<min(users.count, ($0 + 1) * size)) }
+    }
+    let outputs = Mutex([Result<Output, any Error>?](repeating: nil, count: count))
+    let next = Atomic(0)
+    let failed = Atomic(false)
+    DispatchQueue.concurrentPerform(iterations: threads) { _ in
+      while !failed.load(ordering: .relaxed) {
+        let index = next.add(1, ordering: .relaxed).oldValue
+        guard index < count else { return }
+        let output = Result { try body((index * size)..<min(users.count, (index + 1) * size)) }
+        if case .failure = output { failed.store(true, ordering: .relaxed) }
+        outputs.withLock { $0[index] = output }
+      }
+    }
+    return try outputs.withLock { try $0.compactMap { try $0?.get() } }
+  }
+
+  private func rank(_ batchUsers: [Int32], _ scorer: some CatalogueScorer) throws -> Batch {
+    var tops = batchUsers.map { _ in TopItems(limit: listLength) }
+    let needsScores = configuration.metrics.contains { $0.cutoff == nil }
+    var relevantScores = batchUsers.map {
+      needsScores ? [Float](repeating: 0, count: relevant.count(of: Int($0))) : []
+    }
+    try forEachScoredRange(batchUsers, scorer) { row, items, scores, start in
+      let bad = tops[row].offer(scores, from: start, items: items)
+      if let bad {
+        throw DataError.notANumber(
+          operation: "RankingEvaluator", user: Int(batchUsers[row]), item: bad)
+      }
+      guard needsScores else { return }
+      for (place, item) in relevant.items(of: Int(batchUsers[row])).enumerated() {
+        if let offset = items.offset(of: Int(item)) { relevantScores[row][place] = scores[start + offset] }
+      }
+    }
+    var batch = Batch()
+    batch.relevantScores = needsScores ? relevantScores : []
+    for (row, user) in batchUsers.enumerated() {
+      let list = tops[row].sorted()
+      var counts = [Int](repeating: 0, count: ItemSlice.allCases.count)
+      for item in relevant.items(of: Int(user)) { counts[slices.slices[Int(item)].index] += 1 }
+      let relevance = list.map { relevant.contains(user: Int(user), item: $0) ? slices.slices[Int($0)] : nil }
+      batch.users.append(RankedUser(user: user, relevance: relevance, relevantCounts: counts))
+      batch.lists.append(list)
+    }
+    return batch
+  }
+
+  /// The values of all measures on a slice, users in ascending order.
+  private func summary(of slice: ItemSlice, _ batches: [Batch], _ curves: [AreaUnderCurve]?)
+    -> EvaluationResult.Slice
+  {
+    var sliceUsers: [Int32] = []
+    var perUser: [String: [Float]] = [:]
+    var sums: [String: Double] = [:]
+    let measured = batches.flatMap(\.users).filter { $0.count(in: slice) > 0 }
+    sliceUsers = measured.map(\.user)
+    let relevances = measured.map { user in user.relevance.map { $0 != nil && (slice == .all || $0 == slice) }
+    }
+    for metric in configuration.metrics where metric.cutoff != nil {
+      var sum = 0.0
+      perUser[metric.name] = measured.indices.map { index in
+        let value = metric.value(
+          relevance: relevances[index], relevantCount: measured[index].count(in: slice))
+        sum += value
+        return Float(value)
+      }
+      if !measured.isEmpty { sums[metric.name] = sum / Double(measured.count) }
+    }
+    if let curve = curves?.first(where: { $0.slice == slice }) {
+      if configuration.metrics.contains(.gauc) {
+        perUser[RankingMetric.gauc.name] = curve.perUser
+        sums[RankingMetric.gauc.name] = curve.weightedMean
+      }
+      if configuration.metrics.contains(.auc) { sums[RankingMetric.auc.name] = curve.pooled }
+    }
+    return EvaluationResult.Slice(slice: slice, users: sliceUsers, perUser: perUser, means: sums)
+  }
+}

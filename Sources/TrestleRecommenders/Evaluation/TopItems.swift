@@ -1,0 +1,85 @@
+/// The best `k` items of one user, collected tile by tile; of equal scores the lower item comes first.
+///
+/// A binary heap with the worst kept item on top: a tile costs one comparison per item and a sift per item that
+/// enters.
+struct TopItems {
+  private(set) var scores: [Float] = []
+  private(set) var items: [Int32] = []
+  private let limit: Int
+
+  init(limit: Int) {
+    self.limit = limit
+    scores.reserveCapacity(limit)
+    items.reserveCapacity(limit)
+  }
+
+  /// Offers the items `first..<first + count` whose scores start at `start`; tiles come in ascending order of items.
+  ///
+  /// Scores of −∞ never enter. Returns the first item whose score is NaN, `nil` if there is none.
+  mutating func offer(_ tile: [Float], from start: Int, count: Int, first: Int) -> Int? {
+    guard limit > 0 else { return nil }
+    var threshold = self.scores.count < limit ? -Float.infinity : self.scores[0]
+    for offset in 0..<count {
+      let score = tile[start + offset]
+      // Written so that NaN passes, which costs nothing on the usual path. A later item of equal score is worse.
+      if !(score <= threshold) {
+        if score.isNaN { return first + offset }
+        insert(score, Int32(first + offset))
+        if scores.count == limit { threshold = scores[0] }
+      }
+    }
+    return nil
+  }
+
+  /// The items from the best to the worst.
+  func sorted() -> [Int32] {
+    items.indices.sorted { first, second in
+      scores[first] == scores[second] ? items[first] < items[second] : scores[first] > scores[second]
+    }.map { items[$0] }
+  }
+
+  private mutating func insert(_ score: Float, _ item: Int32) {
+    if scores.count < limit {
+      scores.append(score)
+      items.append(item)
+      siftUp(scores.count - 1)
+    } else {
+      scores[0] = score
+      items[0] = item
+      siftDown()
+    }
+  }
+
+  /// Whether entry `a` ranks behind entry `b`.
+  private func isWorse(_ a: Int, _ b: Int) -> Bool {
+    scores[a] == scores[b] ? items[a] > items[b] : scores[a] < scores[b]
+  }
+
+  private mutating func siftUp(_ start: Int) {
+    var index = start
+    while index > 0 {
+      let parent = (index - 1) / 2
+      guard isWorse(index, parent) else { return }
+      swap(index, parent)
+      index = parent
+    }
+  }
+
+  private mutating func siftDown() {
+    var index = 0
+    while true {
+      var worst = index
+      for child in [2 * index + 1, 2 * index + 2] where child < scores.count && isWorse(child, worst) {
+        worst = child
+      }
+      guard worst != index else { return }
+      swap(index, worst)
+      index = worst
+    }
+  }
+
+  private mutating func swap(_ a: Int, _ b: Int) {
+    scores.swapAt(a, b)
+    items.swapAt(a, b)
+  }
+}

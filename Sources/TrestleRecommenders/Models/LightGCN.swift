@@ -1,0 +1,102 @@
+import TrestleNN
+import TrestleTensor
+
+/// Light graph convolution: rows propagated over the graph of interactions, and averaged over the layers.
+///
+/// With Â = D^−½ A D^−½ of the bipartite graph, E⁽ᵏ⁺¹⁾ = Â E⁽ᵏ⁾ and E = mean(E⁽⁰⁾ … E⁽ᴷ⁾); scores are inner products.
+///
+/// Source: He et al., *LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation* (2020).
+public final class LightGCN: PairwiseRecommender {
+  /// How the model is built.
+  public struct Configuration: Codable, Sendable {
+    /// The width of the rows.
+    public var dimension = 64
+    /// The number of propagations, K.
+    public var layers = 2
+    /// The weight of the penalty on the batch's own rows; see ``PairwiseRecommender/rowPenalty(_:weight:)``.
+    public var regularization = 1e-3
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// LightGCN.
+  public let name = "LightGCN"
+  /// How the model was built.
+  public let configuration: Configuration
+  /// Â over users, then items.
+  let adjacency: SparseMatrix
+  private let userEmbedding: Parameter
+  private let itemEmbedding: Parameter
+
+  /// RecBole's names of the tables.
+  public static let checkpointKeys = [
+    "userEmbedding": "user_embedding.weight", "itemEmbedding": "item_embedding.weight",
+  ]
+
+  /// A model over the graph of `training`, with rows drawn by Xavier's normal rule.
+  public init(
+    training: Interactions, configuration: Configuration = Configuration(), dtype: DType = .float32,
+    using generator: inout RandomGenerator
+  ) {
+    self.configuration = configuration
+    adjacency = .normalizedBipartite(training, dtype: dtype)
+    userEmbedding = .xavierTable(
+      rows: training.userCount, columns: configuration.dimension, using: &generator)
+    itemEmbedding = .xavierTable(
+      rows: training.itemCount, columns: configuration.dimension, using: &generator)
+  }
+
+  /// The users' and the items' own rows, E⁽⁰⁾.
+  public var tables: (users: Parameter, items: Parameter) { (userEmbedding, itemEmbedding) }
+
+  /// The propagated rows, E.
+  public func representations() -> Representations {
+    let users = userEmbedding.value
+    var state = Tensor.concatenated([users, itemEmbedding.value], along: 0)
+    var total = state
+    for _ in 0..<configuration.layers {
+      state = adjacency.matmul(state)
+      total = total + state
+    }
+    let mean = total * (1 / Double(configuration.layers + 1))
+    let userCount = users.shape[0]
+    return Representations(
+      users: mean.sliced(0..<userCount, along: 0), items: mean.sliced(userCount..<mean.shape[0], along: 0))
+  }
+
+  /// The penalty on the batch's own rows.
+  public func regularization(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor? {
+    rowPenalty(batch, weight: configuration.regularization)
+  }
+}
+
+extension SparseMatrix {
+  /// D^−½ A D^−½ of the bipartite graph of interactions, over users, then items; repeated interactions count once.
+  static func normalizedBipartite(_ interactions: Interactions, dtype: DType = .float32) -> SparseMatrix {
+    let matrix = UserItemMatrix(interactions)
+    let (users, items) = (matrix.userCount, matrix.itemCount)
+    let itemDegrees = matrix.itemCounts()
+    var rows: [Int32] = []
+    var columns: [Int32] = []
+    var values: [Float] = []
+    rows.reserveCapacity(2 * matrix.count)
+    columns.reserveCapacity(2 * matrix.count)
+    values.reserveCapacity(2 * matrix.count)
+    for user in 0..<users {
+      let degree = Double(matrix.count(of: user))
+      for item in matrix.items(of: user) {
+        let value = Float(1 / (degree * Double(itemDegrees[Int(item)])).squareRoot())
+        rows.append(Int32(user))
+        columns.append(Int32(users) + item)
+        values.append(value)
+        rows.append(Int32(users) + item)
+        columns.append(Int32(user))
+        values.append(value)
+      }
+    }
+    return SparseMatrix(
+      rowCount: users + items, columnCount: users + items, rows: rows, columns: columns, values: values,
+      isSymmetric: true, dtype: dtype)
+  }
+}

@@ -1,0 +1,63 @@
+import TrestleNN
+import TrestleTensor
+
+/// Matrix factorisation trained by Bayesian personalised ranking: score(u, i) = ⟨pᵤ, qᵢ⟩.
+///
+/// Source: Rendle et al., *BPR: Bayesian Personalized Ranking from Implicit Feedback* (2009).
+public final class MatrixFactorization: PairwiseRecommender {
+  /// How the model is built.
+  public struct Configuration: Codable, Sendable {
+    /// The width of the rows.
+    public var dimension = 64
+    /// The weight of the penalty on the batch's rows; see ``PairwiseRecommender/rowPenalty(_:weight:)``.
+    public var regularization = 0.0
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// MF-BPR.
+  public let name = "MF-BPR"
+  /// How the model was built.
+  public let configuration: Configuration
+  private let userEmbedding: Parameter
+  private let itemEmbedding: Parameter
+
+  /// RecBole's names of the tables.
+  public static let checkpointKeys = [
+    "userEmbedding": "user_embedding.weight", "itemEmbedding": "item_embedding.weight",
+  ]
+
+  /// A model with rows drawn by Xavier's normal rule.
+  public init(
+    userCount: Int, itemCount: Int, configuration: Configuration = Configuration(),
+    using generator: inout RandomGenerator
+  ) {
+    self.configuration = configuration
+    userEmbedding = .xavierTable(rows: userCount, columns: configuration.dimension, using: &generator)
+    itemEmbedding = .xavierTable(rows: itemCount, columns: configuration.dimension, using: &generator)
+  }
+
+  /// The users' and the items' rows.
+  public var tables: (users: Parameter, items: Parameter) { (userEmbedding, itemEmbedding) }
+
+  /// The tables themselves.
+  public func representations() -> Representations {
+    Representations(users: userEmbedding.value, items: itemEmbedding.value)
+  }
+
+  /// The penalty on the batch's rows.
+  public func regularization(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor? {
+    rowPenalty(batch, weight: configuration.regularization)
+  }
+}
+
+extension Parameter {
+  /// An embedding table drawn from the normal distribution of deviation √(2 / (rows + columns)).
+  ///
+  /// Source: Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural networks* (2010).
+  static func xavierTable(rows: Int, columns: Int, using generator: inout RandomGenerator) -> Parameter {
+    let deviation = (2 / Double(max(rows + columns, 1))).squareRoot()
+    return Parameter(.normal([rows, columns], deviation: deviation, using: &generator))
+  }
+}

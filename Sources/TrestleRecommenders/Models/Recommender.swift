@@ -1,0 +1,142 @@
+import TrestleNN
+import TrestleTensor
+
+/// A model that ranks the catalogue for users.
+public protocol Recommender: AnyObject {
+  /// The name that tables show.
+  var name: String { get }
+  /// The number of users.
+  var userCount: Int { get }
+  /// The number of items in the catalogue.
+  var itemCount: Int { get }
+  /// An immutable, `Sendable` snapshot of the model that scores the catalogue: what serves and what is evaluated.
+  func makeScorer() -> any CatalogueScorer
+}
+
+/// The rows of users and items in one space, whose inner products are scores.
+public struct Representations: Sendable {
+  /// `[users, width]`.
+  public var users: Tensor
+  /// `[items, width]`.
+  public var items: Tensor
+
+  /// Pairs up rows of users and items.
+  public init(users: Tensor, items: Tensor) {
+    self.users = users
+    self.items = items
+  }
+}
+
+/// Users, an item that each interacted with, and one that each did not: one batch of pairwise training.
+public struct PairwiseBatch: Sendable {
+  /// `[batch]`, `int32`.
+  public let users: Tensor
+  /// `[batch]`, `int32`.
+  public let positives: Tensor
+  /// `[batch]`, `int32`.
+  public let negatives: Tensor
+
+  /// A batch of triples.
+  public init(users: [Int32], positives: [Int32], negatives: [Int32]) {
+    precondition(
+      users.count == positives.count && users.count == negatives.count,
+      "PairwiseBatch: \(users.count) users, \(positives.count) positives, \(negatives.count) negatives")
+    self.users = Tensor(users)
+    self.positives = Tensor(positives)
+    self.negatives = Tensor(negatives)
+  }
+
+  /// The number of triples.
+  public var count: Int { users.elementCount }
+}
+
+/// A recommender with a row for every user and item, trained on pairs of a wanted and another item.
+///
+/// A new model of this kind writes ``representations()`` and, if it regularises, ``regularization(_:_:)``;
+/// training, early stopping and evaluation then come from ``PairwiseTrainer``.
+public protocol PairwiseRecommender: Recommender, Module {
+  /// The trained tables: users' and items' own rows, before any propagation.
+  var tables: (users: Parameter, items: Parameter) { get }
+
+  /// The rows whose inner products are scores; tracked while gradients are taken.
+  func representations() -> Representations
+
+  /// What is added to the mean loss of a batch: the penalty on its rows, and the like.
+  ///
+  /// - Returns: a scalar, or `nil` for none.
+  func regularization(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor?
+}
+
+extension PairwiseRecommender {
+  /// The mean BPR loss of a batch with its regularisation.
+  public func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor {
+    let users = representations.users.gatheredRows(batch.users)
+    let positives = users.rowDot(representations.items.gatheredRows(batch.positives))
+    let negatives = users.rowDot(representations.items.gatheredRows(batch.negatives))
+    let loss = positives.bprLoss(negative: negatives).mean()
+    guard let penalty = regularization(batch, representations) else { return loss }
+    return loss + penalty
+  }
+
+  /// Half the squared length of the batch's own rows, divided by the batch's size, times `weight`.
+  public func rowPenalty(_ batch: PairwiseBatch, weight: Double) -> Tensor? {
+    guard weight > 0 else { return nil }
+    let (users, items) = (tables.users.value, tables.items.value)
+    let lengths =
+      users.gatheredRows(batch.users).squared().sum() + items.gatheredRows(batch.positives).squared().sum()
+      + items.gatheredRows(batch.negatives).squared().sum()
+    return lengths * (weight / 2 / Double(batch.count))
+  }
+
+  /// The number of users.
+  public var userCount: Int { tables.users.shape[0] }
+  /// The number of items.
+  public var itemCount: Int { tables.items.shape[0] }
+
+  /// A snapshot of the representations that scores by inner products.
+  public func makeScorer() -> any CatalogueScorer {
+    let rows = withoutGradients { representations() }
+    return InnerProductScorer(Representations(users: rows.users.detached, items: rows.items.detached))
+  }
+}
+
+/// Scores users by the inner products of their rows with the items' rows.
+public struct InnerProductScorer: CandidateScorer {
+  /// The rows.
+  public let representations: Representations
+
+  /// A scorer over fixed rows.
+  ///
+  /// - Precondition: both tables are `float32` and have the same width.
+  public init(_ representations: Representations) {
+    precondition(
+      representations.users.shape[1] == representations.items.shape[1],
+      "InnerProductScorer: users \(representations.users.shape), items \(representations.items.shape)")
+    self.representations = representations
+  }
+
+  /// The number of items.
+  public var itemCount: Int { representations.items.shape[0] }
+
+  /// Looks up the users' rows.
+  public func prepare(users: [Int32]) -> any UserBatchScores {
+    Batch(users: representations.users.gatheredRows(Tensor(users)), items: representations.items)
+  }
+
+  /// The scores of some items.
+  public func scores(user: Int32, items: [Int32]) -> [Float] {
+    let row = representations.users.gatheredRows(Tensor([user]))
+    return row.matmul(representations.items.gatheredRows(Tensor(items)), transposingOther: true).floats
+  }
+
+  private struct Batch: UserBatchScores {
+    let users: Tensor
+    let items: Tensor
+
+    func write(items range: Range<Int>, into scores: inout [Float]) {
+      let tile = users.matmul(items.sliced(range, along: 0), transposingOther: true)
+      let values = tile.floats
+      scores.replaceSubrange(0..<values.count, with: values)
+    }
+  }
+}
