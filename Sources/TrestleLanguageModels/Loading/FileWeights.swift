@@ -36,7 +36,7 @@ final class FileWeights: WeightSource {
       throw .missingTensor(.init(path, expected: "a tensor \"\(full)\"", found: "none of that name"))
     }
     used.insert(full)
-    let tensor = try reading { () throws(FormatError) in try file.tensor(named: full) }
+    let tensor = try reading { () throws(FormatError) in try file.tensor(full) }
     guard tensor.shape == shape, tensor.dtype.isFloatingPoint else {
       throw .wrongShape(
         .init(

@@ -31,7 +31,7 @@ final class GGUFWeights: WeightSource {
         .init(
           path, at: "tensor \"\(record.name)\"", expected: "floating-point numbers", found: record.type.name))
     }
-    let tensor = try reading { () throws(FormatError) in try file.tensor(named: record.name) }
+    let tensor = try reading { () throws(FormatError) in try file.tensor(record.name) }
       .converted(to: .float32)
     guard shape.rank == 1, let order = rowOrder(name, rows: shape[0]) else { return tensor }
     return tensor.reshaped(to: [shape[0], 1]).rows(order).reshaped(to: shape)
@@ -49,7 +49,7 @@ final class GGUFWeights: WeightSource {
               "F32, F16, BF16 or one of \(QuantizedFormat.allCases.map { $0.rawValue.uppercased() }.joined(separator: ", "))",
             found: record.type.name))
       }
-      let tensor = try reading { () throws(FormatError) in try file.tensor(named: record.name) }
+      let tensor = try reading { () throws(FormatError) in try file.tensor(record.name) }
       // Rows are gathered in float32; the values of the narrower types survive that unchanged.
       let ordered = order.map { tensor.converted(to: .float32).rows($0).converted(to: tensor.dtype) }
       return (ordered ?? tensor).weight(held: storage)
@@ -87,7 +87,7 @@ final class GGUFWeights: WeightSource {
 
   /// Stops a file with tensors that the model has not taken.
   func finish() throws(LanguageModelError) {
-    let left = file.tensorNames.filter { !used.contains($0) && $0 != "rope_freqs.weight" }
+    let left = file.names.filter { !used.contains($0) && $0 != "rope_freqs.weight" }
     guard let first = left.first else { return }
     throw .unknownTensor(
       .init(
@@ -104,7 +104,7 @@ final class GGUFWeights: WeightSource {
           path, at: "tensor \"rope_freqs.weight\"", expected: "the shape [\(headSize / 2)]",
           found: "\(record.shape)"))
     }
-    let values = try reading { () throws(FormatError) in try file.tensor(named: record.name) }.floats
+    let values = try reading { () throws(FormatError) in try file.tensor(record.name) }.floats
     return values.map(Double.init)
   }
 
@@ -177,7 +177,7 @@ extension LlamaConfiguration {
       throw .unsupported(
         .init(path, at: "\(architecture).expert_count", expected: "0", found: "\(experts)"))
     }
-    let embedding = try reading { () throws(FormatError) in try file.tensor("token_embd.weight") }
+    let embedding = try reading { () throws(FormatError) in try file.entry("token_embd.weight") }
     guard embedding.shape.count == 2 else {
       throw .wrongShape(
         .init(
