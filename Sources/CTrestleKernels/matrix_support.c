@@ -1,7 +1,40 @@
+// The tables of matrix products, and the clock. Compiled for the baseline processor.
 #define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
 #include <time.h>
 
 #include "CTrestleKernels.h"
+
+extern const trestle_matrix_kernels trestle_matrix_portable;
+#if defined(__x86_64__)
+extern const trestle_matrix_kernels trestle_matrix_avx2, trestle_matrix_avx512;
+extern const trestle_product_kernels trestle_bf16_product_avx512;
+#elif defined(__aarch64__)
+extern const trestle_matrix_kernels trestle_matrix_neon;
+#endif
+
+static trestle_matrix_kernels tables[TRESTLE_LEVEL_COUNT];
+static int available[TRESTLE_LEVEL_COUNT];
+static pthread_once_t filled = PTHREAD_ONCE_INIT;
+
+static void fill_tables(void) {
+  for (int level = 0; level < TRESTLE_LEVEL_COUNT; level++) {
+    available[level] = trestle_level_is_available((trestle_level)level);
+  }
+  tables[TRESTLE_LEVEL_PORTABLE] = trestle_matrix_portable;
+#if defined(__x86_64__)
+  tables[TRESTLE_LEVEL_AVX2] = trestle_matrix_avx2;
+  tables[TRESTLE_LEVEL_AVX512] = trestle_matrix_avx512;
+  if (trestle_level_has_bf16(TRESTLE_LEVEL_AVX512)) tables[TRESTLE_LEVEL_AVX512].bf16 = trestle_bf16_product_avx512;
+#elif defined(__aarch64__)
+  tables[TRESTLE_LEVEL_NEON] = trestle_matrix_neon;
+#endif
+}
+
+const trestle_matrix_kernels *trestle_matrix_table(int level) {
+  pthread_once(&filled, fill_tables);
+  return level >= 0 && level < TRESTLE_LEVEL_COUNT && available[level] ? &tables[level] : NULL;
+}
 
 uint64_t trestle_nanoseconds(void) {
   struct timespec now;

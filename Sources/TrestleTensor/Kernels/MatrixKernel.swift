@@ -1,3 +1,5 @@
+internal import CTrestleKernels
+
 /// How matrix products multiply: the precision of the factors. Sums are always kept in float32 or better.
 public enum Arithmetic: String, Sendable, Codable, CaseIterable {
   /// Every factor as float32.
@@ -9,9 +11,15 @@ public enum Arithmetic: String, Sendable, Codable, CaseIterable {
 }
 
 /// Products of dense matrices.
+///
+/// The bits of an element do not depend on the number of threads. Products with few rows (or few columns) are summed
+/// in another order than large ones, so a row computed alone may differ from the same row in a batch by rounding.
 package enum MatrixKernel {
   /// `c[m, n] = alpha · op(a) op(b)`, `+ c` if `accumulate`.
   ///
+  /// Two bfloat16 factors are multiplied as such, with float32 sums. Of a float32 and a bfloat16 factor, the float32 one
+  /// is rounded if `arithmetic` is `.bfloat16`, else the bfloat16 one is widened; two float32 factors are both rounded
+  /// if `arithmetic` is `.bfloat16`. Products with few rows or columns are bound by memory and never round.
   /// - Parameters:
   ///   - a: `[m, k]`, or `[k, m]` if `transposeA`, with rows `lda` elements apart.
   ///   - b: `[k, n]`, or `[n, k]` if `transposeB`, with rows `ldb` elements apart.
@@ -22,10 +30,12 @@ package enum MatrixKernel {
     alpha: Double = 1, a: UnsafeRawPointer, lda: Int, b: UnsafeRawPointer, ldb: Int, accumulate: Bool = false,
     c: UnsafeMutableRawPointer, ldc: Int, arithmetic: Arithmetic = .float32
   ) {
-    multiplyBatched(
-      batch: 1, strideA: 0, strideB: 0, strideC: 0, aType: aType, bType: bType, cType: cType,
-      transposeA: transposeA, transposeB: transposeB, m: m, n: n, k: k, alpha: alpha, a: a, lda: lda, b: b,
-      ldb: ldb, accumulate: accumulate, c: c, ldc: ldc, arithmetic: arithmetic)
+    KernelProduct(
+      a: operand(a, lda, aType, kIsContiguous: !transposeA),
+      b: operand(b, ldb, bType, kIsContiguous: transposeB),
+      cType: cType, m: m, n: n, k: k, alpha: alpha, accumulate: accumulate, c: c, ldc: ldc,
+      arithmetic: arithmetic
+    ).run()
   }
 
   /// The same over `batch` matrices at fixed strides, counted in elements (stride 0 repeats a matrix).
@@ -35,40 +45,40 @@ package enum MatrixKernel {
     lda: Int, b: UnsafeRawPointer, ldb: Int, accumulate: Bool = false, c: UnsafeMutableRawPointer, ldc: Int,
     arithmetic: Arithmetic = .float32
   ) {
-    nonisolated(unsafe) let a = a
-    nonisolated(unsafe) let b = b
-    nonisolated(unsafe) let c = c
-    for index in 0..<batch {
-      ThreadPool.shared.run((m + 15) / 16) { block in
-        for i in block * 16..<min(m, block * 16 + 16) {
-          for j in 0..<n {
-            var sum = 0.0
-            for p in 0..<k {
-              sum +=
-                load(a, aType, index * strideA + (transposeA ? p * lda + i : i * lda + p))
-                * load(b, bType, index * strideB + (transposeB ? j * ldb + p : p * ldb + j))
-            }
-            let position = index * strideC + i * ldc + j
-            if cType == .float64 {
-              let c = c.assumingMemoryBound(to: Double.self)
-              c[position] = alpha * sum + (accumulate ? c[position] : 0)
-            } else {
-              let c = c.assumingMemoryBound(to: Float.self)
-              c[position] = Float(alpha * sum) + (accumulate ? c[position] : 0)
-            }
-          }
-        }
+    func product(_ index: Int, rows: Int) -> KernelProduct {
+      KernelProduct(
+        a: operand(a + index * strideA * aType.byteCount, lda, aType, kIsContiguous: !transposeA),
+        b: operand(b + index * strideB * bType.byteCount, ldb, bType, kIsContiguous: transposeB),
+        cType: cType, m: rows, n: n, k: k, alpha: alpha, accumulate: accumulate,
+        c: c + index * strideC * cType.byteCount, ldc: ldc, arithmetic: arithmetic)
+    }
+    if strideB == 0, !transposeA, strideA == m * lda, strideC == m * ldc {
+      // One tall matrix; its rows are as independent as the matrices.
+      product(0, rows: batch * m).run()
+    } else if 2 * m * n * k < 1 << 22 {
+      // Too small to share one product among threads: share the batch, several products to a task.
+      let products = max(1, (1 << 17) / max(1, 2 * m * n * k))
+      ThreadPool.shared.run((batch + products - 1) / products) { task in
+        for index in task * products..<min(batch, (task + 1) * products) { product(index, rows: m).run() }
       }
+    } else {
+      for index in 0..<batch { product(index, rows: m).run() }
     }
   }
 
-  @inline(__always)
-  private static func load(_ pointer: UnsafeRawPointer, _ type: DType, _ index: Int) -> Double {
+  private static func operand(_ data: UnsafeRawPointer, _ stride: Int, _ type: DType, kIsContiguous: Bool)
+    -> trestle_operand
+  {
+    trestle_operand(
+      data: data, stride: Int64(stride), storage: storage(type), k_is_contiguous: kIsContiguous ? 1 : 0)
+  }
+
+  private static func storage(_ type: DType) -> Int32 {
     switch type {
-    case .float64: pointer.load(fromByteOffset: index * 8, as: Double.self)
-    case .bfloat16:
-      Double(Float(bitPattern: UInt32(pointer.load(fromByteOffset: index * 2, as: UInt16.self)) << 16))
-    default: Double(pointer.load(fromByteOffset: index * 4, as: Float.self))
+    case .float32: Int32(TRESTLE_F32.rawValue)
+    case .float64: Int32(TRESTLE_F64.rawValue)
+    case .bfloat16: Int32(TRESTLE_BF16.rawValue)
+    case .float16, .int32: preconditionFailure("matrix product: factors of type \(type)")
     }
   }
 }

@@ -1,0 +1,17 @@
+// AVX-512 with its byte, double-word and vector-length extensions.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "CTrestleKernels.h"
+
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
+#define MATRIX_LEVEL avx512
+#define VECTOR_BYTES 64
+#define WIDE_TILE 1
+#define NARROW_TILE 0
+#define HALF_TO_FLOAT(x) _cvtsh_ss(x)
+#include "bodies/matrix_level.inc"
+#pragma clang attribute pop
+#else
+typedef int trestle_matrix_avx512_is_empty;
+#endif

@@ -1,0 +1,18 @@
+// The bfloat16 product of AVX-512 with bfloat16 dot products.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include "CTrestleKernels.h"
+
+#pragma clang attribute push(__attribute__((target("avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
+#define MATRIX_LEVEL avx512
+#define VECTOR_BYTES 64
+#define WIDE_TILE 1
+#define NARROW_TILE 0
+#define HALF_TO_FLOAT(x) _cvtsh_ss(x)
+#define BF16_DOT(sum, x, y) ((f32_vector)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(y)))
+#include "bodies/matrix_level.inc"
+#pragma clang attribute pop
+#else
+typedef int trestle_matrix_avx512_bf16_is_empty;
+#endif

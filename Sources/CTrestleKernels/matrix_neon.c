@@ -1,0 +1,12 @@
+// 64-bit ARM: 128-bit vectors, 32 registers, fused multiply-add by element.
+#if defined(__aarch64__)
+#include "CTrestleKernels.h"
+
+#define MATRIX_LEVEL neon
+#define VECTOR_BYTES 16
+#define WIDE_TILE 1
+#define NARROW_TILE 0
+#include "bodies/matrix_level.inc"
+#else
+typedef int trestle_matrix_neon_is_empty;
+#endif

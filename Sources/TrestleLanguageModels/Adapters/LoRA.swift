@@ -1,0 +1,143 @@
+import TrestleNN
+import TrestleTensor
+
+/// The settings of low-rank adapters: W x becomes W x + (α / r) B A x, with A `[r, inputs]` and B `[outputs, r]`.
+///
+/// ```swift
+/// let lora = LoRA(rank: 8, alpha: 16, targets: ["q_proj", "v_proj"])
+/// let adapters = try lora.load(into: model, using: generator)  // freezes the model, trains the adapters alone
+/// ```
+///
+/// Source: Hu et al., *LoRA: Low-Rank Adaptation of Large Language Models* (2021).
+public struct LoRA: Codable, Sendable, Hashable {
+  /// r, the rank.
+  public var rank: Int
+  /// α: the update is scaled by α / r.
+  public var alpha: Double
+  /// The last parts of the names of the linear layers to adapt.
+  public var targets: [String]
+
+  /// The settings; by default those that the recommendation tasks train well with.
+  public init(rank: Int = 8, alpha: Double = 16, targets: [String] = ["q_proj", "v_proj"]) {
+    self.rank = rank
+    self.alpha = alpha
+    self.targets = targets
+  }
+
+  /// What the update is multiplied by, α / r.
+  public var scale: Double { alpha / Double(max(rank, 1)) }
+
+  /// Adds adapters to the target layers of `model`, and freezes everything else in it.
+  ///
+  /// A is drawn uniformly (Kaiming with a = √5, as PEFT does), B is zero: the model computes the same at first.
+  /// - Returns: the adapters.
+  /// - Throws: ``LanguageModelError/adapter(_:)`` if no layer matches a target, or a number is out of range.
+  @discardableResult
+  public func load(
+    into model: some LanguageModel, using generator: RandomGenerator
+  ) throws(LanguageModelError) -> LoRAAdapters {
+    var generator = generator
+    return try load(into: model) { name, linear in
+      let bound = 1 / Double(linear.inputs).squareRoot()
+      return (
+        Tensor.uniform([rank, linear.inputs], in: -bound..<bound, using: &generator),
+        Tensor.zeros([linear.outputs, rank])
+      )
+    }
+  }
+
+  /// Adds adapters with the given matrices.
+  func load(
+    into model: some LanguageModel,
+    _ matrices: (String, Linear) throws(LanguageModelError) -> (a: Tensor, b: Tensor)
+  ) throws(LanguageModelError) -> LoRAAdapters {
+    let check = RangeCheck(path: "")
+    try check("r", rank, in: 1...4096)
+    try check("lora_alpha", alpha, in: 1e-6...1e6)
+    let layers = model.namedLinears
+    func matches(_ name: String, _ target: String) -> Bool { name == target || name.hasSuffix("." + target) }
+    for target in targets where !layers.contains(where: { matches($0.name, target) }) {
+      throw .adapter(
+        .init("", at: "target_modules", expected: "the name of a linear layer", found: "\"\(target)\""))
+    }
+    var adapters: [LoRAAdapters.Entry] = []
+    for layer in layers where targets.contains(where: { matches(layer.name, $0) }) {
+      let (a, b) = try matrices(layer.name, layer.linear)
+      adapters.append(
+        .init(name: layer.name, linear: layer.linear, adapter: LoRAAdapter(a: a, b: b, scale: scale)))
+    }
+    model.freeze()
+    for entry in adapters { entry.linear.adapter = entry.adapter }
+    return LoRAAdapters(settings: self, entries: adapters)
+  }
+}
+
+/// The low-rank update of one linear layer.
+public final class LoRAAdapter: LinearAdapter {
+  /// The names that PEFT gives the matrices.
+  public static let checkpointKeys = ["a": "lora_A.weight", "b": "lora_B.weight"]
+  /// A, `[rank, inputs]`.
+  public let a: Parameter
+  /// B, `[outputs, rank]`.
+  public let b: Parameter
+  /// What the update is multiplied by.
+  public let scale: Double
+
+  /// An adapter of the given matrices.
+  public init(a: Tensor, b: Tensor, scale: Double) {
+    precondition(
+      a.rank == 2 && b.rank == 2 && a.shape[0] == b.shape[1], "LoRAAdapter: A \(a.shape), B \(b.shape)")
+    self.a = Parameter(a)
+    self.b = Parameter(b)
+    self.scale = scale
+  }
+
+  /// output + scale · (input Aᵀ) Bᵀ.
+  public func adapt(input: Tensor, output: Tensor) -> Tensor {
+    let low = input.matmul(a.value, transposingOther: true) * scale
+    return output + low.matmul(b.value, transposingOther: true)
+  }
+
+  /// scale · B A, `[outputs, inputs]`: what the adapter adds to the layer's matrix.
+  public var update: Tensor { b.detached.matmul(a.detached) * scale }
+}
+
+/// The adapters that ``LoRA`` has added to a model.
+public final class LoRAAdapters {
+  struct Entry {
+    let name: String
+    let linear: Linear
+    let adapter: LoRAAdapter
+  }
+
+  /// The settings they were made with.
+  public let settings: LoRA
+  let entries: [Entry]
+
+  init(settings: LoRA, entries: [Entry]) {
+    self.settings = settings
+    self.entries = entries
+  }
+
+  /// A and B of every adapter.
+  public var parameters: [Parameter] { entries.flatMap(\.adapter.parameters) }
+
+  /// Adds every update to its layer's matrix and takes the adapters off; quantised matrices become dense.
+  public func fuse() {
+    for entry in entries {
+      let fused = entry.linear.matrix.densified() + entry.adapter.update
+      if case .dense(let parameter) = entry.linear.matrix {
+        parameter.update(to: fused.converted(to: parameter.detached.dtype))
+      } else {
+        entry.linear.replaceMatrix(by: .dense(Parameter(fused, isTrainable: false)))
+      }
+      entry.linear.adapter = nil
+    }
+  }
+
+  /// Takes the adapters off: the model computes as before them.
+  public func unload() { for entry in entries { entry.linear.adapter = nil } }
+
+  /// Puts the adapters on again after ``unload()``.
+  public func reload() { for entry in entries { entry.linear.adapter = entry.adapter } }
+}

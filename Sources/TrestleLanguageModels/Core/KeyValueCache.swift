@@ -1,0 +1,127 @@
+import TrestleTensor
+
+/// The keys and values of the tokens that a decoder has read, so that the next ones need not read them again.
+///
+/// A cache belongs to one model and covers one or more sequences. ``forked(into:)`` lets many continuations share what
+/// has been read so far.
+public final class KeyValueCache {
+  /// What one layer keeps of one sequence: rows shared with other sequences, and its own after them.
+  private final class Entry {
+    let sharedKeys: Tensor?
+    let sharedValues: Tensor?
+    let keys = RowBuffer()
+    let values = RowBuffer()
+
+    init(sharedKeys: Tensor? = nil, sharedValues: Tensor? = nil) {
+      self.sharedKeys = sharedKeys
+      self.sharedValues = sharedValues
+    }
+  }
+
+  /// Per layer, per sequence.
+  private var entries: [[Entry]]
+  /// How many tokens of each sequence have been read.
+  public private(set) var lengths: [Int]
+  private let sharedLength: Int
+
+  /// A cache in which nothing has been read.
+  ///
+  /// - Parameters:
+  ///   - layerCount: the model's number of blocks.
+  ///   - sequenceCount: how many sequences are read side by side.
+  public init(layerCount: Int, sequenceCount: Int = 1) {
+    entries = (0..<layerCount).map { _ in (0..<sequenceCount).map { _ in Entry() } }
+    lengths = Array(repeating: 0, count: sequenceCount)
+    sharedLength = 0
+  }
+
+  private init(entries: [[Entry]], lengths: [Int], sharedLength: Int) {
+    self.entries = entries
+    self.lengths = lengths
+    self.sharedLength = sharedLength
+  }
+
+  /// The number of sequences.
+  public var sequenceCount: Int { lengths.count }
+  /// The number of layers.
+  public var layerCount: Int { entries.count }
+
+  /// `count` sequences that all go on from the only one of this cache; what has been read is shared, not copied.
+  ///
+  /// - Precondition: this cache has one sequence.
+  public func forked(into count: Int) -> KeyValueCache {
+    precondition(sequenceCount == 1, "KeyValueCache.forked: \(sequenceCount) sequences, expected 1")
+    let forks = entries.map { layer in
+      let (keys, values) = rows(of: layer[0])
+      return (0..<count).map { _ in Entry(sharedKeys: keys, sharedValues: values) }
+    }
+    return KeyValueCache(
+      entries: forks, lengths: Array(repeating: lengths[0], count: count), sharedLength: lengths[0])
+  }
+
+  /// Forgets the tokens of each sequence after the first `length`.
+  ///
+  /// - Precondition: `length` is not below what the sequences share.
+  public func truncate(to length: Int) {
+    precondition(length >= sharedLength, "KeyValueCache.truncate: to \(length), \(sharedLength) are shared")
+    for layer in entries {
+      for entry in layer {
+        entry.keys.truncate(to: min(entry.keys.count, length - sharedLength))
+        entry.values.truncate(to: min(entry.values.count, length - sharedLength))
+      }
+    }
+    lengths = lengths.map { min($0, length) }
+  }
+
+  private func rows(of entry: Entry) -> (Tensor?, Tensor?) {
+    func joined(_ shared: Tensor?, _ own: Tensor?) -> Tensor? {
+      guard let shared else { return own }
+      guard let own else { return shared }
+      return Tensor.concatenated([shared, own], along: 0)
+    }
+    return (joined(entry.sharedKeys, entry.keys.rows), joined(entry.sharedValues, entry.values.rows))
+  }
+
+  /// Where queries and keys lie when `sequences` are read after what the cache holds.
+  func extended(by sequences: PackedSequences) -> PackedSequences {
+    precondition(
+      sequences.count == sequenceCount,
+      "hiddenStates: \(sequences.count) sequences, the cache has \(sequenceCount)")
+    let queries = (0..<sequences.count).map { sequences.queryStarts[$0 + 1] - sequences.queryStarts[$0] }
+    return PackedSequences(queryLengths: queries, keyLengths: zip(queries, lengths).map { $0 + $1 })
+  }
+
+  /// Adds one layer's keys and values of new tokens, and returns those of all tokens, packed.
+  ///
+  /// - Parameters:
+  ///   - keys: `[new tokens, heads, size]`.
+  ///   - values: of the same shape.
+  ///   - sequences: as ``extended(by:)`` gave them.
+  func append(layer: Int, keys: Tensor, values: Tensor, sequences: PackedSequences) -> (
+    keys: Tensor, values: Tensor
+  ) {
+    let layer = entries[layer]
+    if layer.count == 1 && layer[0].sharedKeys == nil {
+      return (layer[0].keys.append(keys), layer[0].values.append(values))
+    }
+    var allKeys: [Tensor] = []
+    var allValues: [Tensor] = []
+    for (index, entry) in layer.enumerated() {
+      let range = sequences.queryStarts[index]..<sequences.queryStarts[index + 1]
+      let ownKeys = entry.keys.append(keys.sliced(range, along: 0))
+      let ownValues = entry.values.append(values.sliced(range, along: 0))
+      if let shared = entry.sharedKeys { allKeys.append(shared) }
+      if let shared = entry.sharedValues { allValues.append(shared) }
+      allKeys.append(ownKeys)
+      allValues.append(ownValues)
+    }
+    return (Tensor.concatenated(allKeys, along: 0), Tensor.concatenated(allValues, along: 0))
+  }
+
+  /// Counts the new tokens as read, once all layers have added theirs.
+  func advance(by sequences: PackedSequences) {
+    for index in 0..<sequences.count {
+      lengths[index] += sequences.queryStarts[index + 1] - sequences.queryStarts[index]
+    }
+  }
+}

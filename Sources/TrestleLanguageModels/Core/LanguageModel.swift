@@ -1,0 +1,158 @@
+import TrestleNN
+import TrestleTensor
+
+/// A decoder that reads tokens and says how likely each next token is.
+///
+/// Batches are packed: the tokens of all sequences lie one after the other, without padding, and ``PackedSequences``
+/// says where each begins. Positions count from the start of each sequence, or go on from what a cache holds.
+///
+/// ```swift
+/// let sequences = PackedSequences(lengths: [3, 2])
+/// let states = model.hiddenStates(model.embed([5, 6, 7, 8, 9]), sequences: sequences)
+/// let logits = model.logits(states.rows([2, 4]))  // of the last token of each
+/// ```
+public protocol LanguageModel: Module, AnyObject {
+  /// The number of tokens with rows in the embedding.
+  var vocabularySize: Int { get }
+  /// The width of the states.
+  var hiddenSize: Int { get }
+  /// The number of blocks.
+  var layerCount: Int { get }
+  /// The longest sequence that the model was made for.
+  var contextLength: Int { get }
+  /// In what the products with the weights are computed.
+  var arithmetic: Arithmetic { get set }
+
+  /// The embedding rows of tokens, `[tokens, hidden]`.
+  ///
+  /// - Precondition: all tokens are within the vocabulary.
+  func embed(_ tokens: [Int32]) -> Tensor
+
+  /// The top-layer states, after the last normalisation, `[tokens, hidden]`.
+  ///
+  /// - Parameters:
+  ///   - embeddings: `[tokens, hidden]`: rows of ``embed(_:)``, or any others.
+  ///   - sequences: where each sequence lies; with a cache, `sequences` are the new tokens alone.
+  ///   - cache: keys and values of earlier tokens of the same sequences; the new ones are added to it.
+  func hiddenStates(_ embeddings: Tensor, sequences: PackedSequences, cache: KeyValueCache?) -> Tensor
+
+  /// The logits of the next token.
+  ///
+  /// - Parameters:
+  ///   - states: `[rows, hidden]`: those of the needed positions alone.
+  ///   - columns: the needed tokens; all for `nil`.
+  /// - Returns: `[rows, columns]`.
+  func logits(_ states: Tensor, columns: [Int32]?) -> Tensor
+
+  /// The mean and the standard deviation of the embedding's entries: what new rows should match.
+  func embeddingStatistics() -> (mean: Tensor, deviation: Double)
+}
+
+extension LanguageModel {
+  /// The top-layer states of whole sequences.
+  public func hiddenStates(_ embeddings: Tensor, sequences: PackedSequences) -> Tensor {
+    hiddenStates(embeddings, sequences: sequences, cache: nil)
+  }
+
+  /// The logits of all tokens of the vocabulary.
+  public func logits(_ states: Tensor) -> Tensor { logits(states, columns: nil) }
+
+  /// The top-layer states of token sequences, packed.
+  public func hiddenStates(tokens: [[Int32]]) -> Tensor {
+    hiddenStates(embed(Array(tokens.joined())), sequences: PackedSequences(lengths: tokens.map(\.count)))
+  }
+
+  /// The mean cross-entropy of each token given those before it: the ordinary language-model loss.
+  ///
+  /// - Parameter sequences: token sequences; those with fewer than two tokens add nothing.
+  public func nextTokenLoss(_ sequences: [[Int32]]) -> Tensor {
+    let inputs = sequences.map { Array($0.dropLast()) }.filter { !$0.isEmpty }
+    let labels = sequences.filter { $0.count > 1 }.flatMap { $0.dropFirst() }
+    precondition(!labels.isEmpty, "nextTokenLoss: no sequence has two tokens")
+    return logits(hiddenStates(tokens: inputs)).crossEntropy(labels: Tensor(labels)).mean()
+  }
+
+  /// The sum of the log-probabilities of each continuation of one prompt; the prompt is computed once.
+  ///
+  /// - Parameters:
+  ///   - prompt: at least one token.
+  ///   - continuations: at least one token each.
+  public func logLikelihoods(of continuations: [[Int32]], after prompt: [Int32]) -> [Double] {
+    precondition(
+      !prompt.isEmpty && continuations.allSatisfy { !$0.isEmpty },
+      "logLikelihoods: a prompt of \(prompt.count) tokens, continuations of \(continuations.map(\.count))")
+    if continuations.isEmpty { return [] }
+    return withoutGradients {
+      let cache = KeyValueCache(layerCount: layerCount)
+      let states = hiddenStates(embed(prompt), sequences: PackedSequences(lengths: [prompt.count]), cache: cache)
+      let first = logits(states.rows([prompt.count - 1])).logSoftmax().floats
+      var results = continuations.map { Double(first[Int($0[0])]) }
+      let longer = continuations.indices.filter { continuations[$0].count > 1 }
+      if longer.isEmpty { return results }
+      let inputs = longer.map { Array(continuations[$0].dropLast()) }
+      let forked = cache.forked(into: longer.count)
+      let rest = logits(
+        hiddenStates(
+          embed(inputs.flatMap { $0 }), sequences: PackedSequences(lengths: inputs.map(\.count)), cache: forked))
+      let labels = longer.flatMap { continuations[$0].dropFirst() }
+      let losses = rest.crossEntropy(labels: Tensor(labels)).floats
+      var position = 0
+      for index in longer {
+        let count = continuations[index].count - 1
+        results[index] -= losses[position..<position + count].reduce(0) { $0 + Double($1) }
+        position += count
+      }
+      return results
+    }
+  }
+
+  /// How much likelier "yes" is than "no" as the next token of each prompt: σ(yes − no), the score of CoLLM and TALLRec.
+  ///
+  /// - Parameters:
+  ///   - states: the states that the answer is read from, `[prompts, hidden]`.
+  ///   - yes: the token of the positive answer.
+  ///   - no: the token of the negative answer.
+  /// - Returns: the difference of the two logits, `[prompts]`; its sigmoid is the probability.
+  public func yesNoLogits(_ states: Tensor, yes: Int32, no: Int32) -> Tensor {
+    let pair = logits(states, columns: [yes, no])
+    return (pair.sliced(0..<1, along: 1) - pair.sliced(1..<2, along: 1)).squeezed(1)
+  }
+}
+
+extension Tensor {
+  /// Some rows of a matrix of states, `[rows, hidden]`; gradients flow back to them.
+  public func rows(_ indices: [Int]) -> Tensor {
+    gatheredRows(Tensor(indices.map(Int32.init)))
+  }
+}
+
+extension PackedSequences {
+  /// The row of each sequence's last query.
+  public var lastRows: [Int] {
+    (0..<count).map { index in
+      precondition(
+        queryStarts[index + 1] > queryStarts[index], "PackedSequences.lastRows: sequence \(index) is empty")
+      return queryStarts[index + 1] - 1
+    }
+  }
+
+  /// The mean of each sequence's rows, `[sequences, hidden]`.
+  ///
+  /// - Parameter states: `[tokens, hidden]`.
+  public func meanPooled(_ states: Tensor) -> Tensor {
+    precondition(
+      states.rank == 2 && states.shape[0] == queryCount,
+      "meanPooled: states \(states.shape) for \(queryCount) tokens")
+    var owners: [Int32] = []
+    owners.reserveCapacity(queryCount)
+    var weights: [Float] = []
+    weights.reserveCapacity(count)
+    for index in 0..<count {
+      let length = queryStarts[index + 1] - queryStarts[index]
+      owners.append(contentsOf: repeatElement(Int32(index), count: length))
+      weights.append(length == 0 ? 0 : 1 / Float(length))
+    }
+    let sums = states.scatterAddedRows(at: Tensor(owners), rowCount: count)
+    return sums * Tensor(weights, shape: [count, 1]).converted(to: states.dtype)
+  }
+}

@@ -1,0 +1,252 @@
+import TrestleNN
+import TrestleTensor
+
+/// What every block of a forward pass shares: where sequences lie, the rotary angles, the cache.
+struct DecoderContext {
+  let sequences: PackedSequences
+  let cosines: Tensor
+  let sines: Tensor
+  let cache: KeyValueCache?
+}
+
+/// Self-attention with rotary positions and grouped key and value heads.
+public final class LlamaAttention: Module {
+  /// The projections' names in checkpoints.
+  public static let checkpointKeys = [
+    "query": "q_proj", "key": "k_proj", "value": "v_proj", "output": "o_proj", "queryNorm": "q_norm.weight",
+    "keyNorm": "k_norm.weight",
+  ]
+  let query: Linear
+  let key: Linear
+  let value: Linear
+  let output: Linear
+  let queryNorm: Parameter?
+  let keyNorm: Parameter?
+  private let headSize: Int
+  private let window: Int
+  private let epsilon: Double
+  private let layer: Int
+
+  init(
+    _ configuration: LlamaConfiguration, layer: Int, weights: some WeightSource
+  ) throws(LanguageModelError) {
+    let (c, name) = (configuration, "model.layers.\(layer).self_attn")
+    let (queries, keys) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
+    query = try weights.linear(
+      name + ".q_proj", inputs: c.hiddenSize, outputs: queries, hasBias: c.hasInputBiases)
+    key = try weights.linear(name + ".k_proj", inputs: c.hiddenSize, outputs: keys, hasBias: c.hasInputBiases)
+    value = try weights.linear(
+      name + ".v_proj", inputs: c.hiddenSize, outputs: keys, hasBias: c.hasInputBiases)
+    output = try weights.linear(
+      name + ".o_proj", inputs: queries, outputs: c.hiddenSize, hasBias: c.hasOutputBias)
+    queryNorm = c.hasQueryKeyNorms ? try weights.parameter(name + ".q_norm.weight", [c.headSize]) : nil
+    keyNorm = c.hasQueryKeyNorms ? try weights.parameter(name + ".k_norm.weight", [c.headSize]) : nil
+    headSize = c.headSize
+    window = c.slidingWindow ?? 0
+    epsilon = c.normEpsilon
+    self.layer = layer
+  }
+
+  /// softmax(Q Kᵀ / √size) V, heads joined and projected.
+  ///
+  /// - Parameter x: `[tokens, hidden]`.
+  func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor {
+    let heads = { (y: Tensor) in y.reshaped(to: [y.shape[0], -1, self.headSize]) }
+    var q = heads(query(x))
+    var k = heads(key(x))
+    var v = heads(value(x))
+    if let queryNorm { q = q.rmsNormalized(gain: queryNorm.value, epsilon: epsilon) }
+    if let keyNorm { k = k.rmsNormalized(gain: keyNorm.value, epsilon: epsilon) }
+    q = q.rotated(cosines: context.cosines, sines: context.sines)
+    k = k.rotated(cosines: context.cosines, sines: context.sines)
+    if let cache = context.cache {
+      (k, v) = cache.append(layer: layer, keys: k, values: v, sequences: context.sequences)
+    }
+    let mixed = q.attention(keys: k, values: v, sequences: context.sequences, isCausal: true, window: window)
+    return output(mixed.reshaped(to: [x.shape[0], -1]))
+  }
+}
+
+/// The gated feed-forward part: down(silu(gate(x)) · up(x)).
+public final class LlamaFeedForward: Module {
+  /// The projections' names in checkpoints.
+  public static let checkpointKeys = ["gate": "gate_proj", "up": "up_proj", "down": "down_proj"]
+  let gate: Linear
+  let up: Linear
+  let down: Linear
+
+  init(
+    _ configuration: LlamaConfiguration, layer: Int, weights: some WeightSource
+  ) throws(LanguageModelError) {
+    let (c, name) = (configuration, "model.layers.\(layer).mlp")
+    let hasBias = c.hasFeedForwardBiases
+    gate = try weights.linear(
+      name + ".gate_proj", inputs: c.hiddenSize, outputs: c.intermediateSize, hasBias: hasBias)
+    up = try weights.linear(
+      name + ".up_proj", inputs: c.hiddenSize, outputs: c.intermediateSize, hasBias: hasBias)
+    down = try weights.linear(
+      name + ".down_proj", inputs: c.intermediateSize, outputs: c.hiddenSize, hasBias: hasBias)
+  }
+
+  func callAsFunction(_ x: Tensor) -> Tensor { down(gate(x).swiGLU(up: up(x))) }
+}
+
+/// One block: x + attention(norm(x)), then x + feedForward(norm(x)).
+public final class LlamaBlock: Module {
+  /// The parts' names in checkpoints.
+  public static let checkpointKeys = [
+    "attention": "self_attn", "feedForward": "mlp", "inputNorm": "input_layernorm.weight",
+    "middleNorm": "post_attention_layernorm.weight",
+  ]
+  let attention: LlamaAttention
+  let feedForward: LlamaFeedForward
+  let inputNorm: Parameter
+  let middleNorm: Parameter
+  private let epsilon: Double
+
+  init(
+    _ configuration: LlamaConfiguration, layer: Int, weights: some WeightSource
+  ) throws(LanguageModelError) {
+    let (name, hidden) = ("model.layers.\(layer)", configuration.hiddenSize)
+    attention = try LlamaAttention(configuration, layer: layer, weights: weights)
+    feedForward = try LlamaFeedForward(configuration, layer: layer, weights: weights)
+    inputNorm = try weights.parameter(name + ".input_layernorm.weight", [hidden])
+    middleNorm = try weights.parameter(name + ".post_attention_layernorm.weight", [hidden])
+    epsilon = configuration.normEpsilon
+  }
+
+  func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor {
+    let y = x + attention(x.rmsNormalized(gain: inputNorm.value, epsilon: epsilon), context)
+    return y + feedForward(y.rmsNormalized(gain: middleNorm.value, epsilon: epsilon))
+  }
+}
+
+/// Embedding, blocks and last norm.
+public final class LlamaBackbone: Module {
+  /// The parts' names in checkpoints.
+  public static let checkpointKeys = ["embedding": "embed_tokens.weight", "norm": "norm.weight"]
+  let embedding: LinearWeight
+  let layers: [LlamaBlock]
+  let norm: Parameter
+
+  init(_ configuration: LlamaConfiguration, weights: some WeightSource) throws(LanguageModelError) {
+    let c = configuration
+    embedding = try weights.matrix(
+      "model.embed_tokens.weight", rows: c.vocabularySize, columns: c.hiddenSize)
+    var layers: [LlamaBlock] = []
+    for layer in 0..<c.layerCount { layers.append(try LlamaBlock(c, layer: layer, weights: weights)) }
+    self.layers = layers
+    norm = try weights.parameter("model.norm.weight", [c.hiddenSize])
+  }
+}
+
+/// A decoder of the LLaMA family: LLaMA, Vicuna, Mistral, Qwen2, Qwen3, SmolLM2, by its configuration.
+///
+/// Source: Touvron et al., *LLaMA* (2023); Jiang et al., *Mistral 7B* (2023); the Qwen2 and Qwen3 reports.
+public final class Llama: LanguageModel {
+  /// The parts' names in checkpoints.
+  public static let checkpointKeys = ["backbone": "model", "head": "lm_head.weight"]
+  /// The sizes and variants.
+  public let configuration: LlamaConfiguration
+  let backbone: LlamaBackbone
+  /// `nil` when the embedding serves as the output matrix.
+  let head: LinearWeight?
+  private let rotary: RotaryEmbedding
+
+  init(
+    _ configuration: LlamaConfiguration, weights: some WeightSource, frequencyDivisors: [Double]? = nil
+  ) throws(LanguageModelError) {
+    try configuration.validate(path: weights.path)
+    self.configuration = configuration
+    backbone = try LlamaBackbone(configuration, weights: weights)
+    head =
+      configuration.tiesEmbeddings
+      ? nil
+      : try weights.matrix(
+        "lm_head.weight", rows: configuration.vocabularySize, columns: configuration.hiddenSize)
+    rotary = RotaryEmbedding(
+      rotatedSize: configuration.headSize, base: configuration.ropeBase,
+      scaling: frequencyDivisors.map { .divisors($0) } ?? configuration.rotaryScaling)
+  }
+
+  /// A model with random weights.
+  ///
+  /// - Throws: ``LanguageModelError/configuration(_:)`` if the configuration makes no model.
+  public convenience init(
+    _ configuration: LlamaConfiguration, dtype: DType = .float32, using generator: RandomGenerator
+  ) throws(LanguageModelError) {
+    try self.init(configuration, weights: RandomWeights(dtype: dtype, using: generator))
+  }
+
+  /// The number of tokens.
+  public var vocabularySize: Int { configuration.vocabularySize }
+  /// The width of the states.
+  public var hiddenSize: Int { configuration.hiddenSize }
+  /// The number of blocks.
+  public var layerCount: Int { configuration.layerCount }
+  /// The longest sequence that the model was made for.
+  public var contextLength: Int { configuration.contextLength }
+
+  /// In what the products with the weights are computed.
+  public var arithmetic = Arithmetic.float32 {
+    didSet { for layer in namedLinears { layer.linear.arithmetic = arithmetic } }
+  }
+
+  /// The embedding rows of tokens, `[tokens, hidden]`.
+  public func embed(_ tokens: [Int32]) -> Tensor { backbone.embedding.gatheredRows(tokens) }
+
+  /// The top-layer states, after the last norm, `[tokens, hidden]`; see ``LanguageModel``.
+  public func hiddenStates(
+    _ embeddings: Tensor, sequences: PackedSequences, cache: KeyValueCache?
+  ) -> Tensor {
+    precondition(
+      embeddings.shape == [sequences.queryCount, hiddenSize],
+      "hiddenStates: embeddings \(embeddings.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)")
+    let placed = cache?.extended(by: sequences) ?? sequences
+    let angles = rotary.angles(at: placed.queryPositions, dtype: embeddings.dtype)
+    let context = DecoderContext(
+      sequences: placed, cosines: angles.cosines, sines: angles.sines, cache: cache)
+    var x = embeddings
+    for layer in backbone.layers { x = layer(x, context) }
+    cache?.advance(by: sequences)
+    return x.rmsNormalized(gain: backbone.norm.value, epsilon: configuration.normEpsilon)
+  }
+
+  /// The logits of the next token, `[rows, columns]`; see ``LanguageModel``.
+  public func logits(_ states: Tensor, columns: [Int32]?) -> Tensor {
+    (head ?? backbone.embedding).logits(states, columns: columns, arithmetic: arithmetic)
+  }
+
+  /// The mean embedding row, and the standard deviation of the entries about it.
+  public func embeddingStatistics() -> (mean: Tensor, deviation: Double) { backbone.embedding.rowStatistics() }
+}
+
+extension PackedSequences {
+  /// The position of each query within its sequence.
+  var queryPositions: [Int32] {
+    var positions: [Int32] = []
+    positions.reserveCapacity(queryCount)
+    for index in 0..<count {
+      let length = queryStarts[index + 1] - queryStarts[index]
+      let end = keyStarts[index + 1] - keyStarts[index]
+      positions.append(contentsOf: Int32(end - length)..<Int32(end))
+    }
+    return positions
+  }
+}
+
+extension LinearWeight {
+  /// The logits of chosen columns, or of all: the products of states with rows of this matrix.
+  func logits(_ states: Tensor, columns: [Int32]?, arithmetic: Arithmetic) -> Tensor {
+    guard let columns else { return product(states, arithmetic: arithmetic) }
+    return states.matmul(gatheredRows(columns), transposingOther: true)
+  }
+
+  /// The mean row, `[hidden]`, and the standard deviation of the entries about it.
+  func rowStatistics() -> (mean: Tensor, deviation: Double) {
+    let rows = densified()
+    let mean = rows.mean(along: [0])
+    let deviation = (rows - mean).squared().mean().item.squareRoot()
+    return (mean, deviation)
+  }
+}

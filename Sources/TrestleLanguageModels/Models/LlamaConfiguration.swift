@@ -1,0 +1,279 @@
+import TrestleFormats
+
+/// The sizes and variants of a model of the LLaMA family, with the keys of Hugging Face's `config.json`.
+///
+/// | model | what differs |
+/// | --- | --- |
+/// | LLaMA, Vicuna, SmolLM2 | nothing (tied embeddings in SmolLM2) |
+/// | Mistral | ``slidingWindow`` |
+/// | Qwen2 | ``hasInputBiases`` |
+/// | Qwen3 | ``hasQueryKeyNorms``, ``headSize`` given |
+public struct LlamaConfiguration: Codable, Sendable, Hashable {
+  /// `model_type`: `llama`, `mistral`, `qwen2` or `qwen3`.
+  public var modelType = "llama"
+  /// The number of tokens.
+  public var vocabularySize: Int
+  /// The width of the states.
+  public var hiddenSize: Int
+  /// The width inside the feed-forward part.
+  public var intermediateSize: Int
+  /// The number of blocks.
+  public var layerCount: Int
+  /// The number of query heads.
+  public var headCount: Int
+  /// The number of key and value heads; it divides that of query heads.
+  public var keyValueHeadCount: Int
+  /// The width of one head.
+  public var headSize: Int
+  /// The longest sequence that the model was made for.
+  public var contextLength = 2048
+  /// ε of the norms.
+  public var normEpsilon = 1e-6
+  /// The base of the rotary embedding's frequencies.
+  public var ropeBase = 10000.0
+  /// How the frequencies are scaled.
+  public var ropeScaling: RopeScaling?
+  /// Whether the output matrix is the embedding.
+  public var tiesEmbeddings = false
+  /// Whether query, key and value projections have biases.
+  public var hasInputBiases = false
+  /// Whether the output projection of attention has a bias.
+  public var hasOutputBias = false
+  /// Whether the projections of the feed-forward part have biases.
+  public var hasFeedForwardBiases = false
+  /// Whether each head's queries and keys are normalised.
+  public var hasQueryKeyNorms = false
+  /// How many of the last tokens are seen; `nil` for all.
+  public var slidingWindow: Int?
+
+  /// A scaling of rotary frequencies, with Hugging Face's keys.
+  public struct RopeScaling: Codable, Sendable, Hashable {
+    /// `linear` or `llama3`.
+    public var type: String
+    /// What low frequencies are divided by.
+    public var factor: Double
+    /// Below this many turns within the original context, a frequency is low.
+    public var lowFactor: Double?
+    /// Above this many, it is high.
+    public var highFactor: Double?
+    /// The context length of the pretraining.
+    public var originalContext: Int?
+
+    enum CodingKeys: String, CodingKey {
+      case type = "rope_type"
+      case factor
+      case lowFactor = "low_freq_factor"
+      case highFactor = "high_freq_factor"
+      case originalContext = "original_max_position_embeddings"
+    }
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case modelType = "model_type"
+    case vocabularySize = "vocab_size"
+    case hiddenSize = "hidden_size"
+    case intermediateSize = "intermediate_size"
+    case layerCount = "num_hidden_layers"
+    case headCount = "num_attention_heads"
+    case keyValueHeadCount = "num_key_value_heads"
+    case headSize = "head_dim"
+    case contextLength = "max_position_embeddings"
+    case normEpsilon = "rms_norm_eps"
+    case ropeBase = "rope_theta"
+    case ropeScaling = "rope_scaling"
+    case tiesEmbeddings = "tie_word_embeddings"
+    case hasInputBiases = "attention_input_bias"
+    case hasOutputBias = "attention_output_bias"
+    case hasFeedForwardBiases = "mlp_bias"
+    case hasQueryKeyNorms = "query_key_norm"
+    case slidingWindow = "sliding_window"
+  }
+
+  /// A configuration; what is not given has the documented defaults.
+  public init(
+    vocabularySize: Int, hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int,
+    keyValueHeadCount: Int? = nil, headSize: Int? = nil
+  ) {
+    self.vocabularySize = vocabularySize
+    self.hiddenSize = hiddenSize
+    self.intermediateSize = intermediateSize
+    self.layerCount = layerCount
+    self.headCount = headCount
+    self.keyValueHeadCount = keyValueHeadCount ?? headCount
+    self.headSize = headSize ?? hiddenSize / max(headCount, 1)
+  }
+
+  /// Stops a configuration whose numbers make no model.
+  ///
+  /// - Throws: ``LanguageModelError/configuration(_:)`` with the key and the range.
+  public func validate(path: String = "") throws(LanguageModelError) {
+    let check = RangeCheck(path: path)
+    try check("vocab_size", vocabularySize, in: 1...(1 << 24))
+    try check("hidden_size", hiddenSize, in: 1...(1 << 16))
+    try check("intermediate_size", intermediateSize, in: 1...(1 << 20))
+    try check("num_hidden_layers", layerCount, in: 1...1024)
+    try check("num_attention_heads", headCount, in: 1...4096)
+    try check("num_key_value_heads", keyValueHeadCount, in: 1...headCount)
+    try check("head_dim", headSize, in: 2...4096)
+    try check("max_position_embeddings", contextLength, in: 1...(1 << 24))
+    try check("sliding_window", slidingWindow ?? 1, in: 1...(1 << 24))
+    guard headCount % keyValueHeadCount == 0 else {
+      throw check.failure("num_key_value_heads", "a divisor of \(headCount)", "\(keyValueHeadCount)")
+    }
+    guard headSize % 2 == 0 else { throw check.failure("head_dim", "an even number", "\(headSize)") }
+    try check("rms_norm_eps", normEpsilon, in: 0...1)
+    try check("rope_theta", ropeBase, in: 1...1e12)
+    if let ropeScaling {
+      try check("rope_scaling.factor", ropeScaling.factor, in: 1e-3...1e6)
+      try check("rope_scaling.low_freq_factor", ropeScaling.lowFactor ?? 1, in: 1e-6...1e6)
+      try check("rope_scaling.high_freq_factor", ropeScaling.highFactor ?? 4, in: 1e-6...1e6)
+      try check(
+        "rope_scaling.original_max_position_embeddings", ropeScaling.originalContext ?? 1, in: 1...(1 << 24))
+    }
+  }
+
+  var rotaryScaling: RotaryEmbedding.Scaling? {
+    guard let ropeScaling else { return nil }
+    if ropeScaling.type == "linear" { return .linear(factor: ropeScaling.factor) }
+    return .llama3(
+      factor: ropeScaling.factor, lowFactor: ropeScaling.lowFactor ?? 1,
+      highFactor: ropeScaling.highFactor ?? 4, originalContext: ropeScaling.originalContext ?? 8192)
+  }
+}
+
+/// Checks configuration values against ranges, and words the errors.
+struct RangeCheck {
+  let path: String
+
+  func failure(_ key: String, _ expected: String, _ found: String) -> LanguageModelError {
+    .configuration(.init(path, at: key, expected: expected, found: found))
+  }
+
+  func callAsFunction<Value: Comparable>(
+    _ key: String, _ value: Value, in range: ClosedRange<Value>
+  ) throws(LanguageModelError) {
+    guard range.contains(value) else {
+      throw failure(key, "a number in \(range.lowerBound)...\(range.upperBound)", "\(value)")
+    }
+  }
+}
+
+extension LlamaConfiguration {
+  /// The model types whose `config.json` this configuration understands.
+  static let modelTypes: Set<String> = ["llama", "mistral", "qwen2", "qwen3"]
+
+  /// Reads Hugging Face's `config.json`.
+  ///
+  /// - Throws: ``LanguageModelError/configuration(_:)``, ``LanguageModelError/unsupported(_:)`` or
+  ///   ``LanguageModelError/format(_:)``.
+  init(json: JSONValue, path: String) throws(LanguageModelError) {
+    let reader = ConfigurationReader(json: json, path: path)
+    let type = try reader.string("model_type") ?? ""
+    guard Self.modelTypes.contains(type) else {
+      throw .unsupported(
+        .init(
+          path, at: "model_type", expected: "one of \(Self.modelTypes.sorted().joined(separator: ", "))",
+          found: "\"\(type)\""))
+    }
+    let hidden = try reader.requiredInt("hidden_size")
+    let heads = try reader.requiredInt("num_attention_heads")
+    guard heads >= 1 else { throw reader.failure("num_attention_heads", "at least 1", "\(heads)") }
+    self.init(
+      vocabularySize: try reader.requiredInt("vocab_size"), hiddenSize: hidden,
+      intermediateSize: try reader.requiredInt("intermediate_size"),
+      layerCount: try reader.requiredInt("num_hidden_layers"), headCount: heads,
+      keyValueHeadCount: try reader.int("num_key_value_heads"), headSize: try reader.int("head_dim"))
+    modelType = type
+    contextLength = try reader.int("max_position_embeddings") ?? (type == "mistral" ? 131_072 : 2048)
+    normEpsilon = try reader.double("rms_norm_eps") ?? 1e-6
+    tiesEmbeddings = try reader.bool("tie_word_embeddings") ?? false
+    let attentionBias = try reader.bool("attention_bias") ?? false
+    hasInputBiases = type == "qwen2" || attentionBias
+    hasOutputBias = type != "qwen2" && attentionBias
+    hasFeedForwardBiases = try reader.bool("mlp_bias") ?? false
+    hasQueryKeyNorms = type == "qwen3"
+    let isWindowed = try reader.bool("use_sliding_window") ?? false
+    let usesWindow = type == "mistral" || type.hasPrefix("qwen") && isWindowed
+    slidingWindow = usesWindow ? try reader.int("sliding_window") : nil
+    let activation = try reader.string("hidden_act") ?? "silu"
+    guard activation == "silu" else {
+      throw .unsupported(.init(path, at: "hidden_act", expected: "\"silu\"", found: "\"\(activation)\""))
+    }
+    try readRope(reader)
+    try validate(path: path)
+  }
+
+  /// `rope_theta` and `rope_scaling`, or both as `rope_parameters` (Transformers 5).
+  private mutating func readRope(_ reader: ConfigurationReader) throws(LanguageModelError) {
+    let parameters = try reader.object("rope_parameters")
+    let scalings = try reader.object("rope_scaling")
+    let topBase = try reader.double("rope_theta")
+    let innerBase = try parameters?.double("rope_theta")
+    ropeBase = topBase ?? innerBase ?? 10000
+    guard let scaling = parameters ?? scalings else { return }
+    let newType = try scaling.string("rope_type")
+    let oldType = try scaling.string("type")
+    let type = newType ?? oldType ?? "default"
+    switch type {
+    case "default": return
+    case "linear", "llama3":
+      guard let factor = try scaling.double("factor") else {
+        throw reader.failure("rope_scaling.factor", "a number", "none")
+      }
+      ropeScaling = RopeScaling(
+        type: type, factor: factor, lowFactor: try scaling.double("low_freq_factor"),
+        highFactor: try scaling.double("high_freq_factor"),
+        originalContext: try scaling.int("original_max_position_embeddings"))
+    default:
+      throw .unsupported(
+        .init(
+          reader.path, at: "rope_scaling.rope_type", expected: "default, linear or llama3", found: "\"\(type)\""))
+    }
+  }
+}
+
+/// Reads optional members of a JSON object, with this module's errors. A `null` counts as absent.
+struct ConfigurationReader {
+  let json: JSONValue
+  let path: String
+
+  func failure(_ key: String, _ expected: String, _ found: String) -> LanguageModelError {
+    .configuration(.init(path, at: key, expected: expected, found: found))
+  }
+
+  private func member(_ key: String) throws(LanguageModelError) -> JSONValue? {
+    let value = try reading { () throws(FormatError) in try json.optionalMember(key) }
+    return value.flatMap { $0.isNull ? nil : $0 }
+  }
+
+  func int(_ key: String) throws(LanguageModelError) -> Int? {
+    guard let value = try member(key) else { return nil }
+    return try reading { () throws(FormatError) in try value.int(in: -(1 << 40)...(1 << 40)) }
+  }
+
+  func requiredInt(_ key: String) throws(LanguageModelError) -> Int {
+    guard let value = try int(key) else { throw failure(key, "a whole number", "none") }
+    return value
+  }
+
+  func double(_ key: String) throws(LanguageModelError) -> Double? {
+    guard let value = try member(key) else { return nil }
+    return try reading { () throws(FormatError) in try value.double() }
+  }
+
+  func bool(_ key: String) throws(LanguageModelError) -> Bool? {
+    guard let value = try member(key) else { return nil }
+    return try reading { () throws(FormatError) in try value.bool() }
+  }
+
+  func string(_ key: String) throws(LanguageModelError) -> String? {
+    guard let value = try member(key) else { return nil }
+    return try reading { () throws(FormatError) in try value.string() }
+  }
+
+  func object(_ key: String) throws(LanguageModelError) -> ConfigurationReader? {
+    guard let value = try member(key) else { return nil }
+    _ = try reading { () throws(FormatError) in try value.object() }
+    return ConfigurationReader(json: value, path: path)
+  }
+}
