@@ -52,6 +52,30 @@ public final class MappedFile: @unchecked Sendable {
     bytes = UnsafeRawBufferPointer(start: base, count: size)
   }
 
+  /// Copies bytes that are in memory already, so that the readers of this module take them for a file.
+  ///
+  /// - Parameters:
+  ///   - bytes: The contents.
+  ///   - name: What errors call them.
+  /// - Throws: ``FormatError/cannotRead(_:)`` if the memory cannot be had.
+  public init(copying bytes: [UInt8], name: String) throws(FormatError) {
+    url = URL(filePath: name)
+    guard !bytes.isEmpty else {
+      self.bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+      return
+    }
+    let access = PROT_READ | PROT_WRITE
+    guard let base = mmap(nil, bytes.count, access, MAP_PRIVATE | mapAnonymous, -1, 0), base != MAP_FAILED
+    else {
+      throw .cannotRead(.init(name, expected: "memory for \(bytes.count) bytes", found: systemMessage()))
+    }
+    bytes.withUnsafeBytes {
+      UnsafeMutableRawBufferPointer(start: base, count: bytes.count).copyMemory(from: $0)
+    }
+    mprotect(base, bytes.count, PROT_READ)
+    self.bytes = UnsafeRawBufferPointer(start: base, count: bytes.count)
+  }
+
   deinit {
     if let base = bytes.baseAddress {
       munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
@@ -105,6 +129,12 @@ public struct MappedBytes: Sendable {
     try withExtendedLifetime(file) { () throws(Failure) -> Result in try body(buffer) }
   }
 }
+
+#if canImport(Darwin)
+  private let mapAnonymous = MAP_ANON
+#else
+  private let mapAnonymous = MAP_ANONYMOUS
+#endif
 
 /// The system's words for the last failed call.
 func systemMessage() -> String { String(cString: strerror(errno)) }

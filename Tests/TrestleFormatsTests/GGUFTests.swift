@@ -272,15 +272,13 @@ struct GGUFTests {
 
   @Test func everyPrefixOfAFileIsRefused() throws {
     let bytes = Self.sample().serialized()
-    let folder = try TemporaryFolder()
     for count in 0..<bytes.count {
-      let url = try folder.file("x.gguf", Array(bytes.prefix(count)))
-      #expect(throws: FormatError.self, "\(count) bytes") { try GGUFFile(url) }
+      let image = try MappedFile(copying: Array(bytes.prefix(count)), name: "x.gguf")
+      #expect(throws: FormatError.self, "\(count) bytes") { try GGUFFile(image) }
     }
   }
 
   @Test func mutatedFilesAreReadOrRefused() throws {
-    let folder = try TemporaryFolder()
     let seed = Self.sample().serialized()
     let interesting: [UInt8] = [0, 1, 2, 8, 9, 0x7F, 0x80, 0xFF]
     var generator = SeededGenerator(seed: 13)
@@ -300,8 +298,8 @@ struct GGUFTests {
           for offset in position..<min(position + 8, bytes.count) { bytes[offset] = 0xFF }
         }
       }
-      let url = try folder.file("x.gguf", bytes)
-      guard let file = try? GGUFFile(url) else { continue }
+      let image = try MappedFile(copying: bytes, name: "x.gguf")
+      guard let file = try? GGUFFile(image) else { continue }
       accepted += 1
       use(file)
     }
