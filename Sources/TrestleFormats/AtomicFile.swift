@@ -74,8 +74,8 @@ public final class FileWriter {
 /// Replaces a file in one step: readers see the old contents or the new ones, never a part.
 ///
 /// The new contents go to a temporary file in the same folder, which is synced to the disk and renamed onto the
-/// target; then the folder is synced. Whatever fails, the old file is intact and the temporary file is removed. A
-/// process that is killed meanwhile leaves the temporary file behind: ``removeLeftovers(in:)`` clears such files.
+/// target; then the folder is synced. Whatever fails before the renaming, the old file is intact and the temporary file
+/// is removed; if only the last sync fails, the new file is there but may not outlast a loss of power. A process that is killed meanwhile leaves the temporary file behind: ``removeLeftovers(in:)`` clears such files.
 public enum AtomicFile {
   private static let suffix = ".partial"
 

@@ -53,10 +53,24 @@ public enum FormatError: Error, Equatable, Sendable {
 }
 
 extension FormatError: CustomStringConvertible {
-  /// One sentence: file, kind, place, what was expected and what was found.
+  /// One printable sentence: file, kind, place, what was expected and what was found.
   public var description: String {
-    let place = details.place.isEmpty ? "" : " at \(details.place)"
-    return "\(details.path): \(kind)\(place): expected \(details.expected), found \(details.found)."
+    let place = details.place.isEmpty ? "" : " at \(printable(details.place))"
+    return "\(printable(details.path)): \(kind)\(place): expected \(printable(details.expected)), "
+      + "found \(printable(details.found))."
+  }
+
+  /// Names from a file may be long and may hold line breaks or terminal codes: those are cut and escaped.
+  private func printable(_ text: String) -> String {
+    let limit = 1000
+    var result = ""
+    for scalar in text.unicodeScalars.prefix(limit) {
+      switch scalar.properties.generalCategory {
+      case .control, .format, .lineSeparator, .paragraphSeparator: result += scalar.escaped(asASCII: true)
+      default: result.unicodeScalars.append(scalar)
+      }
+    }
+    return text.unicodeScalars.count > limit ? result + "…" : result
   }
 
   private var kind: String {

@@ -29,6 +29,8 @@ public struct GGUFTensor: Sendable, Equatable {
 public final class GGUFFile: Sendable {
   /// The mapped file.
   public let file: MappedFile
+  /// Where the file is.
+  public var path: String { file.path }
   /// The format's version, 2 or 3.
   public let version: Int
   /// The alignment of the data and of every tensor.
@@ -36,7 +38,7 @@ public final class GGUFFile: Sendable {
   /// The metadata.
   public let metadata: GGUFMetadata
   /// The tensors' names in the order of the file.
-  public let tensorNames: [String]
+  public let names: [String]
   /// The tensors by name.
   public let tensors: [String: GGUFTensor]
 
@@ -57,14 +59,14 @@ public final class GGUFFile: Sendable {
     version = parser.version
     alignment = parser.alignment
     metadata = parser.metadata
-    tensorNames = parser.tensors.map(\.name)
+    names = parser.tensors.map(\.name)
     tensors = parser.tensorsByName
   }
 
   /// The tensor's type, shape and range.
   ///
   /// - Throws: ``FormatError/missing(_:)``.
-  public func tensor(_ name: String) throws(FormatError) -> GGUFTensor {
+  public func entry(_ name: String) throws(FormatError) -> GGUFTensor {
     guard let tensor = tensors[name] else {
       throw .missing(.init(file.path, expected: "a tensor \"\(name)\"", found: "none of that name"))
     }
@@ -75,7 +77,7 @@ public final class GGUFFile: Sendable {
   ///
   /// - Throws: ``FormatError/missing(_:)``; ``FormatError/unsupported(_:)`` for a type that this package cannot use.
   public func bytes(of name: String) throws(FormatError) -> MappedBytes {
-    let tensor = try tensor(name)
+    let tensor = try entry(name)
     guard tensor.type.isSupported else {
       let supported = GGUFTensorType.allCases.filter(\.isSupported).map(\.name).joined(separator: ", ")
       throw .unsupported(

@@ -23,6 +23,8 @@ public final class SafetensorsFile: Sendable {
 
   /// The mapped file.
   public let file: MappedFile
+  /// Where the file is.
+  public var path: String { file.path }
   /// The tensors' names in the order of their bytes.
   public let names: [String]
   /// The tensors by name.

@@ -7,6 +7,8 @@ import Foundation
 public final class ShardedSafetensors: Sendable {
   /// The folder of the files.
   public let folder: URL
+  /// The folder's path.
+  public var path: String { folder.path }
   /// The tensors' names, sorted by their bytes.
   public let names: [String]
   private let shards: [String: SafetensorsFile]

@@ -203,4 +203,11 @@ struct FileTests {
     let whole = FormatError.cannotRead(.init("a.gguf", expected: "a file", found: "a folder"))
     #expect("\(whole)" == "a.gguf: cannot be read: expected a file, found a folder.")
   }
+
+  @Test func namesFromFilesCannotWriteToTheTerminal() {
+    let error = FormatError.duplicate(
+      .init("a", at: "\u{1B}[2J\n\u{202E}", expected: "é", found: String(repeating: "x", count: 5000)))
+    #expect(error.description.hasPrefix("a: duplicate at \\u{1B}[2J\\n\\u{202E}: expected é, found xxx"))
+    #expect(error.description.count < 1100)
+  }
 }

@@ -124,11 +124,11 @@ struct GGUFTests {
   @Test func tensorsAreListedOutermostDimensionFirst() throws {
     let folder = try TemporaryFolder()
     let file = try load(Self.sample(), folder)
-    #expect(file.tensorNames == ["w", "q", "k", "s"])
-    #expect(try file.tensor("w").shape == [2, 3])
-    #expect(try file.tensor("q").shape == [2, 64])
-    #expect(try file.tensor("q").type == .q4_0)
-    #expect(try file.tensor("s").shape == [])
+    #expect(file.names == ["w", "q", "k", "s"])
+    #expect(try file.entry("w").shape == [2, 3])
+    #expect(try file.entry("q").shape == [2, 64])
+    #expect(try file.entry("q").type == .q4_0)
+    #expect(try file.entry("s").shape == [])
     #expect(try file.bytes(of: "w").withUnsafeBytes { Array($0) } == Array(0..<24))
     #expect(try file.bytes(of: "q").withUnsafeBytes { Array($0) } == [UInt8](repeating: 9, count: 72))
     #expect(try file.bytes(of: "s").withUnsafeBytes { Array($0) } == Array(1...8))
@@ -159,7 +159,7 @@ struct GGUFTests {
       .init("empty", dimensions: [0, 4], type: 0),
       .init("one", dimensions: [1, 1, 1, 1], type: 24, bytes: [5]),
     ]
-    #expect(try load(writer, folder).tensor("one").shape == [1, 1, 1, 1])
+    #expect(try load(writer, folder).entry("one").shape == [1, 1, 1, 1])
   }
 
   // MARK: Hostile files
@@ -316,7 +316,7 @@ struct GGUFTests {
       _ = try? file.metadata.bools(key)
       _ = try? file.metadata.strings(key).reduce(0) { $0 + $1.count }
     }
-    for name in file.tensorNames {
+    for name in file.names {
       #expect(file.tensors[name]?.range.upperBound ?? .max <= file.file.count)
       _ = try? file.bytes(of: name).withUnsafeBytes { $0.reduce(0) { $0 &+ $1 } }
     }

@@ -9,7 +9,7 @@ struct RealFileTests {
   func smolLM2LoadsWithItsMetadataAndTensors() throws {
     let file = try GGUFFile(try #require(TestAssets.smolLM2))
     #expect(file.tensors.count == 272)
-    #expect(file.tensorNames.count == 272)
+    #expect(file.names.count == 272)
     let metadata = file.metadata
     #expect(try metadata.string("general.architecture") == "llama")
     #expect(try metadata.int("llama.block_count") == 30)
@@ -22,9 +22,9 @@ struct RealFileTests {
     #expect(tokens[1] == "<|im_start|>")
     #expect(try metadata.ints("tokenizer.ggml.token_type").count == 49_152)
     #expect(try metadata.string("tokenizer.ggml.pre") == "smollm")
-    let embedding = try file.tensor("token_embd.weight")
+    let embedding = try file.entry("token_embd.weight")
     #expect(embedding.shape == [49_152, 576])
-    #expect(try file.tensor("blk.0.ffn_down.weight").shape == [576, 1536])
+    #expect(try file.entry("blk.0.ffn_down.weight").shape == [576, 1536])
     let bytes = try file.bytes(of: "token_embd.weight")
     #expect(bytes.count == 49_152 * 576 / embedding.type.blockSize * embedding.type.bytesPerBlock)
     #expect(bytes.range.lowerBound % file.alignment == 0)
