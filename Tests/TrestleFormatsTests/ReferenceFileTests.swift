@@ -100,8 +100,6 @@ struct ReferenceFileTests {
     #expect(tensor.shape == [10, 100])
   }
 
-<<<<<<< HEAD
-=======
   @Test func writtenTensorsReadBackBitForBit() throws {
     let folder = try TemporaryFolder()
     let url = folder.url.appending(path: "x.safetensors")
@@ -122,7 +120,6 @@ struct ReferenceFileTests {
     #expect(try file.tensor("nan").floats.map(\.bitPattern) == [Float.nan, .infinity].map(\.bitPattern))
   }
 
->>>>>>> formats
   @Test func unalignedTensorsAreCopied() throws {
     // The header's length is odd, so all data lie at odd addresses.
     let header =
