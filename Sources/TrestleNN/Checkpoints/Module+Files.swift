@@ -28,7 +28,7 @@ extension ShardedSafetensors: TensorSource {
 extension Module {
   /// Reads the value of every parameter; nothing is changed if anything does not fit.
   ///
-  /// Values in `bfloat16` or `float16` are converted to the parameter's type. Others are views over the file until an
+  /// Values of a narrower floating-point type are converted to the parameter's. Others are views over the file until an
   /// optimizer first moves them.
   ///
   /// - Parameters:
@@ -74,7 +74,8 @@ extension Module {
   private static func fitting(_ named: NamedParameter, _ tensor: Tensor, _ path: String) throws -> Tensor {
     let parameter = named.parameter
     let isConvertible =
-      tensor.dtype == parameter.dtype || tensor.dtype == .bfloat16 || tensor.dtype == .float16
+      tensor.dtype == parameter.dtype
+      || tensor.dtype.isFloatingPoint && tensor.dtype.byteCount < parameter.dtype.byteCount
     guard tensor.shape == parameter.shape && isConvertible else {
       throw NNError.mismatch(
         .init(

@@ -19,7 +19,7 @@ public final class GRU: Module {
 
   /// Layers whose weights are drawn uniformly from ±1/√hidden.
   public init(
-    inputs: Int, hidden: Int, layerCount: Int = 1, dtype: DType = .float32,
+    inputs: Int, hidden: Int, layerCount: Int = 1, hasBias: Bool = true, dtype: DType = .float32,
     using generator: inout RandomGenerator
   ) {
     let bound = 1 / Double(max(hidden, 1)).squareRoot()
@@ -30,6 +30,7 @@ public final class GRU: Module {
     for layer in 0..<layerCount {
       weights["weight_ih_l\(layer)"] = draw([3 * hidden, layer == 0 ? inputs : hidden])
       weights["weight_hh_l\(layer)"] = draw([3 * hidden, hidden])
+      guard hasBias else { continue }
       weights["bias_ih_l\(layer)"] = draw([3 * hidden])
       weights["bias_hh_l\(layer)"] = draw([3 * hidden])
     }
@@ -38,11 +39,13 @@ public final class GRU: Module {
     self.layerCount = layerCount
   }
 
-  private func weight(_ name: String, _ layer: Int) -> Tensor {
-    guard let parameter = weights["\(name)_l\(layer)"] else {
+  /// x Wᵀ + b with the weights called `weight_NAME_lLAYER` and, if there are offsets, `bias_NAME_lLAYER`.
+  private func projected(_ x: Tensor, _ name: String, _ layer: Int) -> Tensor {
+    guard let weight = weights["weight_\(name)_l\(layer)"] else {
       preconditionFailure("GRU: layer \(layer) does not exist among \(layerCount)")
     }
-    return parameter.value
+    let y = x.matmul(weight.value, transposingOther: true)
+    return weights["bias_\(name)_l\(layer)"].map { y + $0.value } ?? y
   }
 
   /// The top layer's states at every step.
@@ -56,15 +59,12 @@ public final class GRU: Module {
     let (batch, time) = (x.shape[0], x.shape[1])
     var sequence = x.permuted([1, 0, 2])
     for layer in 0..<layerCount {
-      let projected =
-        sequence.matmul(weight("weight_ih", layer), transposingOther: true) + weight("bias_ih", layer)
-      let (recurrent, offset) = (weight("weight_hh", layer), weight("bias_hh", layer))
+      let input = projected(sequence, "ih", layer)
       var state = initial?[layer] ?? .zeros([batch, hidden], dtype: x.dtype)
       var states: [Tensor] = []
       states.reserveCapacity(time)
       for step in 0..<time {
-        let own = state.matmul(recurrent, transposingOther: true) + offset
-        state = Self.step(projected[step], own, state, hidden)
+        state = Self.step(input[step], projected(state, "hh", layer), state, hidden)
         states.append(state)
       }
       sequence = states.isEmpty ? .zeros([0, batch, hidden], dtype: x.dtype) : .stacked(states)
