@@ -84,7 +84,8 @@ extension LanguageModel {
     if continuations.isEmpty { return [] }
     return withoutGradients {
       let cache = KeyValueCache(layerCount: layerCount)
-      let states = hiddenStates(embed(prompt), sequences: PackedSequences(lengths: [prompt.count]), cache: cache)
+      let states = hiddenStates(
+        embed(prompt), sequences: PackedSequences(lengths: [prompt.count]), cache: cache)
       let first = logits(states.rows([prompt.count - 1])).logSoftmax().floats
       var results = continuations.map { Double(first[Int($0[0])]) }
       let longer = continuations.indices.filter { continuations[$0].count > 1 }
@@ -93,7 +94,8 @@ extension LanguageModel {
       let forked = cache.forked(into: longer.count)
       let rest = logits(
         hiddenStates(
-          embed(inputs.flatMap { $0 }), sequences: PackedSequences(lengths: inputs.map(\.count)), cache: forked))
+          embed(inputs.flatMap { $0 }), sequences: PackedSequences(lengths: inputs.map(\.count)),
+          cache: forked))
       let labels = longer.flatMap { continuations[$0].dropFirst() }
       let losses = rest.crossEntropy(labels: Tensor(labels)).floats
       var position = 0

@@ -164,7 +164,8 @@ extension LlamaConfiguration {
     }
     func required(_ key: String) throws(LanguageModelError) -> Int {
       guard let value = try int(key) else {
-        throw .configuration(.init(path, at: "\(architecture).\(key)", expected: "a whole number", found: "none"))
+        throw .configuration(
+          .init(path, at: "\(architecture).\(key)", expected: "a whole number", found: "none"))
       }
       return value
     }

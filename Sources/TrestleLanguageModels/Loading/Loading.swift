@@ -31,7 +31,9 @@ public enum LanguageModels {
     _ url: URL, storage: WeightStorage
   ) throws(LanguageModelError) -> any LanguageModel {
     let file = try reading { () throws(FormatError) in try GGUFFile(url) }
-    let architecture = try reading { () throws(FormatError) in try file.metadata.string("general.architecture") }
+    let architecture = try reading { () throws(FormatError) in
+      try file.metadata.string("general.architecture")
+    }
     guard LlamaConfiguration.ggufArchitectures.contains(architecture) else {
       throw .unsupported(
         .init(
@@ -57,7 +59,8 @@ public enum LanguageModels {
     }
     let json = try reading { () throws(FormatError) in try JSONValue(contentsOf: configURL) }
     let configuration = try LlamaConfiguration(json: json, path: configURL.path)
-    let file = try reading { () throws(FormatError) in try ShardedSafetensors(folder: url, allowsLinks: true) }
+    let file = try reading { () throws(FormatError) in try ShardedSafetensors(folder: url, allowsLinks: true)
+    }
     let weights = FileWeights(file, storage: storage)
     let model = try Llama(configuration, weights: weights)
     try weights.finish { name in

@@ -201,7 +201,8 @@ public final class Llama: LanguageModel {
   ) -> Tensor {
     precondition(
       embeddings.shape == [sequences.queryCount, hiddenSize],
-      "hiddenStates: embeddings \(embeddings.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)")
+      "hiddenStates: embeddings \(embeddings.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)"
+    )
     let placed = cache?.extended(by: sequences) ?? sequences
     let angles = rotary.angles(at: placed.queryPositions, dtype: embeddings.dtype)
     let context = DecoderContext(
@@ -218,7 +219,9 @@ public final class Llama: LanguageModel {
   }
 
   /// The mean embedding row, and the standard deviation of the entries about it.
-  public func embeddingStatistics() -> (mean: Tensor, deviation: Double) { backbone.embedding.rowStatistics() }
+  public func embeddingStatistics() -> (mean: Tensor, deviation: Double) {
+    backbone.embedding.rowStatistics()
+  }
 }
 
 extension PackedSequences {

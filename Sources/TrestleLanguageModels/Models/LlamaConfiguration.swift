@@ -227,7 +227,8 @@ extension LlamaConfiguration {
     default:
       throw .unsupported(
         .init(
-          reader.path, at: "rope_scaling.rope_type", expected: "default, linear or llama3", found: "\"\(type)\""))
+          reader.path, at: "rope_scaling.rope_type", expected: "default, linear or llama3",
+          found: "\"\(type)\""))
     }
   }
 }

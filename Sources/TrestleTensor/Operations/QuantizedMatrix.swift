@@ -12,7 +12,8 @@ public struct QuantizedMatrix: Sendable {
   ///
   /// - Precondition: `columns` is a multiple of the format's block size; `bytes` has exactly the matrix's bytes.
   package init(
-    format: QuantizedFormat, rows: Int, columns: Int, borrowing bytes: UnsafeRawBufferPointer, owner: AnyObject
+    format: QuantizedFormat, rows: Int, columns: Int, borrowing bytes: UnsafeRawBufferPointer,
+    owner: AnyObject
   ) {
     Self.check(format, rows, columns, bytes.count)
     self.format = format
@@ -67,7 +68,8 @@ public struct QuantizedMatrix: Sendable {
 
   private func dequantizedRows(_ indices: [Int]) -> Tensor {
     precondition(
-      indices.allSatisfy { $0 >= 0 && $0 < rows }, "QuantizedMatrix.gatheredRows: an index is outside 0..<\(rows)")
+      indices.allSatisfy { $0 >= 0 && $0 < rows },
+      "QuantizedMatrix.gatheredRows: an index is outside 0..<\(rows)")
     let result = Tensor(uninitialized: [indices.count, columns], dtype: .float32)
     withExtendedLifetime(storage) {
       Kernels.parallelRows(indices.count, cols: columns) { start, count in
@@ -84,7 +86,8 @@ public struct QuantizedMatrix: Sendable {
   /// The same matrix with its rows in another order, or some of them: row `i` of the result is row `order[i]`.
   public func reorderedRows(_ order: [Int]) -> QuantizedMatrix {
     precondition(
-      order.allSatisfy { $0 >= 0 && $0 < rows }, "QuantizedMatrix.reorderedRows: an index is outside 0..<\(rows)")
+      order.allSatisfy { $0 >= 0 && $0 < rows },
+      "QuantizedMatrix.reorderedRows: an index is outside 0..<\(rows)")
     let copy = Storage(byteCount: order.count * bytesPerRow)
     withExtendedLifetime(storage) {
       for (target, source) in order.enumerated() {
