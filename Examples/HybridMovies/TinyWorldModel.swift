@@ -51,12 +51,9 @@ struct TinyWorldModel {
   }
 
   private static func configuration(vocabulary: Int) -> LlamaConfiguration {
-    do {
-      return try LlamaConfiguration(
-        vocabularySize: max(vocabulary, 2), hiddenSize: 96, intermediateSize: 256, layerCount: 3,
-        headCount: 4,
-        keyValueHeadCount: 2)
-    } catch { preconditionFailure("the small model's configuration is invalid: \(error)") }
+    LlamaConfiguration(
+      vocabularySize: max(vocabulary, 2), hiddenSize: 96, intermediateSize: 256, layerCount: 3, headCount: 4,
+      keyValueHeadCount: 2)
   }
 
   private static func fresh(_ configuration: LlamaConfiguration, seed: UInt64) -> Llama {

@@ -317,6 +317,14 @@ public final class BDLMStrategy: BridgeStrategy {
     }
   }
 
+  /// Both sides alone, and fused with weights fitted on the validation data.
+  public override func recommenders(_ context: BridgeContext) throws -> BridgeRecommenders {
+    let domain = try context.side(.domain, as: (any ScoreProvider).self, .scores, for: self)
+    let language = try context.side(.language, as: (any ScoreProvider).self, .scores, for: self)
+    return try .fusing(
+      domain: domain.makeScorer(), language: language.makeScorer(), split: context.split)
+  }
+
   /// The store's spread.
   public override var notes: [String: Double] {
     guard let sharing else { return [:] }
