@@ -52,17 +52,14 @@ public final class LightGCN: PairwiseRecommender {
 
   /// The propagated rows, E.
   public func representations() -> Representations {
-    let users = userEmbedding.value
-    var state = Tensor.concatenated([users, itemEmbedding.value], along: 0)
-    var total = state
-    for _ in 0..<configuration.layers {
-      state = adjacency.matmul(state)
-      total = total + state
-    }
-    let mean = total * (1 / Double(configuration.layers + 1))
-    let userCount = users.shape[0]
-    return Representations(
-      users: mean.sliced(0..<userCount, along: 0), items: mean.sliced(userCount..<mean.shape[0], along: 0))
+    let mean = adjacency.propagatedMean(
+      users: userEmbedding.value, items: itemEmbedding.value, layers: configuration.layers)
+    return Representations(joint: mean, userCount: userCount)
+  }
+
+  /// The mean BPR loss of a batch with the penalty on its own rows.
+  public func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor {
+    rankingLoss(batch, representations, penalty: configuration.regularization, hasDenseGradients: true)
   }
 
   /// The penalty on the batch's own rows.

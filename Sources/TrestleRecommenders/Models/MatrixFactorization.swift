@@ -46,6 +46,13 @@ public final class MatrixFactorization: PairwiseRecommender {
     Representations(users: userEmbedding.value, items: itemEmbedding.value)
   }
 
+  /// The mean BPR loss of a batch with the penalty on its rows.
+  public func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor {
+    rankingLoss(
+      batch, representations, penalty: configuration.regularization,
+      hasDenseGradients: updatesWholeTables(batch))
+  }
+
   /// The penalty on the batch's rows.
   public func regularization(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor? {
     rowPenalty(batch, weight: configuration.regularization)

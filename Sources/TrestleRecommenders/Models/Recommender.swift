@@ -19,6 +19,15 @@ public struct Representations: Sendable {
   public var users: Tensor
   /// `[items, width]`.
   public var items: Tensor
+  /// Both in one table, users first, if the model made them so: gradients then need not be put together again.
+  var joint: Tensor?
+
+  /// Cuts a table of users, then items.
+  init(joint: Tensor, userCount: Int) {
+    users = joint.sliced(0..<userCount, along: 0)
+    items = joint.sliced(userCount..<joint.shape[0], along: 0)
+    self.joint = joint
+  }
 
   /// Pairs up rows of users and items.
   public init(users: Tensor, items: Tensor) {
@@ -65,18 +74,46 @@ public protocol PairwiseRecommender: Recommender, Module {
   ///
   /// - Returns: a scalar, or `nil` for none.
   func regularization(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor?
+
+  /// What a batch's step lowers: by default the mean BPR loss with ``regularization(_:_:)``.
+  ///
+  /// - Returns: a scalar.
+  func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor
+
+  /// Called before each step of training with the number of the step; for models that draw random numbers of their own.
+  func prepareStep(_ step: Int, of configuration: TrainingConfiguration)
 }
 
 extension PairwiseRecommender {
+  /// Does nothing.
+  public func prepareStep(_ step: Int, of configuration: TrainingConfiguration) {}
+
   /// The mean BPR loss of a batch with its regularisation.
   public func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor {
-    let users = representations.users.gatheredRows(batch.users)
-    let positives = users.rowDot(representations.items.gatheredRows(batch.positives))
-    let negatives = users.rowDot(representations.items.gatheredRows(batch.negatives))
-    let loss = positives.bprLoss(negative: negatives).mean()
+    let loss = rankingLoss(batch, representations, penalty: nil, hasDenseGradients: updatesWholeTables(batch))
     guard let penalty = regularization(batch, representations) else { return loss }
     return loss + penalty
   }
+
+  /// The mean BPR loss of a batch, and the penalty on the batch's own rows, in one operation.
+  func rankingLoss(
+    _ batch: PairwiseBatch, _ representations: Representations, penalty weight: Double?,
+    hasDenseGradients: Bool
+  ) -> Tensor {
+    let tables =
+      representations.joint.map { RankingTables(joint: $0, userCount: userCount) }
+      ?? RankingTables(users: representations.users, items: representations.items)
+    let triples = RankingTriples(users: batch.users, positives: batch.positives, negatives: batch.negatives)
+    let penalty = (weight ?? 0) > 0 ? weight : nil
+    return Tensor.pairwiseRankingLoss(
+      tables, triples,
+      penalty: penalty.map {
+        RankingPenalty(users: self.tables.users.value, items: self.tables.items.value, weight: $0)
+      }, hasDenseGradients: hasDenseGradients)
+  }
+
+  /// Whether the tables are so small beside a batch that gradients of whole tables cost less than rows.
+  func updatesWholeTables(_ batch: PairwiseBatch) -> Bool { userCount + itemCount <= 4 * batch.count }
 
   /// Half the squared length of the batch's own rows, divided by the batch's size, times `weight`.
   public func rowPenalty(_ batch: PairwiseBatch, weight: Double) -> Tensor? {
