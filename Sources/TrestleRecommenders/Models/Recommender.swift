@@ -13,6 +13,12 @@ public protocol Recommender: AnyObject {
   func makeScorer() -> any CatalogueScorer
 }
 
+/// A recommender whose users and items have rows in one space.
+public protocol EmbeddingRecommender: Recommender {
+  /// The rows that scores are computed from, not tracked.
+  func embeddings() -> Representations
+}
+
 /// The rows of users and items in one space, whose inner products are scores.
 public struct Representations: Sendable {
   /// `[users, width]`.
@@ -55,6 +61,10 @@ public struct PairwiseBatch: Sendable {
     self.negatives = Tensor(negatives)
   }
 
+  init(users: Tensor, positives: Tensor, negatives: Tensor) {
+    (self.users, self.positives, self.negatives) = (users, positives, negatives)
+  }
+
   /// The number of triples.
   public var count: Int { users.elementCount }
 }
@@ -62,8 +72,8 @@ public struct PairwiseBatch: Sendable {
 /// A recommender with a row for every user and item, trained on pairs of a wanted and another item.
 ///
 /// A new model of this kind writes ``representations()`` and, if it regularises, ``regularization(_:_:)``;
-/// training, early stopping and evaluation then come from ``PairwiseTrainer``.
-public protocol PairwiseRecommender: Recommender, Module {
+/// training, early stopping and evaluation then come from ``RecommenderTrainer``.
+public protocol PairwiseRecommender: TrainableRecommender, EmbeddingRecommender {
   /// The trained tables: users' and items' own rows, before any propagation.
   var tables: (users: Parameter, items: Parameter) { get }
 
@@ -79,15 +89,9 @@ public protocol PairwiseRecommender: Recommender, Module {
   ///
   /// - Returns: a scalar.
   func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor
-
-  /// Called before each step of training with the number of the step; for models that draw random numbers of their own.
-  func prepareStep(_ step: Int, of configuration: TrainingConfiguration)
 }
 
 extension PairwiseRecommender {
-  /// Does nothing.
-  public func prepareStep(_ step: Int, of configuration: TrainingConfiguration) {}
-
   /// The mean BPR loss of a batch with its regularisation.
   public func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor {
     let loss = rankingLoss(batch, representations, penalty: nil, hasDenseGradients: updatesWholeTables(batch))
@@ -130,10 +134,22 @@ extension PairwiseRecommender {
   /// The number of items.
   public var itemCount: Int { tables.items.shape[0] }
 
+  /// The representations, not tracked.
+  public func embeddings() -> Representations {
+    let rows = withoutGradients { representations() }
+    return Representations(users: rows.users.detached, items: rows.items.detached)
+  }
+
+  /// Steps over ``PairwiseBatches``.
+  public func makeSteps(
+    training: Interactions, configuration: TrainingConfiguration
+  ) throws(DataError) -> any TrainingSteps {
+    PairwiseSteps(self, training, configuration) { [unowned self] batch, _ in loss(batch, representations()) }
+  }
+
   /// A snapshot of the representations that scores by inner products.
   public func makeScorer() -> any CatalogueScorer {
-    let rows = withoutGradients { representations() }
-    return InnerProductScorer(Representations(users: rows.users.detached, items: rows.items.detached))
+    InnerProductScorer(embeddings())
   }
 }
 
