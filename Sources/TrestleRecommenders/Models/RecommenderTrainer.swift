@@ -19,6 +19,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var evaluationInterval = 1
   /// What is measured on the validation data.
   public var metric = RankingMetric.ndcg(10)
+  /// How pairwise models choose negatives.
+  public var negatives = NegativeSampling.uniform
   /// Determines the order of the data and all random draws.
   public var seed: UInt64 = 0
 

@@ -52,9 +52,27 @@ struct PairwiseSteps: TrainingSteps {
     loss: @escaping (PairwiseBatch, inout RandomGenerator) -> Tensor
   ) {
     batches = PairwiseBatches(
-      training: training, batchSize: configuration.batchSize, seed: configuration.seed)
+      training: training, batchSize: configuration.batchSize, seed: configuration.seed,
+      negatives: Self.sampler(configuration.negatives, UserItemMatrix(training), model))
     source = RandomGenerator(seed: configuration.seed).split(0x6c6f_7373)
     self.loss = loss
+  }
+
+  private static func sampler(
+    _ sampling: NegativeSampling, _ positives: UserItemMatrix, _ model: any PairwiseRecommender
+  ) -> (any NegativeSampler)? {
+    switch sampling {
+    case .uniform: return nil
+    case .popularity(let exponent): return PopularityNegativeSampler(avoiding: positives, exponent: exponent)
+    case .inBatch: return InBatchNegativeSampler(avoiding: positives)
+    case .dynamic(let candidates):
+      // Safe: batches are made on the thread that trains the model, between its steps.
+      nonisolated(unsafe) unowned let model = model
+      return DynamicNegativeSampler(avoiding: positives, candidates: candidates) { users, items in
+        let rows = model.embeddings()
+        return rows.users.gatheredRows(Tensor(users)).rowDot(rows.items.gatheredRows(Tensor(items))).floats
+      }
+    }
   }
 
   var count: Int { batches.count }
