@@ -3,7 +3,7 @@ import TrestleTensor
 
 /// Draws items that users have not interacted with, as counterparts of items that they have.
 ///
-/// A negative is never a training positive of its user. A user who has every item gets −1; ``PairwiseSampler`` leaves
+/// A negative is never a training positive of its user. A user who has every item gets −1; ``PairwiseBatches`` leaves
 /// such users out. The same generator state gives the same draws.
 public protocol NegativeSampler: Sendable {
   /// Draws one negative for each pair of a batch.

@@ -75,32 +75,51 @@ import TrestleTensor
 
   @Test func epochsCoverEveryRowOnceAndDependOnTheirNumberOnly() throws {
     let data = try SyntheticWorld(seed: 1).dataset().interactions
-    let sampler = PairwiseSampler(data, batchSize: 1000, seed: 7)
+    let sampler = PairwiseBatches(training: data, batchSize: 1000, seed: 7)
     let matrix = UserItemMatrix(data)
-    func epoch(_ number: Int) -> [PairwiseBatch] {
-      var batches: [PairwiseBatch] = []
-      sampler.forEachBatch(epoch: number) { batches.append($0) }
-      return batches
+    func epoch(_ number: Int) -> [[[Int32]]] {
+      sampler.epoch(number).map { [$0.users.scalars(), $0.positives.scalars(), $0.negatives.scalars()] }
     }
     let first = epoch(0)
-    #expect(first.count == sampler.batchCount && first.dropLast().allSatisfy { $0.count == 1000 })
-    let pairs = first.flatMap { zip($0.users, $0.positives).map { [$0, $1] } }
+    #expect(first.count == sampler.count && first.dropLast().allSatisfy { $0[0].count == 1000 })
+    let pairs = first.flatMap { zip($0[0], $0[1]).map { [$0, $1] } }
     #expect(pairs.count == data.count && Set(pairs) == Set(zip(data.users, data.items).map { [$0, $1] }))
     for batch in first {
-      for (user, item) in zip(batch.users, batch.negatives) {
+      for (user, item) in zip(batch[0], batch[2]) {
         #expect(!matrix.contains(user: Int(user), item: item))
       }
     }
     #expect(epoch(1) != first && epoch(0) == first)
   }
 
+  @Test func everySamplerServesPairwiseBatches() throws {
+    let data = try SyntheticWorld(seed: 1).dataset().interactions
+    let matrix = UserItemMatrix(data)
+    let samplers: [any NegativeSampler] = [
+      PopularityNegativeSampler(avoiding: matrix), InBatchNegativeSampler(avoiding: matrix),
+    ]
+    for sampler in samplers {
+      let batches = PairwiseBatches(training: data, batchSize: 500, seed: 7, negatives: sampler)
+      for batch in batches.epoch(3) {
+        let users: [Int32] = batch.users.scalars()
+        for (user, item) in zip(users, batch.negatives.scalars() as [Int32]) {
+          #expect(!matrix.contains(user: Int(user), item: item))
+        }
+      }
+    }
+  }
+
   @Test func rowsOfUsersWithEverythingAreLeftOut() {
     let rows = Interactions(users: [0, 0, 1], items: [0, 1, 0], userCount: 2, itemCount: 2)
-    let sampler = PairwiseSampler(rows, batchSize: 8, seed: 0)
-    #expect(sampler.count == 1)
-    sampler.forEachBatch(epoch: 0) { #expect($0.users == [1] && $0.positives == [0] && $0.negatives == [1]) }
-    let empty = PairwiseSampler(.empty(userCount: 3, itemCount: 0), batchSize: 8, seed: 0)
-    empty.forEachBatch(epoch: 0) { _ in Issue.record("expected no batch") }
-    #expect(empty.batchCount == 0)
+    let sampler = PairwiseBatches(training: rows, batchSize: 8, seed: 0)
+    #expect(sampler.interactionCount == 1)
+    for batch in sampler.epoch(0) {
+      #expect(batch.users.scalars() == [1 as Int32] && batch.positives.scalars() == [0 as Int32])
+      #expect(batch.negatives.scalars() == [1 as Int32])
+    }
+    let empty = PairwiseBatches(
+      training: .empty(userCount: 3, itemCount: 0), batchSize: 8, seed: 0)
+    for _ in empty.epoch(0) { Issue.record("expected no batch") }
+    #expect(empty.count == 0)
   }
 }
