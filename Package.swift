@@ -61,7 +61,8 @@ let package = Package(
     .testTarget(
       name: "TrestleTensorTests",
       dependencies: ["CTrestleKernels", "TrestleTensor", "TrestleTestSupport"]),
-    .testTarget(name: "TrestleFormatsTests", dependencies: ["TrestleFormats", "TrestleTestSupport"]),
+    .testTarget(
+      name: "TrestleFormatsTests", dependencies: ["TrestleFormats", "TrestleTensor", "TrestleTestSupport"]),
     .testTarget(name: "TrestleNNTests", dependencies: ["TrestleNN", "TrestleTestSupport"]),
     .testTarget(name: "TrestleTextTests", dependencies: ["TrestleText", "TrestleTestSupport"]),
     .testTarget(

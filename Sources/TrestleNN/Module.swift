@@ -31,10 +31,16 @@ extension Module {
 
   /// All parameters with their names, in the order of the properties; a shared one appears once, by its first name.
   public var namedParameters: [NamedParameter] {
-    var seen = Set<ObjectIdentifier>()
-    var result: [NamedParameter] = []
-    collect(self, prefix: "", into: &result, seen: &seen)
-    return result
+    var walk = ModuleWalk()
+    walk.visit(self, name: "")
+    return walk.parameters
+  }
+
+  /// This module and all modules in it with their names, in the order of the properties; its own name is empty.
+  public var namedModules: [(name: String, module: any Module)] {
+    var walk = ModuleWalk()
+    walk.visit(self, name: "")
+    return walk.modules
   }
 
   /// All parameters, in the order of the properties.
@@ -48,50 +54,68 @@ extension Module {
 
   /// Trains all parameters of this module.
   public func unfreeze() { for parameter in parameters { parameter.isTrainable = true } }
+
+  /// Tells every layer that behaves differently in training, such as ``Dropout``, whether this is training.
+  public func setTraining(_ isTraining: Bool) {
+    for case let (_, layer as any TrainingDependent) in namedModules { layer.isTraining = isTraining }
+  }
 }
 
-private func collect(
-  _ value: Any, prefix: String, into result: inout [NamedParameter], seen: inout Set<ObjectIdentifier>
-) {
-  if let parameter = value as? Parameter {
-    if seen.insert(ObjectIdentifier(parameter)).inserted {
-      result.append(NamedParameter(name: prefix, parameter: parameter))
+/// A layer that behaves differently in training; see ``Module/setTraining(_:)``.
+public protocol TrainingDependent: Module, AnyObject {
+  /// Whether the layer behaves as in training.
+  var isTraining: Bool { get set }
+}
+
+/// A walk through the stored properties of a module.
+private struct ModuleWalk {
+  var parameters: [NamedParameter] = []
+  var modules: [(name: String, module: any Module)] = []
+  private var seen = Set<ObjectIdentifier>()
+
+  mutating func visit(_ value: Any, name: String) {
+    if let parameter = value as? Parameter {
+      if seen.insert(ObjectIdentifier(parameter)).inserted {
+        parameters.append(NamedParameter(name: name, parameter: parameter))
+      }
+      return
     }
-    return
+    let mirror = Mirror(reflecting: value)
+    switch mirror.displayStyle {
+    case .optional:
+      if let child = mirror.children.first { visit(child.value, name: name) }
+    case .collection:
+      for (index, child) in mirror.children.enumerated() {
+        guard child.value is Module || child.value is Parameter else { return }
+        visit(child.value, name: joined(name, "\(index)"))
+      }
+    case .dictionary:
+      let parts =
+        (value as? [String: any Module]).map { $0.mapValues { $0 as Any } }
+        ?? (value as? [String: Parameter]) ?? [:]
+      for (key, child) in parts.sorted(by: { $0.key < $1.key }) { visit(child, name: joined(name, key)) }
+    default:
+      if let module = value as? any Module { visitParts(of: module, mirror, name: name) }
+    }
   }
-  let mirror = Mirror(reflecting: value)
-  switch mirror.displayStyle {
-  case .optional:
-    if let child = mirror.children.first { collect(child.value, prefix: prefix, into: &result, seen: &seen) }
-  case .collection:
-    for (index, child) in mirror.children.enumerated() {
-      guard child.value is Module || child.value is Parameter else { return }
-      collect(child.value, prefix: joined(prefix, "\(index)"), into: &result, seen: &seen)
-    }
-  case .dictionary:
-    let pairs =
-      (value as? [String: any Module]).map { $0.mapValues { $0 as Any } } ?? (value as? [String: Parameter])
-      ?? [:]
-    for (key, child) in pairs.sorted(by: { $0.key < $1.key }) {
-      collect(child, prefix: joined(prefix, key), into: &result, seen: &seen)
-    }
-  default:
-    guard let module = value as? any Module else { return }
+
+  private mutating func visitParts(of module: any Module, _ mirror: Mirror, name: String) {
+    modules.append((name, module))
     let keys = type(of: module).checkpointKeys
-    var level: Mirror? = mirror
     var levels: [Mirror] = []
+    var level: Mirror? = mirror
     while let current = level {
       levels.append(current)
       level = current.superclassMirror
     }
     for child in levels.reversed().flatMap(\.children) {
       guard let label = child.label else { continue }
-      collect(child.value, prefix: joined(prefix, keys[label] ?? label), into: &result, seen: &seen)
+      visit(child.value, name: joined(name, keys[label] ?? label))
     }
   }
-}
 
-private func joined(_ prefix: String, _ name: String) -> String {
-  if prefix.isEmpty { return name }
-  return name.isEmpty ? prefix : prefix + "." + name
+  private func joined(_ prefix: String, _ name: String) -> String {
+    if prefix.isEmpty { return name }
+    return name.isEmpty ? prefix : prefix + "." + name
+  }
 }

@@ -25,49 +25,66 @@ public struct BertNormalizer: Sendable, Hashable {
   }
 
   /// The normalized text.
-  public func normalized(_ text: String) -> String {
-    if text.utf8.allSatisfy({ $0 < 0x80 }) { return normalizedASCII(text) }
-    var scalars = String.UnicodeScalarView()
-    for scalar in text.unicodeScalars {
-      if cleansText {
-        if Self.isRemoved(scalar) { continue }
-        if scalar.properties.isWhitespace {
-          scalars.append(" ")
-          continue
-        }
-      }
-      if separatesChineseCharacters && Self.isChinese(scalar) {
-        scalars.append(" ")
-        scalars.append(scalar)
-        scalars.append(" ")
-      } else {
-        scalars.append(scalar)
-      }
-    }
-    if stripsAccents {
-      let decomposed = CanonicalNormalization.decomposed.normalized(String(scalars))
-      scalars = String.UnicodeScalarView(decomposed.unicodeScalars.filter { !Self.isNonspacingMark($0) })
-    }
-    if lowercases {
-      var lowered = String.UnicodeScalarView()
-      for scalar in scalars { lowered.append(contentsOf: scalar.properties.lowercaseMapping.unicodeScalars) }
-      scalars = lowered
-    }
-    return String(scalars)
-  }
+  public func normalized(_ text: String) -> String { String(decoding: normalizedBytes(text), as: UTF8.self) }
 
-  private func normalizedASCII(_ text: String) -> String {
+  /// The normalized text as UTF-8. Only runs of characters beyond ASCII need the Unicode tables: nothing in
+  /// ASCII decomposes or changes places with its neighbours.
+  func normalizedBytes(_ text: String) -> [UInt8] {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(text.utf8.count)
-    for byte in text.utf8 {
-      switch byte {
-      case 0x09, 0x0A, 0x0D: bytes.append(cleansText ? 0x20 : byte)
-      case 0..<0x20, 0x7F: if !cleansText { bytes.append(byte) }
-      case UInt8(ascii: "A")...UInt8(ascii: "Z"): bytes.append(lowercases ? byte | 0x20 : byte)
-      default: bytes.append(byte)
+    var run = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      if scalar.isASCII {
+        if !run.isEmpty { appendRun(&run, to: &bytes) }
+        appendASCII(UInt8(truncatingIfNeeded: scalar.value), to: &bytes)
+      } else if cleansText && Self.isRemoved(scalar) {
+        continue
+      } else if cleansText && scalar.properties.isWhitespace {
+        appendRun(&run, to: &bytes)
+        bytes.append(UInt8(ascii: " "))
+      } else if separatesChineseCharacters && Self.isChinese(scalar) {
+        appendRun(&run, to: &bytes)
+        run.append(scalar)
+        bytes.append(UInt8(ascii: " "))
+        appendRun(&run, to: &bytes)
+        bytes.append(UInt8(ascii: " "))
+      } else {
+        run.append(scalar)
       }
     }
-    return String(decoding: bytes, as: UTF8.self)
+    appendRun(&run, to: &bytes)
+    return bytes
+  }
+
+  private func appendASCII(_ byte: UInt8, to bytes: inout [UInt8]) {
+    switch byte {
+    case 0x09, 0x0A, 0x0D: bytes.append(cleansText ? UInt8(ascii: " ") : byte)
+    case 0..<0x20, 0x7F: if !cleansText { bytes.append(byte) }
+    case UInt8(ascii: "A")...UInt8(ascii: "Z"): bytes.append(lowercases ? byte | 0x20 : byte)
+    default: bytes.append(byte)
+    }
+  }
+
+  /// Appends characters beyond ASCII without accents and in lower case, and empties the run.
+  private func appendRun(_ run: inout String.UnicodeScalarView, to bytes: inout [UInt8]) {
+    guard !run.isEmpty else { return }
+    if stripsAccents {
+      let decomposed = CanonicalNormalization.decomposed.normalized(String(run))
+      run = String.UnicodeScalarView(decomposed.unicodeScalars.filter { !Self.isNonspacingMark($0) })
+    }
+    if lowercases {
+      // Decomposed text may hold ASCII letters, with their accents gone.
+      for scalar in run {
+        if scalar.isASCII {
+          appendASCII(UInt8(truncatingIfNeeded: scalar.value), to: &bytes)
+        } else {
+          bytes.append(contentsOf: scalar.properties.lowercaseMapping.utf8)
+        }
+      }
+    } else {
+      bytes.append(contentsOf: String(run).utf8)
+    }
+    run.removeAll(keepingCapacity: true)
   }
 
   private static func isRemoved(_ scalar: Unicode.Scalar) -> Bool {

@@ -81,24 +81,27 @@ public struct WordPieceTokenizer: Tokenizer {
   }
 
   public func encode(_ text: String, at position: TextPosition) -> [Int32] {
-    let normalized = configuration.normalizer?.normalized(text) ?? text
+    let bytes = configuration.normalizer?.normalizedBytes(text) ?? Array(text.utf8)
     var ids: [Int32] = []
-    ids.reserveCapacity(normalized.utf8.count / 4 + 4)
-    var word: [UInt8] = []
+    ids.reserveCapacity(bytes.count / 4 + 4)
+    var start = 0
     var length = 0
-    for scalar in normalized.unicodeScalars {
-      let isPunctuation = BertNormalizer.isPunctuation(scalar)
-      if isPunctuation || scalar.properties.isWhitespace {
-        appendWord(word, length: length, to: &ids)
-        word.removeAll(keepingCapacity: true)
-        length = 0
-        if isPunctuation { appendWord(Array(UTF8.encode(scalar) ?? .init()), length: 1, to: &ids) }
-      } else {
-        word.append(contentsOf: UTF8.encode(scalar) ?? .init())
-        length += 1
+    var index = 0
+    while index < bytes.count {
+      let (value, end) = decodeScalar(at: index, in: bytes)
+      switch WordBoundary(value) {
+      case .none: length += 1
+      case .space:
+        appendWord(bytes, from: start, to: index, length: length, &ids)
+        (start, length) = (end, 0)
+      case .punctuation:
+        appendWord(bytes, from: start, to: index, length: length, &ids)
+        appendWord(bytes, from: index, to: end, length: 1, &ids)
+        (start, length) = (end, 0)
       }
+      index = end
     }
-    appendWord(word, length: length, to: &ids)
+    appendWord(bytes, from: start, to: bytes.count, length: length, &ids)
     return ids
   }
 
@@ -124,34 +127,64 @@ public struct WordPieceTokenizer: Tokenizer {
     }
   }
 
-  private func appendWord(_ word: [UInt8], length: Int, to ids: inout [Int32]) {
-    guard !word.isEmpty else { return }
-    let first = ids.count
-    var start = length <= configuration.maximumWordLength ? 0 : -1
-    while start >= 0 && start < word.count {
-      let tokens = start == 0 ? beginnings : continuations
-      var end = min(word.count, start + tokens.maximumLength)
-      var found: Int32?
-      while end > start {
-        if end == word.count || word[end] & 0xC0 != 0x80 {
-          found = tokens.id(of: word, from: start, to: end)
-          if found != nil { break }
-        }
-        end -= 1
-      }
-      guard let found else {
-        start = -1
-        break
-      }
-      ids.append(found)
-      start = end
-    }
-    if start < 0 {
-      ids.removeLast(ids.count - first)
+  /// Appends the tokens of the word `bytes[start..<end]`, which has `length` characters.
+  private func appendWord(_ bytes: [UInt8], from start: Int, to end: Int, length: Int, _ ids: inout [Int32]) {
+    guard start < end else { return }
+    guard length <= configuration.maximumWordLength else {
       ids.append(configuration.unknownToken)
+      return
     }
+    let count = ids.count
+    var place = start
+    while place < end {
+      let piece =
+        place == start
+        ? longestToken(of: beginnings, in: bytes, from: place, to: end)
+        : longestToken(of: continuations, in: bytes, from: place, to: end)
+      guard let piece else {
+        ids.removeLast(ids.count - count)
+        ids.append(configuration.unknownToken)
+        return
+      }
+      ids.append(piece.id)
+      place = piece.end
+    }
+  }
+
+  private func longestToken(
+    of tokens: Vocabulary, in bytes: [UInt8], from start: Int, to limit: Int
+  ) -> (id: Int32, end: Int)? {
+    var end = min(limit, start + tokens.maximumLength)
+    while end > start {
+      let isBoundary = end == limit || bytes[end] & 0xC0 != 0x80
+      if isBoundary, let id = tokens.id(of: bytes, from: start, to: end) { return (id, end) }
+      end -= 1
+    }
+    return nil
   }
 
   /// What decoding attaches to the word before it.
   private static let attachments = [".", "?", "!", ",", "n't", "'m", "'s", "'ve", "'re"]
+}
+
+/// What a character does to the word before it.
+private enum WordBoundary {
+  case none, space, punctuation
+
+  init(_ value: UInt32) {
+    if value < 0x80 {
+      self = Self.ascii[Int(value)]
+    } else if let scalar = Unicode.Scalar(value) {
+      self = Self.boundary(scalar)
+    } else {
+      self = .none
+    }
+  }
+
+  private static let ascii: [WordBoundary] = (0..<0x80).map { boundary(Unicode.Scalar(UInt8($0))) }
+
+  private static func boundary(_ scalar: Unicode.Scalar) -> WordBoundary {
+    if BertNormalizer.isPunctuation(scalar) { return .punctuation }
+    return scalar.properties.isWhitespace ? .space : .none
+  }
 }

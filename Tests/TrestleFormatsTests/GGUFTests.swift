@@ -270,6 +270,35 @@ struct GGUFTests {
     #expect(text.contains(words) && text.contains("x.gguf"), "\(rule): \(text)")
   }
 
+  @Test func smallFilesThatDeclareVastSizesAreRefused() throws {
+    var bombs: [GGUFWriter] = []
+    for claim in [UInt64.max, 1 << 63, 1 << 62, 1 << 32, 1 << 30] {
+      var counts = GGUFWriter()
+      counts.tensorCount = claim
+      var keys = GGUFWriter()
+      keys.keyCount = claim
+      bombs += [counts, keys]
+      for type in GGUFValueType.allCases {
+        var array = GGUFWriter()
+        array.add("x", Build.array(type, [], count: claim))
+        bombs.append(array)
+      }
+      var string = GGUFWriter()
+      string.add("x", Build.value(.string, claim))
+      var tensor = GGUFWriter()
+      tensor.tensors = [.init("x", dimensions: [claim & ~31, 1], type: 0)]
+      var blocks = GGUFWriter()
+      blocks.tensors = [.init("x", dimensions: [claim & ~255, 256, 1 << 20], type: 14)]
+      bombs += [string, tensor, blocks]
+    }
+    for bomb in bombs {
+      let bytes = bomb.serialized()
+      #expect(bytes.count < 200)
+      let image = try MappedFile(copying: bytes, name: "bomb.gguf")
+      #expect(throws: FormatError.self) { try GGUFFile(image) }
+    }
+  }
+
   @Test func everyPrefixOfAFileIsRefused() throws {
     let bytes = Self.sample().serialized()
     for count in 0..<bytes.count {

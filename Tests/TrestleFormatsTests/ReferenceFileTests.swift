@@ -100,6 +100,26 @@ struct ReferenceFileTests {
     #expect(tensor.shape == [10, 100])
   }
 
+  @Test func writtenTensorsReadBackBitForBit() throws {
+    let folder = try TemporaryFolder()
+    let url = folder.url.appending(path: "x.safetensors")
+    let matrix = Tensor((0..<6).map { Float($0) - 0.1 }, shape: [2, 3])
+    let written: [(String, Tensor)] = [
+      ("matrix", matrix), ("transposed", matrix.transposed()), ("empty", Tensor([Double](), shape: [0, 5])),
+      ("scalar", Tensor(-0.0)), ("ids", Tensor([Int32.min, 7])), ("nan", Tensor([Float.nan, .infinity])),
+    ]
+    try SafetensorsWriter.write(written.map { SafetensorsSource(name: $0, tensor: $1) }, to: url)
+    let file = try SafetensorsFile(url)
+    for (name, tensor) in written {
+      #expect(try file.tensor(name).shape == tensor.shape && file.tensor(name).dtype == tensor.dtype)
+    }
+    #expect(try file.tensor("matrix").floats == matrix.floats)
+    #expect(try file.tensor("transposed").floats == [-0.1, 2.9, 0.9, 3.9, 1.9, 4.9])
+    #expect(try file.tensor("scalar").floats[0].sign == .minus)
+    #expect(try file.tensor("ids").scalars() == [Int32.min, 7])
+    #expect(try file.tensor("nan").floats.map(\.bitPattern) == [Float.nan, .infinity].map(\.bitPattern))
+  }
+
   @Test func unalignedTensorsAreCopied() throws {
     // The header's length is odd, so all data lie at odd addresses.
     let header =

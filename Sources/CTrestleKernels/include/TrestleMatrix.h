@@ -80,8 +80,8 @@ typedef struct trestle_product_kernels {
 // ---- Products with few rows ----------------------------------------------------------------------------------------
 
 /// c[i * c_row + j * c_column] = alpha * sum over k of x[i, k] w(k, line j) (+ c), for the given lines of w, reading w
-/// once for every four rows of x. x and c are of one type (float, or double with TRESTLE_F64); w is of that type, or
-/// bfloat16 beside float.
+/// once for every four rows of x. x and c are of one type (float, or double with TRESTLE_F64); w is of that type, or,
+/// beside float, bfloat16 or (k_is_contiguous) blocks.
 typedef struct trestle_few_rows {
   const void *x;  // [rows, k], row stride ldx
   int64_t ldx;
@@ -95,6 +95,14 @@ typedef struct trestle_few_rows {
   int64_t c_column;
 } trestle_few_rows;
 
+/// Rows of activations in 8 bits: groups of 32 numbers with a scale, number = scale * value. half_sums holds, for each
+/// 16 numbers, scale * the sum of the values.
+typedef struct trestle_int8_rows {
+  const int8_t *values;    // [rows, k]
+  const float *scales;     // [rows, k / 32]
+  const float *half_sums;  // [rows, k / 16]
+} trestle_int8_rows;
+
 // ---- The table of one level -----------------------------------------------------------------------------------------
 
 typedef struct trestle_matrix_kernels {
@@ -104,6 +112,11 @@ typedef struct trestle_matrix_kernels {
   // The lines of w in [first_line, first_line + lines).
   void (*few_rows_f32)(const trestle_few_rows *product, int64_t first_line, int64_t lines);
   void (*few_rows_f64)(const trestle_few_rows *product, int64_t first_line, int64_t lines);
+  // Quantises x[rows, k], k a multiple of 32: scale = largest magnitude / 127, values rounded to nearest.
+  void (*quantize_rows)(const float *x, int64_t ldx, int64_t rows, int64_t k, int8_t *values, float *scales,
+                        float *half_sums);
+  // The product of x, in place of product->x, with w in blocks; dot products of integers.
+  void (*few_rows_int8)(const trestle_few_rows *product, const trestle_int8_rows *x, int64_t first_line, int64_t lines);
   // out[i] = element first + i of a row of blocks; first and count are multiples of the block size
   void (*dequantize)(int storage, const void *row, int64_t first, int64_t count, float *out);
 } trestle_matrix_kernels;

@@ -37,10 +37,15 @@ struct KernelProduct {
     self.c = c
     self.ldc = ldc
     self.arithmetic = arithmetic
+    table = Self.table
+  }
+
+  /// The kernels of the current instruction set.
+  static var table: UnsafePointer<trestle_matrix_kernels> {
     guard let table = trestle_matrix_table(Int32(InstructionSet.current.level.rawValue)) else {
       preconditionFailure("matrix product: no kernels for \(InstructionSet.current)")
     }
-    self.table = table
+    return table
   }
 
   /// Computes the product, sharing it among the pool's threads if it is large enough.
@@ -48,13 +53,20 @@ struct KernelProduct {
     if m == 0 || n == 0 { return }
     if k == 0 {
       if !accumulate { clear() }
-    } else if !isBlocks(b) && (m <= 4 || m <= 8 && n * k >= 1 << 14) {
+    } else if hasFewRows {
       runFewRows()
-    } else if !isBlocks(b) && n <= 4 {
+    } else if !hasBlocks && n <= 4 {
       runFewColumns()
     } else {
       runTiled()
     }
+  }
+
+  private var hasBlocks: Bool { b.storage >= TRESTLE_Q8_0.rawValue }
+
+  private var hasFewRows: Bool {
+    if hasBlocks { return b.k_is_contiguous != 0 && m <= QuantizedKernel.fewRows }
+    return m <= 4 || m <= 8 && n * k >= 1 << 14
   }
 
   private func clear() {
@@ -64,8 +76,6 @@ struct KernelProduct {
   }
 
   private var scalarBytes: Int { isDouble ? 8 : 4 }
-
-  private func isBlocks(_ operand: trestle_operand) -> Bool { operand.storage >= TRESTLE_Q8_0.rawValue }
 
   // MARK: Tiles
 
@@ -125,10 +135,9 @@ struct KernelProduct {
     let byteCount = ready ? 0 : rows * k * scalarBytes
     MatrixWorkspace.withBytes(byteCount) { copy in
       if !ready { copyLines(of: x, count: rows, to: copy) }
-      let request = trestle_few_rows(
-        x: ready ? x.data : UnsafeRawPointer(copy), ldx: ready ? x.stride : Int64(k), rows: Int64(rows),
-        k: Int64(k), w: w, alpha: alpha, accumulate: accumulate ? 1 : 0, c: c, c_row: Int64(cRow),
-        c_column: Int64(cColumn))
+      let request = fewRowsRequest(
+        x: ready ? x.data : UnsafeRawPointer(copy), ldx: ready ? x.stride : Int64(k), w: w, cRow: cRow,
+        cColumn: cColumn, rows: rows)
       // Safe to share: the request is only read, and every task writes the results of its own lines.
       nonisolated(unsafe) let shared = request
       let kernel = isDouble ? table.pointee.few_rows_f64 : table.pointee.few_rows_f32
@@ -139,6 +148,40 @@ struct KernelProduct {
         }
       }
     }
+  }
+
+  /// The product with blocks, with a's rows quantised to 8 bits.
+  func runFewRowsInt8() {
+    let groups = m * k / 32
+    MatrixWorkspace.withBytes(groups * 44) { workspace in
+      let scales = workspace.bindMemory(to: Float.self, capacity: groups * 3)
+      let values = (workspace + groups * 12).bindMemory(to: Int8.self, capacity: groups * 32)
+      let rows = a.data.assumingMemoryBound(to: Float.self)
+      table.pointee.quantize_rows(rows, a.stride, Int64(m), Int64(k), values, scales, scales + groups)
+      // Safe to share: both are only read, and every task writes the results of its own lines.
+      nonisolated(unsafe) let x = trestle_int8_rows(
+        values: values, scales: scales, half_sums: scales + groups)
+      nonisolated(unsafe) let request = fewRowsRequest(
+        x: a.data, ldx: a.stride, w: b, cRow: ldc, cColumn: 1, rows: m)
+      let kernel = table.pointee.few_rows_int8
+      let step = lineStep(rows: m, lines: n)
+      ThreadPool.shared.run((n + step - 1) / step) { task in
+        withUnsafePointer(to: request) { request in
+          withUnsafePointer(to: x) { x in
+            kernel(request, x, Int64(task * step), Int64(min(step, n - task * step)))
+          }
+        }
+      }
+    }
+  }
+
+  private func fewRowsRequest(
+    x: UnsafeRawPointer, ldx: Int64, w: trestle_operand, cRow: Int, cColumn: Int, rows: Int
+  ) -> trestle_few_rows {
+    trestle_few_rows(
+      x: x, ldx: ldx, rows: Int64(rows), k: Int64(k), w: w, alpha: alpha, accumulate: accumulate ? 1 : 0,
+      c: c,
+      c_row: Int64(cRow), c_column: Int64(cColumn))
   }
 
   /// Lines to a task: enough work to be worth sharing, a multiple of what the kernel takes at once.

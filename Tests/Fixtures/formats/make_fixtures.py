@@ -23,7 +23,9 @@ generator = np.random.default_rng(7)
 def make_safetensors():
     tensors = {
         "f64": torch.tensor([1.5, -2.25], dtype=torch.float64),
-        "f32": torch.tensor([[0.1, -0.2, 0.3], [1e-30, 3e38, -0.0]], dtype=torch.float32),
+        "f32": torch.tensor(
+            [[0.1, -0.2, 0.3], [1e-30, 3e38, -0.0]], dtype=torch.float32
+        ),
         "f16": torch.tensor([1.0, 65504.0, 6e-8], dtype=torch.float16),
         "bf16": torch.tensor([[1.0], [3.140625]], dtype=torch.bfloat16),
         "i64": torch.tensor([2**62, -1], dtype=torch.int64),
@@ -35,9 +37,11 @@ def make_safetensors():
         "f8": torch.tensor([1.0, -2.0]).to(torch.float8_e4m3fn),
         "scalar": torch.tensor(42.0),
         "empty": torch.zeros(0, 3),
-        "weiß.\n\"0\"": torch.tensor([7], dtype=torch.int32),
+        'weiß.\n"0"': torch.tensor([7], dtype=torch.int32),
     }
-    save_file(tensors, "reference.safetensors", metadata={"format": "pt", "größe": "1\n2"})
+    save_file(
+        tensors, "reference.safetensors", metadata={"format": "pt", "größe": "1\n2"}
+    )
 
 
 def make_gguf():
@@ -72,18 +76,26 @@ def make_quantised():
     for kind in types:
         block, size = gguf.GGML_QUANT_SIZES[kind]
         if block == 32:
-            data = quantize(generator.standard_normal((4, 512)).astype(np.float32), kind)
+            data = quantize(
+                generator.standard_normal((4, 512)).astype(np.float32), kind
+            )
         else:
             # The library does not quantise these types: any bytes are valid blocks once the scales are sane.
             data = generator.integers(0, 256, (4, 512 // block, size), dtype=np.uint8)
-            scales = generator.uniform(0.001, 0.1, (4, 512 // block, 2)).astype(np.float16).view(np.uint8)
+            scales = (
+                generator.uniform(0.001, 0.1, (4, 512 // block, 2))
+                .astype(np.float16)
+                .view(np.uint8)
+            )
             if kind == Q.Q6_K:
                 data[:, :, -2:] = scales[:, :, :2]
             else:
                 data[:, :, :4] = scales
             data = data.reshape(4, -1)
         writer.add_tensor(kind.name, data, raw_dtype=kind)
-        expected[kind.name] = torch.from_numpy(dequantize(data, kind).astype(np.float32))
+        expected[kind.name] = torch.from_numpy(
+            dequantize(data, kind).astype(np.float32)
+        )
     write(writer)
     save_file(expected, "dequantised.safetensors")
 

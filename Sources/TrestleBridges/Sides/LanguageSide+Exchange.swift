@@ -1,0 +1,162 @@
+import TrestleLanguageModels
+import TrestleRecommenders
+import TrestleTensor
+
+extension LanguageSide: EntityTables {
+  /// The language model's width; users have rows if sequences begin with their tokens.
+  public func entityWidth(_ kind: EntityKind) -> Int? {
+    kind == .item || configuration.usesUserTokens ? recommender.model.hiddenSize : nil
+  }
+
+  /// The rows of the entity tokens.
+  public func entityRows(_ kind: EntityKind) -> Tensor? {
+    guard entityWidth(kind) != nil else { return nil }
+    return (kind == .user ? recommender.entities.users : recommender.entities.items).detached
+  }
+
+  /// Replaces the rows of the entity tokens.
+  public func setEntityRows(_ kind: EntityKind, to rows: Tensor) {
+    (kind == .user ? recommender.entities.users : recommender.entities.items).update(to: rows)
+  }
+
+  /// The mean row and the spread of the model's embedding.
+  public var pretrainedRowStatistics: (mean: Tensor, deviation: Double)? {
+    let statistics = recommender.model.embeddingStatistics()
+    return (statistics.mean, statistics.deviation)
+  }
+}
+
+extension LanguageSide: InputInjection {
+  /// The language model's width.
+  public var inputWidth: Int { recommender.model.hiddenSize }
+}
+
+extension LanguageSide: ContextualRepresentations {
+  /// Users: token row and state after the history. Items: token row and, with texts, pooled text and prompt.
+  public func representationSources(_ kind: EntityKind) -> Set<RepresentationSource> {
+    switch kind {
+    case .user: configuration.usesUserTokens ? [.row, .behaviour] : [.behaviour]
+    case .item: itemTexts == nil ? [.row] : [.row, .text, .prompt]
+    }
+  }
+
+  /// The language model's width.
+  public func representationWidth(_ kind: EntityKind, source: RepresentationSource) -> Int {
+    recommender.model.hiddenSize
+  }
+
+  /// Representations from rows, histories or texts.
+  public func representations(
+    of kind: EntityKind, ids: [Int32], source: RepresentationSource
+  ) throws -> Tensor {
+    guard representationSources(kind).contains(source) else {
+      throw BridgeError.missingCapability(
+        bridge: "\(source.rawValue)", side: name, capability: .contextualRepresentations)
+    }
+    switch (kind, source) {
+    case (.user, .row): return recommender.entities.users.detached.gatheredRows(Tensor(ids))
+    case (.item, .row): return recommender.entities.items.detached.gatheredRows(Tensor(ids))
+    case (.user, _): return userStates(ids)
+    case (.item, _): return textStates(ids, withToken: source == .prompt)
+    }
+  }
+
+  /// The states after the users' histories, `[users, hidden]`; zeros for a user without one.
+  func userStates(_ users: [Int32]) -> Tensor {
+    let lists = users.map { user in readableHistory(Int(user)) }
+    return statesAfter(lists, users: users)
+  }
+
+  /// The states after given lists of items, `[lists, hidden]`, read in passes of bounded size.
+  ///
+  /// - Parameter users: whose tokens come first; negative for someone without one.
+  package func statesAfter(_ lists: [[Int32]], users: [Int32]) -> Tensor {
+    let lead = configuration.usesUserTokens ? 1 : 0
+    let known = lists.indices.filter { lists[$0].count + lead > 0 }
+    let result = Tensor.zeros([lists.count, recommender.model.hiddenSize])
+    withoutGradients {
+      for pass in passes(known, lengths: lists.map { $0.count + lead }) {
+        let (states, sequences) = read(pass.map { lists[$0] }, users: pass.map { users[$0] })
+        result.scatterAddInPlace(states.detached.rows(sequences.lastRows), at: Tensor(pass.map { Int32($0) }))
+      }
+    }
+    return result
+  }
+
+  /// A user's training items, evenly thinned to the most that are read.
+  private func readableHistory(_ user: Int) -> [Int32] {
+    let items = Array(histories.items(of: user))
+    guard items.count > configuration.readingItems else { return items }
+    return (0..<configuration.readingItems).map { items[$0 * items.count / configuration.readingItems] }
+  }
+
+  /// Cuts sequences, taken by length, into passes of bounded numbers of tokens.
+  private func passes(_ indices: [Int], lengths: [Int]) -> [[Int]] {
+    var result: [[Int]] = []
+    var tokens = 0
+    for index in indices.sorted(by: { (lengths[$0], $0) < (lengths[$1], $1) }) {
+      if result.isEmpty || tokens + lengths[index] > configuration.readingTokens {
+        result.append([])
+        tokens = 0
+      }
+      result[result.count - 1].append(index)
+      tokens += lengths[index]
+    }
+    return result
+  }
+
+  /// The pooled states of items' texts, or the states of their tokens after their texts.
+  private func textStates(_ items: [Int32], withToken: Bool) -> Tensor {
+    let texts = items.map { itemTexts?[Int($0)] ?? [] }
+    let known = texts.indices.filter { !texts[$0].isEmpty }
+    let result = Tensor.zeros([items.count, recommender.model.hiddenSize])
+    withoutGradients {
+      for pass in passes(known, lengths: texts.map { $0.count + 1 }) {
+        let prompts = pass.map { place in
+          texts[place] + (withToken ? [recommender.entities.token(item: Int(items[place]))] : [])
+        }
+        let states = withToken ? recommender.lastStates(prompts) : recommender.meanStates(prompts)
+        result.scatterAddInPlace(states.detached, at: Tensor(pass.map { Int32($0) }))
+      }
+    }
+    return result
+  }
+}
+
+extension LanguageSide: ScoreProvider {
+  /// Rows whose inner products are the item head's logits: the users' states and the items' rows, each with one column
+  /// more for the biases. Users that are not asked for have zeros.
+  public func scoringRows(users: [Int32]) -> Representations {
+    let items = withoutGradients { scoringItemRows() }
+    let states = scoringStates(userStates(users))
+    let all = Tensor.zeros([vocabulary.userCount, states.shape[1]])
+    all.scatterAddInPlace(states, at: Tensor(users))
+    return Representations(users: all, items: items)
+  }
+
+  /// States as the head compares them with ``scoringItemRows()``, with a column of ones.
+  package func scoringStates(_ states: Tensor) -> Tensor {
+    let head = recommender.head
+    let rows = head.similarity == .cosine ? states.unitNormalized() * head.scale.detached : states
+    return Tensor.concatenated([rows, .ones([rows.shape[0], 1])], along: 1)
+  }
+
+  private func scoringItemRows() -> Tensor {
+    let head = recommender.head
+    var rows =
+      injectedRows?(.item, Tensor((0..<Int32(vocabulary.itemCount)).map { $0 }))?.detached
+      ?? recommender.entities.items.detached
+    if head.similarity == .cosine { rows = (rows - rows.mean(along: [0])).unitNormalized() }
+    return Tensor.concatenated([rows, head.bias.detached.expanded(at: 1)], along: 1)
+  }
+
+  /// A scorer of all users' states.
+  public func makeScorer() throws -> any CatalogueScorer {
+    InnerProductScorer(scoringRows(users: Array(0..<Int32(vocabulary.userCount))))
+  }
+
+  /// The logits of all items after the users' histories.
+  public func scores(users: [Int32]) throws -> Tensor {
+    scoringStates(userStates(users)).matmul(withoutGradients { scoringItemRows() }, transposingOther: true)
+  }
+}

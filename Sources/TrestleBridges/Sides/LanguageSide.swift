@@ -1,0 +1,280 @@
+import TrestleLanguageModels
+import TrestleNN
+import TrestleRecommenders
+import TrestleTensor
+
+/// A language model that reads users' histories as item tokens, as the language side of a bridge.
+///
+/// A training sequence is a user's token followed by the items of the user's training history in random order; at every
+/// position the next item is predicted over the whole catalogue. Items that the sequence has already named are left out
+/// of the prediction, as they are when the catalogue is ranked.
+public final class LanguageSide: TrainableSide {
+  /// How the side trains and reads.
+  public struct Configuration: Codable, Sendable, Hashable {
+    /// The most items of a training sequence; of longer histories another random part is read in each epoch.
+    public var trainingItems = 96
+    /// The most items read when the catalogue is ranked.
+    public var readingItems = 192
+    /// The most sequences of a batch.
+    public var batchSequences = 16
+    /// The most tokens of a batch.
+    public var batchTokens = 1536
+    /// Whether sequences begin with the user's token.
+    public var usesUserTokens = true
+    /// Whether items that a sequence has named are left out of what is predicted after them.
+    public var masksSeenItems = true
+    /// The learning rate of the adapters.
+    public var adapterLearningRate = 1e-3
+    /// The learning rate of the entity tokens' rows.
+    public var entityLearningRate = 1e-3
+    /// The learning rate of the item head's scale and biases.
+    public var headLearningRate = 5e-3
+    /// The decay of the entity rows.
+    public var entityWeightDecay = 0.0
+    /// Users that are ranked for validation while training; all for `nil`.
+    public var validationUsers: Int? = 300
+    /// Tokens that are read in one pass when nothing is trained.
+    public var readingTokens = 4096
+    /// What is measured on the validation data.
+    public var metric = RankingMetric.ndcg(10)
+    /// Determines the sequences' order, their items' order and the validation users.
+    public var seed: UInt64 = 0
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// The language side.
+  public let role = SideRole.language
+  /// The name for messages and tables.
+  public let name: String
+  /// The users and items.
+  public let vocabulary: EntityVocabulary
+  /// How the side trains and reads.
+  public let configuration: Configuration
+  /// Language model, entity tokens and item head.
+  public let recommender: ItemSequenceModel
+  /// The adapters in training; `nil` if the language model's own weights are frozen or trained whole.
+  public let adapters: LoRAAdapters?
+  /// The text tokens of each item, `nil` if there is no text.
+  public let itemTexts: [[Int32]]?
+  /// Rows that stand for entities in the input instead of the side's own.
+  public var injectedRows: ((_ kind: EntityKind, _ ids: Tensor) -> Tensor?)?
+  let histories: UserItemMatrix
+  private let evaluator: RankingEvaluator
+  private let validationIDs: [Int32]
+
+  /// Makes a side of a language model with entity tokens and an item head.
+  ///
+  /// - Parameters:
+  ///   - split: histories are its training part; validation is on its validation part.
+  ///   - itemTexts: the text tokens of each item, for representations of text.
+  public init(
+    name: String, recommender: ItemSequenceModel, adapters: LoRAAdapters?, split: DataSplit,
+    vocabulary: EntityVocabulary, itemTexts: [[Int32]]? = nil, configuration: Configuration = Configuration()
+  ) {
+    precondition(
+      recommender.entities.itemCount == vocabulary.itemCount
+        && itemTexts?.count ?? vocabulary.itemCount == vocabulary.itemCount,
+      "LanguageSide: tokens of \(recommender.entities.itemCount) items, texts of \(itemTexts?.count ?? 0), a vocabulary of \(vocabulary.itemCount)"
+    )
+    self.name = name
+    self.recommender = recommender
+    self.adapters = adapters
+    self.vocabulary = vocabulary
+    self.itemTexts = itemTexts
+    self.configuration = configuration
+    histories = UserItemMatrix(split.training)
+    var evaluation = RankingEvaluator.Configuration()
+    evaluation.metrics = [configuration.metric]
+    evaluation.listMetrics = []
+    evaluation.slices = []
+    var active = UserItemMatrix(split.validation).activeUsers()
+    var generator = RandomGenerator(seed: configuration.seed).split(7)
+    if let count = configuration.validationUsers, count < active.count {
+      generator.shuffle(&active)
+      active = active.prefix(count).sorted()
+    }
+    validationIDs = active
+    evaluator = RankingEvaluator(split.validating(active), on: .validation, configuration: evaluation)
+  }
+
+  // MARK: Training
+
+  struct Batch: SideBatch {
+    let users: [Int32]
+    let sequences: [[Int32]]
+    var count: Int { sequences.reduce(0) { $0 + $1.count } }
+  }
+
+  /// `adapters`, `entities` (the tokens' rows) and `head`.
+  public var parameterGroups: [BridgeParameterGroup] {
+    var groups: [BridgeParameterGroup] = []
+    if let adapters {
+      groups.append(
+        BridgeParameterGroup(
+          name: "adapters",
+          parameters: adapters.parameters.enumerated().map { ("adapter.\($0.offset)", $0.element) },
+          learningRate: configuration.adapterLearningRate))
+    }
+    var tables = [(name: "items", parameter: recommender.entities.items)]
+    if configuration.usesUserTokens { tables.append(("users", recommender.entities.users)) }
+    groups.append(
+      BridgeParameterGroup(
+        name: "entities", parameters: tables, learningRate: configuration.entityLearningRate,
+        weightDecay: configuration.entityWeightDecay))
+    groups.append(
+      BridgeParameterGroup(
+        name: "head", parameters: recommender.head.namedParameters.map { ("head.\($0.name)", $0.parameter) },
+        learningRate: configuration.headLearningRate))
+    return groups
+  }
+
+  /// The number of batches of an epoch.
+  public var batchCount: Int { plan(epoch: 0).count }
+
+  /// The users of each batch: of like length, in random order.
+  private func plan(epoch: Int) -> [[Int32]] {
+    var generator = RandomGenerator(seed: configuration.seed).split(UInt64(epoch) &* 2)
+    let minimum = configuration.usesUserTokens ? 1 : 2
+    func length(_ user: Int32) -> Int { min(histories.count(of: Int(user)), configuration.trainingItems) }
+    let users = (0..<Int32(histories.userCount)).filter { histories.count(of: Int($0)) >= minimum }
+    // The number of batches must not depend on the epoch: cut by length first, shuffle within equal lengths.
+    var byLength = Dictionary(grouping: users, by: length)
+    var batches: [[Int32]] = []
+    var current: [Int32] = []
+    var tokens = 0
+    for key in byLength.keys.sorted() {
+      var group = byLength.removeValue(forKey: key) ?? []
+      generator.shuffle(&group)
+      for user in group {
+        if current.count == configuration.batchSequences || tokens + key > configuration.batchTokens {
+          if !current.isEmpty { batches.append(current) }
+          current = []
+          tokens = 0
+        }
+        current.append(user)
+        tokens += key
+      }
+    }
+    if !current.isEmpty { batches.append(current) }
+    generator.shuffle(&batches)
+    return batches
+  }
+
+  /// The sequences of an epoch, made batch by batch.
+  public func batches(epoch: Int) -> AnySequence<any SideBatch> {
+    let order = RandomGenerator(seed: configuration.seed).split(UInt64(epoch) &* 2 + 1)
+    return AnySequence(
+      plan(epoch: epoch).lazy.map { [self] users -> any SideBatch in
+        Batch(
+          users: users,
+          sequences: users.map { user in
+            var items = Array(histories.items(of: Int(user)))
+            var generator = order.split(UInt64(user))
+            generator.shuffle(&items)
+            return Array(items.prefix(configuration.trainingItems))
+          })
+      })
+  }
+
+  /// The mean cross-entropy over the items at every position; the batch's items with their rows, its users with the
+  /// states after their sequences.
+  public func step(on batch: any SideBatch) throws -> SideStep {
+    guard let batch = batch as? Batch else {
+      preconditionFailure("LanguageSide.step: the batch is of another side")
+    }
+    let (states, sequences) = read(batch.sequences, users: batch.users)
+    let lead = configuration.usesUserTokens ? 1 : 0
+    // Position t predicts item t: the last state has read everything, and predicts nothing.
+    var asked: [Int] = []
+    var labels: [Int32] = []
+    for (index, items) in batch.sequences.enumerated() {
+      let start = sequences.queryStarts[index]
+      for place in (1 - lead)..<items.count {
+        asked.append(start + place - 1 + lead)
+        labels.append(items[place])
+      }
+    }
+    let table = itemRows()
+    var logits = recommender.head.logits(states.rows(asked), items: table)
+    if configuration.masksSeenItems { logits = logits + seenMask(batch.sequences, lead: lead) }
+    let loss = logits.crossEntropy(labels: Tensor(labels)).mean()
+    let distinct = Tensor(Set(batch.sequences.joined()).sorted())
+    var step = SideStep(
+      loss: loss,
+      users: BatchEntities(ids: Tensor(batch.users), representations: states.rows(sequences.lastRows)),
+      items: BatchEntities(ids: distinct, representations: table.gatheredRows(distinct)))
+    step.scores = (
+      Tensor(batch.users), recommender.head.logits(states.rows(sequences.lastRows), items: table)
+    )
+    return step
+  }
+
+  /// −∞-like at the items that a sequence has named before each predicted position, else 0.
+  private func seenMask(_ sequences: [[Int32]], lead: Int) -> Tensor {
+    let itemCount = vocabulary.itemCount
+    let rows = sequences.reduce(0) { $0 + $1.count - 1 + lead }
+    var mask = [Float](repeating: 0, count: rows * itemCount)
+    var row = 0
+    for items in sequences {
+      for place in (1 - lead)..<items.count {
+        for earlier in items[..<place] { mask[row * itemCount + Int(earlier)] = -1e9 }
+        row += 1
+      }
+    }
+    return Tensor(mask, shape: [rows, itemCount])
+  }
+
+  /// The rows of all items as the head sees them: injected ones if there are any.
+  private func itemRows() -> Tensor {
+    injectedRows?(.item, Tensor((0..<Int32(vocabulary.itemCount)).map { $0 }))
+      ?? recommender.entities.items.value
+  }
+
+  /// Reads sequences of items, each after its user's token, and returns the top-layer states.
+  ///
+  /// - Parameter users: the users; a negative one is someone without a token, whose row is the mean of all.
+  func read(_ items: [[Int32]], users: [Int32]) -> (states: Tensor, sequences: PackedSequences) {
+    let lead = configuration.usesUserTokens ? 1 : 0
+    let flat = Tensor(Array(items.joined()))
+    let entities = recommender.entities
+    var rows = injectedRows?(.item, flat) ?? entities.items.value.gatheredRows(flat)
+    if lead == 1 {
+      // Interleave: the user's row, then the items', for each sequence.
+      let known = Tensor(users.map { max($0, 0) })
+      var userRows = injectedRows?(.user, known) ?? entities.users.value.gatheredRows(known)
+      if users.contains(where: { $0 < 0 }) {
+        let mean = entities.users.detached.mean(along: [0], keepingDimensions: true)
+        userRows = Tensor.concatenated(
+          users.indices.map { users[$0] < 0 ? mean : userRows.sliced($0..<$0 + 1, along: 0) }, along: 0)
+      }
+      var order: [Int] = []
+      var next = users.count
+      for (index, list) in items.enumerated() {
+        order.append(index)
+        order.append(contentsOf: next..<next + list.count)
+        next += list.count
+      }
+      rows = Tensor.concatenated([userRows, rows], along: 0).rows(order)
+    }
+    let sequences = PackedSequences(lengths: items.map { $0.count + lead })
+    return (recommender.model.hiddenStates(rows, sequences: sequences), sequences)
+  }
+
+  /// The configuration's metric on the validation users.
+  public func validate() throws -> Double {
+    try evaluator.evaluate(InnerProductScorer(scoringRows(users: validationIDs))).mean(configuration.metric)
+      ?? 0
+  }
+}
+
+extension DataSplit {
+  /// The split with the validation rows of some users only.
+  func validating(_ users: [Int32]) -> DataSplit {
+    let chosen = Set(users)
+    let rows = validation.users.indices.filter { chosen.contains(validation.users[$0]) }.map(Int32.init)
+    return DataSplit(
+      training: training, validation: validation.selecting(rows: rows), test: test, strategy: strategy)
+  }
+}

@@ -1,0 +1,85 @@
+import TrestleTensor
+
+/// Gated recurrent units over a batch of sequences of one length.
+///
+/// r = σ(W_r x + U_r h), z = σ(W_z x + U_z h), n = tanh(W_n x + b_n + r (U_n h + c_n)), h ← (1 − z) n + z h, each with
+/// offsets; PyTorch's order r, z, n and PyTorch's two offsets.
+///
+/// Source: Cho et al., *Learning Phrase Representations using RNN Encoder–Decoder* (2014).
+public final class GRU: Module {
+  /// The parameters lie directly under the layer: `weight_ih_l0`, as in PyTorch.
+  public static let checkpointKeys = ["weights": ""]
+  /// For layer k: `weight_ih_lk` `[3 · hidden, inputs]`, `weight_hh_lk` `[3 · hidden, hidden]`, `bias_ih_lk`,
+  /// `bias_hh_lk` `[3 · hidden]`.
+  private let weights: [String: Parameter]
+  /// The width of the states.
+  public let hidden: Int
+  /// The number of layers, each fed with the states of the one below.
+  public let layerCount: Int
+
+  /// Layers whose weights are drawn uniformly from ±1/√hidden.
+  public init(
+    inputs: Int, hidden: Int, layerCount: Int = 1, hasBias: Bool = true, dtype: DType = .float32,
+    using generator: inout RandomGenerator
+  ) {
+    let bound = 1 / Double(max(hidden, 1)).squareRoot()
+    func draw(_ shape: Shape) -> Parameter {
+      Parameter(.uniform(shape, in: -bound..<bound, dtype: dtype, using: &generator))
+    }
+    var weights: [String: Parameter] = [:]
+    for layer in 0..<layerCount {
+      weights["weight_ih_l\(layer)"] = draw([3 * hidden, layer == 0 ? inputs : hidden])
+      weights["weight_hh_l\(layer)"] = draw([3 * hidden, hidden])
+      guard hasBias else { continue }
+      weights["bias_ih_l\(layer)"] = draw([3 * hidden])
+      weights["bias_hh_l\(layer)"] = draw([3 * hidden])
+    }
+    self.weights = weights
+    self.hidden = hidden
+    self.layerCount = layerCount
+  }
+
+  /// x Wᵀ + b with the weights called `weight_NAME_lLAYER` and, if there are offsets, `bias_NAME_lLAYER`.
+  private func projected(_ x: Tensor, _ name: String, _ layer: Int) -> Tensor {
+    guard let weight = weights["weight_\(name)_l\(layer)"] else {
+      preconditionFailure("GRU: layer \(layer) does not exist among \(layerCount)")
+    }
+    let y = x.matmul(weight.value, transposingOther: true)
+    return weights["bias_\(name)_l\(layer)"].map { y + $0.value } ?? y
+  }
+
+  /// The top layer's states at every step.
+  ///
+  /// - Parameters:
+  ///   - x: `[batch, time, inputs]`.
+  ///   - initial: each layer's state before the first step, `[layers, batch, hidden]`; zeros by default.
+  /// - Returns: `[batch, time, hidden]`.
+  public func callAsFunction(_ x: Tensor, initial: Tensor? = nil) -> Tensor {
+    precondition(x.rank == 3, "GRU: input \(x.shape), expected [batch, time, inputs]")
+    let (batch, time) = (x.shape[0], x.shape[1])
+    var sequence = x.permuted([1, 0, 2])
+    for layer in 0..<layerCount {
+      let input = projected(sequence, "ih", layer)
+      var state = initial?[layer] ?? .zeros([batch, hidden], dtype: x.dtype)
+      var states: [Tensor] = []
+      states.reserveCapacity(time)
+      for step in 0..<time {
+        state = Self.step(input[step], projected(state, "hh", layer), state, hidden)
+        states.append(state)
+      }
+      sequence = states.isEmpty ? .zeros([0, batch, hidden], dtype: x.dtype) : .stacked(states)
+    }
+    return sequence.permuted([1, 0, 2])
+  }
+
+  /// The state after a step: `input` and `own` are both `[batch, 3 · hidden]`, `state` is `[batch, hidden]`.
+  private static func step(_ input: Tensor, _ own: Tensor, _ state: Tensor, _ hidden: Int) -> Tensor {
+    let gates = (input.sliced(0..<2 * hidden, along: 1) + own.sliced(0..<2 * hidden, along: 1)).sigmoid()
+    let reset = gates.sliced(0..<hidden, along: 1)
+    let update = gates.sliced(hidden..<2 * hidden, along: 1)
+    let proposal =
+      (input.sliced(2 * hidden..<3 * hidden, along: 1) + reset * own.sliced(2 * hidden..<3 * hidden, along: 1))
+      .tanh()
+    return proposal + update * (state - proposal)
+  }
+}
