@@ -46,7 +46,7 @@ final class GGUFWeights: WeightSource {
           .init(
             path, at: "tensor \"\(record.name)\"",
             expected:
-              "F32, F16, BF16 or one of \(QuantizedFormat.allCases.map { $0.rawValue.uppercased() }.joined(separator: ", "))",
+              "F32, F16, BF16 or one of \(QuantizationFormat.allCases.map { $0.rawValue.uppercased() }.joined(separator: ", "))",
             found: record.type.name))
       }
       let tensor = try reading { () throws(FormatError) in try file.tensor(record.name) }
@@ -132,7 +132,7 @@ final class GGUFWeights: WeightSource {
 
 extension GGUFTensorType {
   /// The block layout that products read, `nil` for types that are not quantised.
-  var quantizedFormat: QuantizedFormat? {
+  var quantizedFormat: QuantizationFormat? {
     switch self {
     case .q8_0: .q8_0
     case .q4_0: .q4_0

@@ -3,7 +3,7 @@
 /// The weights are fixed: gradients flow through a product to its input alone. `Sendable`: the bytes are never written.
 public struct QuantizedMatrix: Sendable {
   /// How the blocks are laid out.
-  public let format: QuantizedFormat
+  public let format: QuantizationFormat
   /// `[rows, columns]`.
   public let shape: Shape
   private let storage: Storage
@@ -12,7 +12,7 @@ public struct QuantizedMatrix: Sendable {
   ///
   /// - Precondition: `columns` is a multiple of the format's block size; `bytes` has exactly the matrix's bytes.
   package init(
-    format: QuantizedFormat, rows: Int, columns: Int, borrowing bytes: UnsafeRawBufferPointer,
+    format: QuantizationFormat, rows: Int, columns: Int, borrowing bytes: UnsafeRawBufferPointer,
     owner: AnyObject
   ) {
     Self.check(format, rows, columns, bytes.count)
@@ -28,7 +28,7 @@ public struct QuantizedMatrix: Sendable {
   /// The matrix of a copy of `bytes`: its blocks row by row.
   ///
   /// - Precondition: `columns` is a multiple of the format's block size; `bytes` has exactly the matrix's bytes.
-  public init(format: QuantizedFormat, rows: Int, columns: Int, bytes: [UInt8]) {
+  public init(format: QuantizationFormat, rows: Int, columns: Int, bytes: [UInt8]) {
     Self.check(format, rows, columns, bytes.count)
     self.format = format
     shape = [rows, columns]
@@ -38,13 +38,13 @@ public struct QuantizedMatrix: Sendable {
     }
   }
 
-  private init(format: QuantizedFormat, shape: Shape, storage: Storage) {
+  private init(format: QuantizationFormat, shape: Shape, storage: Storage) {
     self.format = format
     self.shape = shape
     self.storage = storage
   }
 
-  private static func check(_ format: QuantizedFormat, _ rows: Int, _ columns: Int, _ byteCount: Int) {
+  private static func check(_ format: QuantizationFormat, _ rows: Int, _ columns: Int, _ byteCount: Int) {
     precondition(
       rows >= 0 && columns >= 0 && columns % format.blockSize == 0
         && byteCount == rows * (columns / format.blockSize) * format.bytesPerBlock,
@@ -56,17 +56,22 @@ public struct QuantizedMatrix: Sendable {
   /// The number of columns.
   public var columns: Int { shape[1] }
   /// The bytes of one row.
-  public var bytesPerRow: Int { columns / format.blockSize * format.bytesPerBlock }
+  public var bytesPerRow: Int { format.bytesPerRow(columns: columns) }
 
   /// The numbers that the blocks stand for, `[rows, columns]`, `float32`.
-  public func dequantized() -> Tensor { dequantizedRows(Array(0..<rows)) }
+  public func dequantized() -> Tensor {
+    let result = Tensor(uninitialized: shape, dtype: .float32)
+    withExtendedLifetime(storage) {
+      QuantizedKernel.dequantize(
+        format: format, source: storage.pointer, count: shape.elementCount, to: result.pointer(Float.self))
+    }
+    return result
+  }
 
   /// The numbers of some rows, `[indices, columns]`, `float32`: an embedding lookup.
   ///
   /// - Precondition: all indices are within the rows.
-  public func gatheredRows(_ indices: [Int32]) -> Tensor { dequantizedRows(indices.map(Int.init)) }
-
-  private func dequantizedRows(_ indices: [Int]) -> Tensor {
+  public func gatheredRows(_ indices: [Int32]) -> Tensor {
     precondition(
       indices.allSatisfy { $0 >= 0 && $0 < rows },
       "QuantizedMatrix.gatheredRows: an index is outside 0..<\(rows)")
@@ -74,9 +79,9 @@ public struct QuantizedMatrix: Sendable {
     withExtendedLifetime(storage) {
       Kernels.parallelRows(indices.count, cols: columns) { start, count in
         for position in start..<start + count {
-          format.dequantize(
-            storage.pointer + indices[position] * bytesPerRow, count: columns,
-            into: result.pointer(Float.self) + position * columns)
+          QuantizedKernel.dequantize(
+            format: format, source: storage.pointer + Int(indices[position]) * bytesPerRow, count: columns,
+            to: result.pointer(Float.self) + position * columns)
         }
       }
     }
@@ -110,83 +115,34 @@ extension Tensor {
     precondition(
       rank >= 1 && shape[rank - 1] == matrix.columns && dtype == .float32,
       "matmul(transposing:): \(dtype) \(shape) and quantised \(matrix.shape)")
-    let arithmetic = arithmetic == .int8 ? Arithmetic.float32 : arithmetic
-    let output = detached.matmul(matrix.dequantized(), transposingOther: true, arithmetic: arithmetic)
+    let output = matrix.product(detached.dense(), arithmetic)
     return Tensor.custom("matmul(transposing:)", inputs: [self], output: output) { upstream in
-      [upstream.matmul(matrix.dequantized(), arithmetic: arithmetic)]
+      [matrix.transposedProduct(upstream.detached.dense(), arithmetic)]
     }
   }
 }
 
-/// The block layouts of quantised weights, named as GGUF names them.
-public enum QuantizedFormat: String, Sendable, Codable, CaseIterable {
-  /// 8 bits, a scale for 32.
-  case q8_0
-  /// 4 bits, a scale for 32.
-  case q4_0
-  /// 4 bits, a scale and a minimum for 32.
-  case q4_1
-  /// 5 bits, a scale for 32.
-  case q5_0
-  /// 5 bits, a scale and a minimum for 32.
-  case q5_1
-  /// 4 bits in blocks of 256.
-  case q4_K
-  /// 5 bits in blocks of 256.
-  case q5_K
-  /// 6 bits in blocks of 256.
-  case q6_K
-
-  /// The elements of one block.
-  public var blockSize: Int {
-    switch self {
-    case .q8_0, .q4_0, .q4_1, .q5_0, .q5_1: 32
-    case .q4_K, .q5_K, .q6_K: 256
+extension QuantizedMatrix {
+  /// x Wᵀ of a dense x, `[..., columns]`.
+  fileprivate func product(_ x: Tensor, _ arithmetic: Arithmetic) -> Tensor {
+    let result = Tensor(uninitialized: Shape(x.shape.dropLast() + [rows]), dtype: .float32)
+    withExtendedLifetime((storage, x.storage)) {
+      QuantizedKernel.multiply(
+        format: format, weights: storage.pointer, rows: rows, columns: columns, x: x.pointer(Float.self),
+        ldx: columns, m: x.shape.rowCount, y: result.pointer(Float.self), ldy: rows, arithmetic: arithmetic)
     }
+    return result
   }
 
-  /// The bytes of one block.
-  public var bytesPerBlock: Int {
-    switch self {
-    case .q8_0: 34
-    case .q4_0: 18
-    case .q4_1: 20
-    case .q5_0: 22
-    case .q5_1: 24
-    case .q4_K: 144
-    case .q5_K: 176
-    case .q6_K: 210
+  /// dy W of a dense dy, `[..., rows]`.
+  fileprivate func transposedProduct(_ dy: Tensor, _ arithmetic: Arithmetic) -> Tensor {
+    let result = Tensor(uninitialized: Shape(dy.shape.dropLast() + [columns]), dtype: .float32)
+    withExtendedLifetime((storage, dy.storage)) {
+      QuantizedKernel.multiplyTransposed(
+        format: format, weights: storage.pointer, rows: rows, columns: columns, dy: dy.pointer(Float.self),
+        lddy: rows, m: dy.shape.rowCount, dx: result.pointer(Float.self), lddx: columns,
+        arithmetic: arithmetic)
     }
-  }
-
-  fileprivate func dequantize(
-    _ source: UnsafeRawPointer, count: Int, into target: UnsafeMutablePointer<Float>
-  ) {
-    func half(_ offset: Int) -> Float {
-      let bits = source.loadUnaligned(fromByteOffset: offset, as: UInt16.self)
-      let (exponent, fraction) = (Int(bits >> 10 & 31), Float(bits & 1023))
-      let sign: Float = bits >> 15 == 1 ? -1 : 1
-      if exponent == 0 { return sign * fraction * 0x1p-24 }
-      if exponent == 31 { return fraction == 0 ? sign * .infinity : .nan }
-      return sign * (1 + fraction / 1024) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
-    }
-    for block in 0..<count / blockSize {
-      let start = block * bytesPerBlock
-      let out = target + block * blockSize
-      let scale = half(start)
-      switch self {
-      case .q8_0:
-        for i in 0..<32 { out[i] = scale * Float(source.load(fromByteOffset: start + 2 + i, as: Int8.self)) }
-      case .q4_0, .q4_1:
-        let head = self == .q4_0 ? 2 : 4
-        let minimum = self == .q4_0 ? -8 * scale : half(start + 2)
-        for i in 0..<16 {
-          let byte = source.load(fromByteOffset: start + head + i, as: UInt8.self)
-          out[i] = scale * Float(byte & 15) + minimum
-          out[i + 16] = scale * Float(byte >> 4) + minimum
-        }
-      default: preconditionFailure("QuantizedFormat.dequantize: \(self)")
-      }
-    }
+    return result
   }
 }

@@ -1,0 +1,103 @@
+import Foundation
+import Testing
+import TrestleFormats
+import TrestleLanguageModels
+import TrestleNN
+import TrestleTensor
+import TrestleTestSupport
+
+/// Tiny random models of each family against Transformers.
+@Suite struct DecoderParityTests {
+  static let families = [
+    "llama", "llama_tied", "llama3", "mistral", "mistral_window", "qwen2", "qwen3",
+  ]
+
+  @Test(arguments: families) func logitsLossAndGradientsAreThoseOfTransformers(family: String) throws {
+    let fixture = try Fixture(family)
+    let model = try LanguageModels.load(fixture.folder, storage: .float32)
+    let tokens = try fixture.tokens()
+    let logits = model.logits(model.hiddenStates(tokens: tokens))
+    let expectedLogits = try fixture.floats("logits")
+    #expect(largestDifference(logits.floats, expectedLogits) < 2e-5)
+
+    let parameters = model.namedParameters
+    let (loss, gradients) = valueAndGradients(of: parameters.map(\.parameter)) {
+      model.nextTokenLoss(tokens)
+    }
+    let expectedLoss = try fixture.tensor("loss").item
+    #expect(abs(loss.item - expectedLoss) < 1e-5)
+    let expected = fixture.reference.names.filter { $0.hasPrefix("gradient.") }
+    #expect(Set(parameters.map { "gradient." + $0.name }) == Set(expected))
+    for entry in parameters {
+      let found = try #require(gradients[entry.parameter], "no gradient for \(entry.name)").dense().floats
+      let difference = largestDifference(found, try fixture.floats("gradient." + entry.name))
+      #expect(difference < 2e-5, "\(entry.name): \(difference)")
+    }
+  }
+
+  @Test func weightsInSeveralFilesAreThoseInOne() throws {
+    let fixture = try Fixture("llama")
+    let model = try LanguageModels.load(
+      TestAssets.fixtures.appending(path: "language/llama_sharded"), storage: .float32)
+    let logits = model.logits(model.hiddenStates(tokens: try fixture.tokens()))
+    let expectedLogits = try fixture.floats("logits")
+    #expect(largestDifference(logits.floats, expectedLogits) < 2e-5)
+  }
+
+  @Test(arguments: families) func readingInPiecesGivesTheSameStates(family: String) throws {
+    let fixture = try Fixture(family)
+    let model = try LanguageModels.load(fixture.folder)
+    let tokens = try fixture.tokens()
+    let whole = model.hiddenStates(tokens: tokens).floats
+    let cache = KeyValueCache(layerCount: model.layerCount, sequenceCount: 2)
+    var pieces: [[Tensor]] = [[], []]
+    for range in [0..<4, 4..<5, 5..<10] {
+      let part = tokens.map { Array($0[range]) }
+      let states = model.hiddenStates(
+        model.embed(part.flatMap { $0 }), sequences: PackedSequences(lengths: part.map(\.count)), cache: cache
+      )
+      for index in 0..<2 {
+        pieces[index].append(states.sliced(index * range.count..<(index + 1) * range.count, along: 0))
+      }
+    }
+    #expect(cache.lengths == [10, 10])
+    let joined = Tensor.concatenated(pieces.flatMap { $0 }, along: 0).floats
+    #expect(largestDifference(joined, whole) < 1e-5)
+  }
+
+  @Test func continuationsOfASharedPromptScoreAsWholeSequencesDo() throws {
+    let model = try LanguageModels.load(try Fixture("llama").folder)
+    let prompt: [Int32] = [5, 9, 33, 2]
+    let continuations: [[Int32]] = [[7], [8, 11, 3], [60, 1]]
+    let scores = model.logLikelihoods(of: continuations, after: prompt)
+    for (score, continuation) in zip(scores, continuations) {
+      let whole = prompt + continuation
+      let logProbabilities = model.logits(model.hiddenStates(tokens: [whole])).logSoftmax()
+      var expected = 0.0
+      for position in prompt.count..<whole.count {
+        expected += logProbabilities[position - 1][Int(whole[position])].item
+      }
+      #expect(abs(score - expected) < 1e-5)
+    }
+  }
+
+  @Test func logitsOfChosenColumnsAreThoseOfAll() throws {
+    let model = try LanguageModels.load(try Fixture("qwen2").folder)
+    let states = model.hiddenStates(tokens: [[1, 2, 3]])
+    let all = model.logits(states)
+    let some = model.logits(states, columns: [70, 3])
+    #expect(
+      largestDifference(some.floats, [0, 1, 2].flatMap { [all[$0][70], all[$0][3]].map { Float($0.item) } })
+        < 1e-6)
+    let answer = model.yesNoLogits(states, yes: 70, no: 3)
+    #expect(abs(answer[1].item - (all[1][70].item - all[1][3].item)) < 1e-5)
+  }
+
+  @Test func aBatchComputesWhatItsSequencesComputeAlone() throws {
+    let model = try LanguageModels.load(try Fixture("mistral_window").folder)
+    let sequences: [[Int32]] = [[1, 2, 3, 4, 5, 6, 7], [9], [10, 11, 12]]
+    let together = model.hiddenStates(tokens: sequences)
+    let alone = Tensor.concatenated(sequences.map { model.hiddenStates(tokens: [$0]) }, along: 0)
+    #expect(largestDifference(together.floats, alone.floats) < 1e-6)
+  }
+}
