@@ -45,7 +45,10 @@ let package = Package(
         "TrestleRecommenders", "TrestleTensor", "TrestleText",
       ]),
     .target(
-      name: "TrestleTestSupport", dependencies: ["TrestleBridges", "TrestleNN", "TrestleTensor"]),
+      name: "TrestleTestSupport",
+      dependencies: [
+        "TrestleBridges", "TrestleLanguageModels", "TrestleNN", "TrestleRecommenders", "TrestleTensor",
+      ]),
     .executableTarget(
       name: "hybrid-movies", dependencies: ["Trestle"], path: "Examples/HybridMovies"),
     .executableTarget(
@@ -72,7 +75,8 @@ let package = Package(
       name: "TrestleRecommendersTests",
       dependencies: ["TrestleRecommenders", "TrestleTestSupport"]),
     .testTarget(
-      name: "TrestleBridgesTests", dependencies: ["TrestleBridges", "TrestleTestSupport"]),
+      name: "TrestleBridgesTests",
+      dependencies: ["TrestleBridges", "TrestleRecommenders", "TrestleTensor", "TrestleTestSupport"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -1,1 +1,242 @@
+import Foundation
 import Testing
+import TrestleBridges
+import TrestleRecommenders
+import TrestleTensor
+import TrestleTestSupport
+
+private func shortSchedule() -> BDLMStrategy.Schedule {
+  var schedule = BDLMStrategy.Schedule()
+  schedule.warmUpEpochs = 3
+  schedule.domainValidationInterval = 1
+  schedule.tuningEpochs = 1
+  schedule.rounds = 2
+  schedule.roundDomainEpochs = 2
+  return schedule
+}
+
+private func shortConfiguration() -> BDLMStrategy.Configuration {
+  var configuration = BDLMStrategy.Configuration()
+  configuration.sharing.width = 16
+  return configuration
+}
+
+@Suite struct BridgeContractTests {
+  @Test func bdlmKeepsTheContract() throws {
+    let failures = try checkSharingBridge { BDLMStrategy(shortConfiguration(), schedule: shortSchedule()) }
+    #expect(failures.isEmpty, "\(failures)")
+  }
+
+  @Test func bdlmWithTextPromptsAndScoreDivergenceKeepsTheContract() throws {
+    var configuration = shortConfiguration()
+    configuration.itemSource = .prompt
+    configuration.scoreWeight = 0.1
+    configuration.domainDistance = .squaredError
+    configuration.languageDistance = .infoNCE(temperature: 0.2)
+    let failures = try checkSharingBridge { BDLMStrategy(configuration, schedule: shortSchedule()) }
+    #expect(failures.isEmpty, "\(failures)")
+  }
+
+  @Test func slotInjectionKeepsTheContract() throws {
+    let failures = try checkSharingBridge {
+      SlotInjectionStrategy(domainEpochs: 3, projectorEpochs: 1, jointEpochs: 1)
+    }
+    #expect(failures.isEmpty, "\(failures)")
+  }
+
+  @Test(arguments: [RepresentationAlignmentStrategy.Variant.contrastive, .generative])
+  func representationAlignmentKeepsTheContract(_ variant: RepresentationAlignmentStrategy.Variant) throws {
+    let failures = try checkSharingBridge {
+      RepresentationAlignmentStrategy(
+        variant: variant, sources: [.item: .text, .user: .behaviour], epochs: 3)
+    }
+    #expect(failures.isEmpty, "\(failures)")
+  }
+
+  @Test func scoreFusionKeepsTheContract() throws {
+    let failures = try checkSharingBridge { ScoreFusionStrategy(domainEpochs: 3, languageEpochs: 1) }
+    #expect(failures.isEmpty, "\(failures)")
+  }
+
+  @Test func theCheckerFindsABridgeThatForgetsItsState() throws {
+    final class Forgetful: BridgeStrategy {
+      private var steps = 0.0
+      init() {
+        super.init(name: "forgetful", phases: [BridgePhase(name: "domain", side: .domain, epochs: 2)])
+      }
+      override func additionalLoss(
+        _ step: SideStep, in phase: BridgePhase, _ context: BridgeContext
+      ) throws -> Tensor? {
+        steps += 1
+        return step.items.map { $0.representations.squared().mean() * (0.01 * steps) }
+      }
+    }
+    let failures = try checkSharingBridge { Forgetful() }
+    #expect(failures.contains { $0.rule.contains("ends in the same bits") })
+  }
+}
+
+@Suite struct InformationSharingTests {
+  private func store(normalized: Bool = false, rate: Double = 0.25) -> InformationSharingModule {
+    InformationSharingModule(
+      EntityVocabulary(userCount: 3, itemCount: 4, hash: "test"),
+      configuration: .init(width: 2, writeRate: rate, isNormalized: normalized))
+  }
+
+  @Test func theFirstWritingReplacesAndLaterOnesAverage() {
+    let store = store()
+    store.write(.item, ids: [1, 3], rows: Tensor([4, 0, 0, 8] as [Float], shape: [2, 2]), by: .domain)
+    store.write(.item, ids: [3], rows: Tensor([4, 4] as [Float], shape: [1, 2]), by: .language)
+    #expect(store.items.rows.floats == [0, 0, 4, 0, 0, 0, 1, 7])
+    #expect(store.items.versions == [0, 1, 0, 2])
+    #expect(store.items.lastWriters == [nil, .domain, nil, .language])
+    #expect(store.items.domainWrites == [0, 1, 0, 1])
+    #expect(store.users.versions == [0, 0, 0])
+  }
+
+  @Test func aRowOfZerosIsNotWritten() {
+    let store = store()
+    store.write(.user, ids: [0, 1], rows: Tensor([0, 0, 1, 2] as [Float], shape: [2, 2]), by: .language)
+    #expect(store.users.versions == [0, 1, 0])
+  }
+
+  @Test func normalizedRowsHaveLengthOne() {
+    let store = store(normalized: true)
+    store.write(.user, ids: [0], rows: Tensor([3, 4] as [Float], shape: [1, 2]), by: .domain)
+    #expect(abs(store.users.rows.floats[0] - 0.6) < 1e-6 && abs(store.users.rows.floats[1] - 0.8) < 1e-6)
+  }
+
+  @Test func theStateSurvivesSaving() throws {
+    let first = store()
+    first.write(.item, ids: [0, 2], rows: Tensor([1, 2, 3, 4] as [Float], shape: [2, 2]), by: .language)
+    var state = BridgeState()
+    first.save(into: &state)
+    let second = store()
+    try second.load(from: state)
+    #expect(second.items.rows.floats == first.items.rows.floats)
+    #expect(second.items.lastWriters == first.items.lastWriters)
+    state.tensors["sharing.items.rows"] = Tensor([1, 2] as [Float])
+    #expect(throws: BridgeError.self) { try store().load(from: state) }
+  }
+
+  @Test func anOrthonormalMapIsInvertedExactlyAndMatchesTheSpread() {
+    var generator = RandomGenerator(seed: 5)
+    let rows = Tensor.normal([50, 8], using: &generator)
+    let mean = Tensor.normal([24], deviation: 0.1, using: &generator)
+    let map = OrthonormalMap(matching: rows, mean: mean, deviation: 0.03, using: &generator)
+    let up = map.up(rows)
+    let back = map.down(up)
+    let error = zip(back.floats, rows.floats).map { abs($0 - $1) }.max() ?? 1
+    #expect(error < 1e-4)
+    let spread = ((up - mean).squared().mean().item).squareRoot()
+    #expect(abs(spread - 0.03) < 1e-4)
+  }
+
+  @Test func ridgeRegressionRecoversALinearMap() {
+    var generator = RandomGenerator(seed: 6)
+    let x = Tensor.normal([200, 5], using: &generator)
+    let w = Tensor.normal([5, 3], using: &generator)
+    let y = x.matmul(w) + Tensor([1, 2, 3] as [Float])
+    let map = RidgeMap(inputs: x, outputs: y, strength: 1e-8)
+    let error = zip(map(x).floats, y.floats).map { abs($0 - $1) }.max() ?? 1
+    #expect(error < 1e-3)
+  }
+}
+
+@Suite struct BridgeTrainerTests {
+  private func folder() -> URL {
+    FileManager.default.temporaryDirectory.appending(path: "bridge-tests-\(UUID().uuidString)")
+  }
+
+  @Test func aCheckpointOfAnotherConfigurationIsRefused() throws {
+    let folder = folder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    func run(_ fingerprint: String) throws {
+      let composition = try SmallComposition(seed: 1)
+      let bridge = ScoreFusionStrategy(domainEpochs: 1, languageEpochs: 1)
+      try BridgeTrainer(bridge, composition.context, folder: folder, fingerprint: fingerprint).run()
+    }
+    try run("one")
+    #expect(throws: BridgeError.self) { try run("two") }
+    try run("one")
+  }
+
+  @Test func aTornCheckpointIsRefused() throws {
+    let folder = folder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    let composition = try SmallComposition(seed: 1)
+    let make = { ScoreFusionStrategy(domainEpochs: 1, languageEpochs: 1) }
+    try BridgeTrainer(make(), composition.context, folder: folder).run()
+    let file = folder.appending(path: "checkpoint.safetensors")
+    let bytes = try Data(contentsOf: file)
+    try bytes.prefix(bytes.count / 2).write(to: file)
+    #expect(throws: (any Error).self) {
+      try BridgeTrainer(make(), try SmallComposition(seed: 1).context, folder: folder).run()
+    }
+  }
+
+  @Test func notANumberStopsThePhaseAndKeepsTheLastGoodState() throws {
+    final class Poisoned: BridgeStrategy {
+      var steps = 0
+      init() { super.init(name: "poisoned", phases: [BridgePhase(name: "domain", side: .domain, epochs: 2)]) }
+      override func additionalLoss(
+        _ step: SideStep, in phase: BridgePhase, _ context: BridgeContext
+      ) throws -> Tensor? {
+        steps += 1
+        guard steps == 3 else { return nil }
+        return step.items.map { ($0.representations * 0).log().sum() * 0 }
+      }
+    }
+    let composition = try SmallComposition(seed: 1)
+    let trainer = try BridgeTrainer(Poisoned(), composition.context)
+    trainer.detectsAnomalies = true
+    let error = #expect(throws: BridgeError.self) { try trainer.run() }
+    #expect("\(String(describing: error))".contains("log"))
+    #expect(composition.domain.model.parameters.allSatisfy { $0.detached.firstNonFiniteIndex == nil })
+  }
+
+  @Test func theHybridServesFromItsFolderAndRefusesAForeignFile() throws {
+    let composition = try SmallComposition(seed: 3)
+    let bridge = BDLMStrategy(shortConfiguration(), schedule: shortSchedule())
+    try BridgeTrainer(bridge, composition.context).run()
+    let recommenders = try bridge.recommenders(composition.context)
+    let domain = try #require(recommenders.domain as? InnerProductScorer)
+    let language = try #require(recommenders.language as? InnerProductScorer)
+    let hybrid = HybridRecommender(
+      vocabulary: composition.domain.vocabulary, splitHash: composition.context.split.hash,
+      domain: domain.representations, language: language.representations,
+      fusion: try #require(recommenders.fusion), seen: UserItemMatrix(composition.context.split.training))
+    let folder = folder()
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try hybrid.save(to: folder)
+    let loaded = try HybridRecommender(contentsOf: folder)
+    for part in HybridRecommender.Part.allCases {
+      let list = try #require(loaded.recommend(user: 4, count: 5, by: part))
+      #expect(list == hybrid.recommend(user: 4, count: 5, by: part))
+      #expect(list.allSatisfy { !loaded.seen.contains(user: 4, item: Int32($0.item)) })
+    }
+    try FileManager.default.removeItem(at: folder.appending(path: "language.safetensors"))
+    let half = try HybridRecommender(contentsOf: folder, sides: .domain)
+    #expect(half.recommend(user: 4, count: 5, by: .domain)?.count == 5)
+    #expect(half.recommend(user: 4, count: 5, by: .language) == nil)
+    try Data("{}".utf8).write(to: folder.appending(path: "domain.safetensors"))
+    #expect(throws: BridgeError.self) { try HybridRecommender(contentsOf: folder, sides: .domain) }
+  }
+
+  @Test func trainingWithTheBridgeMovesTheSidesTowardsEachOther() throws {
+    func distance(domainWeight: Double) throws -> Double {
+      let composition = try SmallComposition(seed: 4)
+      var configuration = shortConfiguration()
+      configuration.domainWeight = domainWeight
+      var schedule = shortSchedule()
+      schedule.roundDomainEpochs = 6
+      let bridge = BDLMStrategy(configuration, schedule: schedule)
+      try BridgeTrainer(bridge, composition.context).run()
+      let ids = Array(0..<Int32(composition.dataset.itemCount))
+      let own = try composition.domain.representations(of: .item, ids: ids, source: .row).unitNormalized()
+      let store = try #require(bridge.sharing).items.rows.unitNormalized()
+      return 1 - own.rowDot(store).mean().item
+    }
+    #expect(try distance(domainWeight: 1) < distance(domainWeight: 0))
+  }
+}

@@ -202,6 +202,23 @@ public struct BatchEntities {
   }
 }
 
+/// Scores of a batch's users over the whole catalogue.
+public struct BatchScores {
+  /// The users, `[n]`, `int32`, each once.
+  public let users: Tensor
+  /// Their scores, `[n, items]`.
+  public let logits: Tensor
+
+  /// Users and their scores.
+  public init(users: Tensor, logits: Tensor) {
+    precondition(
+      logits.rank == 2 && logits.shape[0] == users.elementCount,
+      "BatchScores: \(users.shape) users, logits \(logits.shape)")
+    self.users = users
+    self.logits = logits
+  }
+}
+
 /// What a side computes on a batch, for a bridge to add to.
 public struct SideStep {
   /// The side's own loss, a tracked scalar.
@@ -210,8 +227,9 @@ public struct SideStep {
   public var users: BatchEntities?
   /// The items of the batch.
   public var items: BatchEntities?
-  /// Scores of some users over the whole catalogue, tracked: the users, `[n]`, and their logits, `[n, items]`.
-  public var scores: (users: Tensor, logits: Tensor)?
+  /// Computes the scores of the batch's users over the whole catalogue, tracked; `nil` if the side has none.
+  /// They cost something, so they are computed only when a bridge asks.
+  public var scores: (() -> BatchScores)?
 
   /// A step.
   public init(loss: Tensor, users: BatchEntities? = nil, items: BatchEntities? = nil) {

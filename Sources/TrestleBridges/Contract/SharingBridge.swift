@@ -115,7 +115,8 @@ public protocol SharingBridge: AnyObject {
   func enter(_ phase: BridgePhase, _ context: BridgeContext) throws
   /// The loss to add to a batch of the side in training; `nil` for none. Called while gradients are taken.
   func additionalLoss(_ step: SideStep, in phase: BridgePhase, _ context: BridgeContext) throws -> Tensor?
-  /// Called after each update of the side in training: exchange at a step. `step` is not tracked any more.
+  /// Called after each update of the side in training: exchange at a step. `step` is not tracked any more,
+  /// and has no scores.
   func didStep(_ step: SideStep, in phase: BridgePhase, _ context: BridgeContext) throws
   /// Called after the last epoch of a phase, with the side at the state it keeps: exchange at the exit.
   func exit(_ phase: BridgePhase, _ context: BridgeContext) throws

@@ -205,9 +205,10 @@ public final class LanguageSide: TrainableSide {
       loss: loss,
       users: BatchEntities(ids: Tensor(batch.users), representations: states.rows(sequences.lastRows)),
       items: BatchEntities(ids: distinct, representations: table.gatheredRows(distinct)))
-    step.scores = (
-      Tensor(batch.users), recommender.head.logits(states.rows(sequences.lastRows), items: table)
-    )
+    let last = states.rows(sequences.lastRows)
+    step.scores = { [recommender] in
+      BatchScores(users: Tensor(batch.users), logits: recommender.head.logits(last, items: table))
+    }
     return step
   }
 

@@ -87,6 +87,12 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
     step.users = Self.entities(batch.users, of: rows.users)
     step.items = Self.entities(
       Tensor.concatenated([batch.positives, batch.negatives], along: 0), of: rows.items)
+    if let users = step.users {
+      step.scores = {
+        BatchScores(
+          users: users.ids, logits: users.representations.matmul(rows.items, transposingOther: true))
+      }
+    }
     return step
   }
 

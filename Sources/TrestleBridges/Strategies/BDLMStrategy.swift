@@ -295,7 +295,7 @@ public final class BDLMStrategy: BridgeStrategy {
       let term = Self.distance(own, sharing.read(kind, entities.ids), distance) * weight
       total = total.map { $0 + term } ?? term
     }
-    if configuration.scoreWeight > 0, let scores = step.scores {
+    if configuration.scoreWeight > 0, let scores = step.scores?() {
       let peer = try context.side(
         phase.side == .language ? .domain : .language, as: (any ScoreProvider).self, .scores, for: self)
       let teacher = try peer.scores(users: scores.users.scalars())

@@ -256,13 +256,13 @@ public final class BridgeTrainer {
 }
 
 extension SideStep {
-  /// The same step with nothing tracked.
+  /// The same step with nothing tracked, and without scores.
   var detached: SideStep {
     var copy = self
     copy.loss = loss.detached
     copy.users = users.map { BatchEntities(ids: $0.ids, representations: $0.representations.detached) }
     copy.items = items.map { BatchEntities(ids: $0.ids, representations: $0.representations.detached) }
-    copy.scores = scores.map { ($0.users, $0.logits.detached) }
+    copy.scores = nil
     return copy
   }
 }
