@@ -116,6 +116,11 @@ import TrestleTensor
     optimizer.update(with: gradients)
     #expect(abs((optimizer.lastNorm ?? 0) - 5) < 1e-12)
     #expect(abs(a.detached.item + 0.6) < 1e-6 && abs(b.detached.item + 0.8) < 1e-6)
+    // Another optimizer's parameters do not count.
+    let alone = SGD([a], learningRate: 0)
+    alone.maximumNorm = 1
+    alone.update(with: gradients)
+    #expect(abs((alone.lastNorm ?? 0) - 3) < 1e-12)
   }
 
   @Test func groupsHaveTheirOwnRatesAndFrozenParametersStay() {

@@ -67,7 +67,7 @@ open class Optimizer {
   public var groups: [ParameterGroup]
   /// How the learning rates change over the steps.
   public var schedule: LearningRateSchedule = .constant()
-  /// The norm that all gradients together are clipped to; `nil` for no clipping.
+  /// The norm that the gradients of this optimizer's parameters together are clipped to; `nil` for no clipping.
   public var maximumNorm: Double?
   /// The number of updates so far.
   public internal(set) var stepCount = 0
@@ -95,7 +95,7 @@ open class Optimizer {
   public final func update(with gradients: Gradients) {
     var scale = 1.0
     if let maximumNorm {
-      let norm = gradients.norm
+      let norm = gradients.norm(of: parameters.filter(\.isTrainable))
       lastNorm = norm
       if norm > maximumNorm { scale = maximumNorm / (norm + 1e-6) }
     }

@@ -87,7 +87,10 @@ public struct Gradients {
   }
 
   /// The Euclidean norm over all parameters' gradients together.
-  public var norm: Double {
+  public var norm: Double { norm(of: parameters) }
+
+  /// The Euclidean norm over the gradients of some parameters together; one without a gradient counts as zero.
+  public func norm(of parameters: [Parameter]) -> Double {
     var total = 0.0
     for parameter in parameters {
       switch self[parameter] {
