@@ -63,10 +63,12 @@ let package = Package(
       name: "model-benchmarks", dependencies: ["Trestle"], path: "Benchmarks/ModelBenchmarks"),
     .testTarget(
       name: "TrestleTensorTests",
-      dependencies: ["CTrestleKernels", "TrestleTensor", "TrestleTestSupport"]),
+      dependencies: ["CTrestleKernels", "TrestleFormats", "TrestleNN", "TrestleTensor", "TrestleTestSupport"]),
     .testTarget(
       name: "TrestleFormatsTests", dependencies: ["TrestleFormats", "TrestleTensor", "TrestleTestSupport"]),
-    .testTarget(name: "TrestleNNTests", dependencies: ["TrestleNN", "TrestleTestSupport"]),
+    .testTarget(
+      name: "TrestleNNTests",
+      dependencies: ["TrestleFormats", "TrestleNN", "TrestleTensor", "TrestleTestSupport"]),
     .testTarget(name: "TrestleTextTests", dependencies: ["TrestleText", "TrestleTestSupport"]),
     .testTarget(
       name: "TrestleLanguageModelsTests",
@@ -76,7 +78,9 @@ let package = Package(
       dependencies: ["TrestleRecommenders", "TrestleTestSupport"]),
     .testTarget(
       name: "TrestleBridgesTests",
-      dependencies: ["TrestleBridges", "TrestleRecommenders", "TrestleTensor", "TrestleTestSupport"]),
+      dependencies: [
+        "Trestle", "TrestleBridges", "TrestleRecommenders", "TrestleTensor", "TrestleTestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6]
 )
