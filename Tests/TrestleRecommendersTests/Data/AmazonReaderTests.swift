@@ -70,13 +70,13 @@ import TrestleRecommenders
     let reviews = try folder.write(Self.reviews2018, to: "reviews.jsonl")
     let metadata = folder.url.appending(path: "meta.jsonl")
     let first = try Mutations.run(Array(Self.reviews2018.utf8), seed: 41) { bytes in
-      try Data(bytes).write(to: reviews)
+      try folder.write(bytes, to: reviews.lastPathComponent)
       _ = try Dataset.amazon(reviews: reviews)
     }
     #expect(first.threw > 500 && first.read > 100)
     try folder.write(Self.reviews2018, to: "reviews.jsonl")
     let second = try Mutations.run(Array(Self.metadata2018.utf8), seed: 42) { bytes in
-      try Data(bytes).write(to: metadata)
+      try folder.write(bytes, to: metadata.lastPathComponent)
       _ = try Dataset.amazon(reviews: reviews, metadata: metadata)
     }
     #expect(second.threw > 500 && second.read > 100)

@@ -95,13 +95,13 @@ import TrestleRecommenders
     let rows = try folder.write(Self.rows, to: "rows.csv")
     let items = folder.url.appending(path: "items.csv")
     let outcome = try Mutations.run(Array(Self.rows.utf8), seed: 21) { bytes in
-      try Data(bytes).write(to: rows)
+      try folder.write(bytes, to: rows.lastPathComponent)
       _ = try Dataset.delimited(rows, columns: Self.columns)
     }
     #expect(outcome.threw > 500 && outcome.read > 200)
     try folder.write(Self.rows, to: "rows.csv")
     let second = try Mutations.run(Array(Self.items.utf8), seed: 22) { bytes in
-      try Data(bytes).write(to: items)
+      try folder.write(bytes, to: items.lastPathComponent)
       _ = try Dataset.delimited(rows, items: items, columns: Self.columns)
     }
     #expect(second.threw > 500 && second.read > 200)

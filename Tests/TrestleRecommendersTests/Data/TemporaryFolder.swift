@@ -5,7 +5,12 @@ final class TemporaryFolder {
   let url: URL
 
   init() throws {
-    url = FileManager.default.temporaryDirectory.appending(path: "trestle-" + UUID().uuidString)
+    // The thousands of small files of the mutation tests belong in memory, where there is such a file system.
+    let memory = URL(filePath: "/dev/shm")
+    let base =
+      FileManager.default.isWritableFile(atPath: memory.path)
+      ? memory : FileManager.default.temporaryDirectory
+    url = base.appending(path: "trestle-" + UUID().uuidString)
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
   }
 
