@@ -57,14 +57,17 @@ extension Leaderboard {
     throws(DataError) -> String
   {
     var text =
-      "| \(metric.name), \(slice.rawValue), over \(baseline) | difference | 95 % interval | relative | t-test | "
-      + "Wilcoxon |\n| --- | ---: | ---: | ---: | ---: | ---: |\n"
+      "| \(metric.name), \(slice.rawValue), over \(baseline) "
+      + "| difference | 95 % interval | relative | t-test | Wilcoxon |\n"
+      + "| --- | ---: | ---: | ---: | ---: | ---: |\n"
     for entry in try comparisons(with: baseline, metric: metric, on: slice) {
       let difference = entry.comparison.difference
-      let relative = entry.comparison.relativeDifference.map { ($0 >= 0 ? "+" : "") + Self.fixed($0 * 100, 1) + " %" } ?? "–"
+      let relative = entry.comparison.relativeDifference.map { share in
+        (share >= 0 ? "+" : "") + Self.fixed(share * 100, 1) + " %"
+      }
       let cells = [
         entry.model, Self.signed(difference.mean),
-        Self.signed(difference.lower) + " … " + Self.signed(difference.upper), relative,
+        Self.signed(difference.lower) + " … " + Self.signed(difference.upper), relative ?? "–",
         "p " + Self.significant(entry.adjustedStudentT), "p " + Self.significant(entry.adjustedWilcoxon),
       ]
       text += "| " + cells.joined(separator: " | ") + " |\n"
