@@ -44,9 +44,13 @@ public struct BertNormalizer: Sendable, Hashable {
         bytes.append(UInt8(ascii: " "))
       } else if separatesChineseCharacters && Self.isChinese(scalar) {
         appendRun(&run, to: &bytes)
-        run.append(scalar)
         bytes.append(UInt8(ascii: " "))
-        appendRun(&run, to: &bytes)
+        if Self.isUnified(scalar) {
+          bytes.append(contentsOf: UTF8.encode(scalar) ?? .init())
+        } else {
+          run.append(scalar)
+          appendRun(&run, to: &bytes)
+        }
         bytes.append(UInt8(ascii: " "))
       } else {
         run.append(scalar)
@@ -125,6 +129,11 @@ public struct BertNormalizer: Sendable, Hashable {
       true
     default: false
     }
+  }
+
+  /// Whether a Chinese character is none of the compatibility characters, which decompose.
+  private static func isUnified(_ scalar: Unicode.Scalar) -> Bool {
+    !(0xF900...0xFAFF).contains(scalar.value) && scalar.value < 0x2F800
   }
 
   /// Whether a character is a word of its own: ASCII other than letters, digits, spaces and controls, and

@@ -29,7 +29,9 @@ public struct ByteLevelTokenizer: Tokenizer {
 
   /// What the vocabulary is used with.
   public let configuration: Configuration
+  /// The tokens that plain text never yields, and their roles.
   public let specialTokens: SpecialTokens
+  /// The number of ids, special tokens included.
   public var vocabularySize: Int { vocabulary.count }
 
   private let vocabulary: Vocabulary
@@ -83,6 +85,7 @@ public struct ByteLevelTokenizer: Tokenizer {
     scanner = WordScanner(configuration.preTokenization)
   }
 
+  /// The token ids of plain text, see ``Tokenizer/encode(_:at:)``.
   public func encode(_ text: String, at position: TextPosition) -> [Int32] {
     let bytes = Array(
       (configuration.normalizesToNFC ? CanonicalNormalization.composed.normalized(text) : text).utf8)
@@ -99,13 +102,16 @@ public struct ByteLevelTokenizer: Tokenizer {
     return ids
   }
 
+  /// The token as the vocabulary spells it, `nil` outside the vocabulary.
   public func token(for id: Int32) -> String? {
     guard id >= 0, id < vocabulary.count else { return nil }
     return String(decoding: vocabulary[Int(id)], as: UTF8.self)
   }
 
+  /// The id of a token in the vocabulary's spelling.
   public func id(for token: String) -> Int32? { vocabulary.id(of: Array(token.utf8)) }
 
+  /// Appends what a token stands for in decoded text, see ``Tokenizer/appendBytes(of:isFirst:to:)``.
   public func appendBytes(of id: Int32, isFirst: Bool, to bytes: inout [UInt8]) {
     guard id >= 0, id < decoded.count else { return }
     bytes.append(contentsOf: decoded[Int(id)])

@@ -11,14 +11,19 @@ enum CanonicalNormalization {
     // Below U+0300 (whose first byte is 0xCC) nothing combines; composed text stays composed.
     let firstCombining: UInt8 = self == .composed ? 0xCC : 0xC3
     guard text.utf8.contains(where: { $0 >= firstCombining }) else { return text }
-    guard text.unicodeScalars.contains(where: Self.isLater) else { return transformed(text) }
+    guard text.unicodeScalars.contains(where: { Self.isInert($0) || Self.decomposition(of: $0) != nil })
+    else {
+      return transformed(text)
+    }
     var result = String.UnicodeScalarView()
     var piece = String.UnicodeScalarView()
     for scalar in text.unicodeScalars {
-      if Self.isLater(scalar) {
+      if Self.isInert(scalar) {
         result.append(contentsOf: transformed(String(piece)).unicodeScalars)
         piece.removeAll(keepingCapacity: true)
         result.append(scalar)
+      } else if let decomposition = Self.decomposition(of: scalar) {
+        piece.append(contentsOf: decomposition.unicodeScalars)
       } else {
         piece.append(scalar)
       }
@@ -34,8 +39,26 @@ enum CanonicalNormalization {
     }
   }
 
-  private static func isLater(_ scalar: Unicode.Scalar) -> Bool {
-    guard scalar.value >= 0x300, let age = scalar.properties.age else { return false }
-    return age.major > 9
+  /// Whether a character takes no part in normalization: it is of a later version, unassigned, or beyond the basic
+  /// plane and neither a mark nor of the few blocks there with compositions. (Swift 6.3 drops the plane when it
+  /// composes: U+10041 U+0300 becomes U+00C0.)
+  private static func isInert(_ scalar: Unicode.Scalar) -> Bool {
+    guard scalar.value >= 0x300 else { return false }
+    guard let age = scalar.properties.age, age.major <= 9 else { return true }
+    switch scalar.value {
+    case 0..<0x10000, 0x11000..<0x11600, 0x1D15E...0x1D1C0, 0x2F800...0x2FA1F: return false
+    default: return scalar.properties.canonicalCombiningClass == .notReordered
+    }
+  }
+
+  /// The decomposition of Tibetan vowel signs that decompose into marks alone; Swift 6.3 does not order these among
+  /// their neighbours unless they are given apart.
+  private static func decomposition(of scalar: Unicode.Scalar) -> String? {
+    switch scalar.value {
+    case 0x0F73: "\u{F71}\u{F72}"
+    case 0x0F75: "\u{F71}\u{F74}"
+    case 0x0F81: "\u{F71}\u{F80}"
+    default: nil
+    }
   }
 }

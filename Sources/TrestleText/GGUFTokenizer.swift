@@ -96,7 +96,9 @@ private struct GGUFTokenizerReader {
     let restored = zip(tokens, types).map { token, type -> [UInt8] in
       let isBracketed = token.first == UInt8(ascii: "[") && token.last == UInt8(ascii: "]") && token.count > 2
       if type != .normal || isBracketed { return token }
-      return token.starts(with: space) ? Array(token.dropFirst(space.count)) : Array("##".utf8) + token
+      // The mark alone marks no word: it is a continuation spelled so.
+      return token.starts(with: space) && token.count > space.count
+        ? Array(token.dropFirst(space.count)) : Array("##".utf8) + token
     }
     var specials = try specialTokens(restored, types, beginsByDefault: false)
     let vocabulary = try source.vocabulary(restored)

@@ -33,7 +33,9 @@ public struct WordPieceTokenizer: Tokenizer {
 
   /// What the vocabulary is used with.
   public let configuration: Configuration
+  /// The tokens that plain text never yields, and their roles.
   public let specialTokens: SpecialTokens
+  /// The number of ids, special tokens included.
   public var vocabularySize: Int { vocabulary.count }
 
   /// All tokens as the file spells them.
@@ -80,6 +82,7 @@ public struct WordPieceTokenizer: Tokenizer {
     self.specialTokens = specialTokens
   }
 
+  /// The token ids of plain text, see ``Tokenizer/encode(_:at:)``.
   public func encode(_ text: String, at position: TextPosition) -> [Int32] {
     let bytes = configuration.normalizer?.normalizedBytes(text) ?? Array(text.utf8)
     var ids: [Int32] = []
@@ -105,13 +108,16 @@ public struct WordPieceTokenizer: Tokenizer {
     return ids
   }
 
+  /// The token as the vocabulary spells it, `nil` outside the vocabulary.
   public func token(for id: Int32) -> String? {
     guard id >= 0, id < vocabulary.count else { return nil }
     return String(decoding: vocabulary[Int(id)], as: UTF8.self)
   }
 
+  /// The id of a token in the vocabulary's spelling.
   public func id(for token: String) -> Int32? { vocabulary.id(of: Array(token.utf8)) }
 
+  /// Appends what a token stands for in decoded text, see ``Tokenizer/appendBytes(of:isFirst:to:)``.
   public func appendBytes(of id: Int32, isFirst: Bool, to bytes: inout [UInt8]) {
     guard id >= 0, id < vocabulary.count else { return }
     let token = vocabulary[Int(id)]

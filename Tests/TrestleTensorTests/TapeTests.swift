@@ -206,6 +206,30 @@ extension TensorCoreTests {
       #expect(abs(clipped.norm - norm / 2) < 1e-5)
     }
 
+    @Test func slicesOfOneTensorAddTheirGradientsInPlace() {
+      let failures = GradientChecker().failures(of: "slices", inputs: [normal([4, 3, 5])]) { inputs in
+        let x = inputs[0]
+        let parts = (0..<4).map { x[$0] } + [x.sliced(1..<3, along: 0).sum(along: [0]), x[1]]
+        let total = parts.enumerated().reduce(x[0]) { $0 * 0.5 + $1.element.tanh() * Double($1.offset) }
+        return total + x.sliced(2..<5, along: 2).sum() + x.sum(along: [0])
+      }
+      #expect(failures.isEmpty, "\(failures)")
+    }
+
+    @Test func aProductWithAConstantKeepsTheConstantOnly() {
+      weak var operand: Storage?
+      let tape = Tape()
+      let x = tape.variable(normal([10]))
+      let mask = normal([10], seed: 2)
+      let loss: Tensor = {
+        let y = x + 1
+        operand = y.storage
+        return (y * mask).sum()
+      }()
+      #expect(operand == nil)
+      #expect(loss.gradients(of: [x])[x]?.doubles == mask.doubles)
+    }
+
     @Test func aTensorUsedTwiceReceivesBothGradients() {
       let failures = GradientChecker().failures(of: "diamond", inputs: [normal([3, 3])]) { inputs in
         let y = inputs[0].tanh()

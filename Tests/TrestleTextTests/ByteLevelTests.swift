@@ -139,6 +139,21 @@ struct ByteLevelTests {
     #expect(decoder.append(Int32(0x41)) == "\u{FFFD}A")
   }
 
+  @Test func compositionKeepsToTheStandard() throws {
+    let tokenizer = try Family.qwen2.tokenizer()
+    let composed = { (text: String) in scalars(tokenizer.decode(tokenizer.encode(text))) }
+    #expect(composed("e\u{301}A\u{30A}\u{212B}") == "e9 c5 c5")
+    // Beyond the basic plane nothing composes with its marks, whatever the low bits say.
+    #expect(composed("\u{10041}\u{300}") == "10041 300")
+    #expect(composed("\u{60074}\u{331}t\u{331}") == "60074 331 1e6f")
+    #expect(composed("\u{11099}\u{110BA}") == "1109a")
+    #expect(composed("\u{1D15E}\u{2F800}") == "1d157 1d165 4e3d")
+    // Marks that decompose into marks are ordered among their neighbours.
+    #expect(composed("\u{F73}\u{F73}") == "f71 f71 f72 f72")
+    // A mark of Unicode 14 is not reordered, as it was unassigned for the reference.
+    #expect(composed("a\u{301}\u{1ADD}\u{323}") == "e1 1add 323")
+  }
+
   @Test func callsOnSeveralThreadsAgree() async throws {
     let tokenizer = try Family.gpt2.tokenizer()
     let texts = randomStrings(seed: 3, count: 400)

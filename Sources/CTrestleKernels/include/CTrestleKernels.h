@@ -185,12 +185,15 @@ typedef struct trestle_kernels {
   // The k largest of x[0..<n], in descending order; ties: the lower index first; NaN counts as -inf. k <= n.
   void (*top_k)(const void *x, int64_t n, int64_t k, void *values, int32_t *indices);
 
-  // Sets out[i] = x[i] (any type) conversions to and from float are below, in trestle_conversions.
   // First index of a NaN or infinity in x, -1 if none.
   int64_t (*find_nonfinite)(const void *x, int64_t n);
 
   // BPR: loss[i] = softplus(-(pos[i] - neg[i])); d[i] = d loss / d pos = -sigmoid(neg - pos) (d loss / d neg = -d).
   void (*bpr)(const void *positive, const void *negative, void *loss, void *d, int64_t n);
+
+  // Multiply-adds in registers alone, to measure the peak of one core: returns the number of operations done, two for each
+  // multiply-add of an element; *sink receives a number that depends on all of them.
+  int64_t (*peak)(int64_t rounds, double *sink);
 } trestle_kernels;
 
 /// Groups the positions 0 ..< n by bucket index[i] / bucket_rows (a stable counting sort): order[n] receives the

@@ -142,15 +142,28 @@ public struct BridgeRecommenders {
   public var language: (any CatalogueScorer)?
   /// Both together.
   public var fused: (any CatalogueScorer)?
+  /// The weights of both in ``fused``.
+  public var fusion: FusionWeights?
 
   /// Recommenders.
   public init(
     domain: (any CatalogueScorer)? = nil, language: (any CatalogueScorer)? = nil,
-    fused: (any CatalogueScorer)? = nil
+    fused: (any CatalogueScorer)? = nil, fusion: FusionWeights? = nil
   ) {
     self.domain = domain
     self.language = language
     self.fused = fused
+    self.fusion = fusion
+  }
+
+  /// Both sides and their fusion, with weights fitted on the validation data.
+  public static func fusing(
+    domain: any CatalogueScorer, language: any CatalogueScorer, split: DataSplit
+  ) throws -> BridgeRecommenders {
+    let fusion = try FusionWeights(fitting: domain, language, split: split)
+    let fused = FusedScorer(
+      domain: domain, language: language, weights: fusion.weights(training: split.training))
+    return BridgeRecommenders(domain: domain, language: language, fused: fused, fusion: fusion)
   }
 }
 

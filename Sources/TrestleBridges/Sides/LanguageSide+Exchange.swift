@@ -1,3 +1,5 @@
+import Foundation
+import TrestleFormats
 import TrestleLanguageModels
 import TrestleRecommenders
 import TrestleTensor
@@ -158,5 +160,40 @@ extension LanguageSide: ScoreProvider {
   /// The logits of all items after the users' histories.
   public func scores(users: [Int32]) throws -> Tensor {
     scoringStates(userStates(users)).matmul(withoutGradients { scoringItemRows() }, transposingOther: true)
+  }
+}
+
+extension LanguageSide {
+  /// The scoring row for someone new who likes some items, `[1, width]`, to be compared with the items' scoring rows.
+  public func state(liking items: [Int]) -> Tensor {
+    scoringStates(statesAfter([items.map { Int32($0) }], users: [-1]))
+  }
+
+  /// Saves what training has made of the side: entity rows, adapters and head, but not the language model's own weights.
+  public func save(to url: URL) throws {
+    let tensors = parameterGroups.flatMap(\.parameters).map {
+      SafetensorsSource(name: $0.name, tensor: $0.parameter.detached)
+    }
+    try SafetensorsWriter.write(tensors, metadata: ["vocabulary": vocabulary.hash], to: url)
+  }
+
+  /// Takes over what ``save(to:)`` has saved.
+  ///
+  /// - Throws: ``BridgeError`` if the file belongs to other users and items or another model, `FormatError` if it cannot be
+  ///   read.
+  public func load(from url: URL) throws {
+    let file = try SafetensorsFile(url)
+    guard file.metadata["vocabulary"] == vocabulary.hash else {
+      throw BridgeError.foreignVocabulary(
+        side: name, expected: vocabulary.hash, found: file.metadata["vocabulary"] ?? "none in \(url.path)")
+    }
+    for (name, parameter) in parameterGroups.flatMap(\.parameters) {
+      let tensor = try file.tensor(name)
+      guard tensor.shape == parameter.shape else {
+        throw BridgeError.invalidState(
+          path: url.path, place: name, expected: "shape \(parameter.shape)", found: "shape \(tensor.shape)")
+      }
+      parameter.update(to: tensor.copied())
+    }
   }
 }

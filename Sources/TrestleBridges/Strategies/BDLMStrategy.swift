@@ -1,3 +1,4 @@
+import Foundation
 import TrestleNN
 import TrestleRecommenders
 import TrestleTensor
@@ -82,10 +83,28 @@ public final class BDLMStrategy: BridgeStrategy {
     public var languageEpochs: Int { tuningEpochs + rounds * roundLanguageEpochs }
   }
 
+  /// One writing to the store, for the record.
+  public struct Writing: Codable, Sendable, Equatable {
+    /// The phase at whose exit it happened.
+    public let phase: String
+    /// Who wrote.
+    public let writer: SideRole
+    /// How many rows were written, by kind.
+    public let counts: [String: Int]
+    /// The mean cosine distance by which the rows of a kind moved.
+    public let shifts: [String: Double]
+    /// The spread of the rows of a kind afterwards.
+    public let spreads: [String: Double]
+  }
+
   /// How the two sides exchange.
   public let configuration: Configuration
   /// The store.
   public private(set) var sharing: InformationSharingModule?
+  /// What was written to the store, in order.
+  public private(set) var writings: [Writing] = []
+  /// The store's item rows after the first writing, `[items, width]`.
+  public private(set) var firstItems: Tensor?
   /// Maps of the language model's representations into the shared space, by kind.
   private var maps: [EntityKind: LanguageMap] = [:]
 
@@ -151,17 +170,37 @@ public final class BDLMStrategy: BridgeStrategy {
 
   /// Each side writes what it has learned.
   public override func exit(_ phase: BridgePhase, _ context: BridgeContext) throws {
-    switch phase.side {
-    case .domain:
-      if phase.name == "warm-up" || configuration.domainWrites { try writeDomain(context) }
-    case .language:
-      if configuration.languageWrites && phase.name != "tuning" { try writeLanguage(context) }
+    let writes =
+      phase.side == .domain
+      ? phase.name == "warm-up" || configuration.domainWrites
+      : configuration.languageWrites && phase.name != "tuning"
+    guard writes, let sharing else { return }
+    let before = EntityKind.allCases.map { sharing[$0] }
+    if phase.side == .domain { try writeDomain(context) } else { try writeLanguage(context) }
+    note(phase, before, sharing)
+    if firstItems == nil { firstItems = sharing.items.rows }
+  }
+
+  private func note(
+    _ phase: BridgePhase, _ before: [InformationSharingModule.Table], _ sharing: InformationSharingModule
+  ) {
+    var counts: [String: Int] = [:]
+    var shifts: [String: Double] = [:]
+    var spreads: [String: Double] = [:]
+    for (kind, old) in zip(EntityKind.allCases, before) {
+      let new = sharing[kind]
+      let written = new.versions.indices.filter { new.versions[$0] > old.versions[$0] }
+      let moved = written.filter { old.versions[$0] > 0 }.map(Int32.init)
+      counts[kind.rawValue] = written.count
+      spreads[kind.rawValue] = new.spread
+      guard !moved.isEmpty else { continue }
+      let ids = Tensor(moved)
+      let cosines = old.rows.gatheredRows(ids).unitNormalized()
+        .rowDot(new.rows.gatheredRows(ids).unitNormalized())
+      shifts[kind.rawValue] = 1 - cosines.mean().item
     }
-    if let sharing {
-      context.log(
-        "\(phase.name): the store's items spread by \(String(sharing.items.spread, digits: 4)), its users by "
-          + String(sharing.users.spread, digits: 4))
-    }
+    writings.append(
+      Writing(phase: phase.name, writer: phase.side, counts: counts, shifts: shifts, spreads: spreads))
   }
 
   private func allIDs(_ kind: EntityKind, _ context: BridgeContext) -> [Int32] {
@@ -278,6 +317,14 @@ public final class BDLMStrategy: BridgeStrategy {
     }
   }
 
+  /// Both sides alone, and fused with weights fitted on the validation data.
+  public override func recommenders(_ context: BridgeContext) throws -> BridgeRecommenders {
+    let domain = try context.side(.domain, as: (any ScoreProvider).self, .scores, for: self)
+    let language = try context.side(.language, as: (any ScoreProvider).self, .scores, for: self)
+    return try .fusing(
+      domain: domain.makeScorer(), language: language.makeScorer(), split: context.split)
+  }
+
   /// The store's spread.
   public override var notes: [String: Double] {
     guard let sharing else { return [:] }
@@ -290,6 +337,10 @@ public final class BDLMStrategy: BridgeStrategy {
   public override func saveState() -> BridgeState {
     var state = BridgeState()
     sharing?.save(into: &state)
+    if let firstItems { state.tensors["first_items"] = firstItems }
+    if let text = try? JSONEncoder().encode(writings) {
+      state.values["writings"] = String(decoding: text, as: UTF8.self)
+    }
     for (kind, map) in maps {
       let name = "map.\(kind.rawValue)"
       switch map {
@@ -311,6 +362,8 @@ public final class BDLMStrategy: BridgeStrategy {
     let store = InformationSharingModule(context.domain.vocabulary, configuration: configuration.sharing)
     try store.load(from: state)
     sharing = store
+    firstItems = state.tensors["first_items"]
+    writings = try JSONDecoder().decode([Writing].self, from: Data((state.values["writings"] ?? "[]").utf8))
     maps = [:]
     for kind in EntityKind.allCases {
       let name = "map.\(kind.rawValue)"
@@ -330,15 +383,6 @@ public final class BDLMStrategy: BridgeStrategy {
             outputMean: try state.tensor("\(name).output_mean", shape: [weight.shape[1]], dtype: .float32)))
       }
     }
-  }
-}
-
-extension String {
-  /// A number with a fixed number of decimals.
-  init(_ value: Double, digits: Int) {
-    var power = 1.0
-    for _ in 0..<digits { power *= 10 }
-    self = "\((value * power).rounded() / power)"
   }
 }
 

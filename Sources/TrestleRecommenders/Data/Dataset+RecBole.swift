@@ -118,8 +118,7 @@ extension Dataset {
       try reader.requireFields(header.names)
       let user = try seen.insert(id, of: reader, into: &ids, what: "a user id")
       if user >= texts.count { texts.append("") }
-      texts[user] = header.names.indices.filter { $0 != id && !reader.fields[$0].isEmpty }
-        .map { header.names[$0].replacing("_", with: " ") + " " + reader.text($0) }.joined(separator: ", ")
+      texts[user] = describe(reader, header.names, except: id)
     }
     return texts
   }

@@ -57,8 +57,10 @@ public struct IDMap: Sendable {
     return hash.hexadecimal
   }
 
-  /// The bytes that all ids take together; ``IDMap`` holds at most 4 GiB of them.
-  var byteCount: Int { bytes.count }
+  /// Whether one more id of so many bytes fits: there may be 2³¹ ids of 4 GiB together.
+  func hasRoom(for byteCount: Int) -> Bool {
+    count < Int(Int32.max) - 1 && bytes.count + byteCount <= Int(UInt32.max)
+  }
 
   /// The index of the id spelled by `source[range]`, `nil` if it is unknown.
   func lookUp(_ source: [UInt8], _ range: Range<Int>) -> Int? {
@@ -72,9 +74,7 @@ public struct IDMap: Sendable {
     if slots.isEmpty || ends.count * 10 >= slots.count * 7 { grow() }
     let slot = slot(of: source, range)
     if slots[slot] >= 0 { return Int(slots[slot]) }
-    precondition(
-      ends.count < Int(Int32.max) && bytes.count + range.count <= Int(UInt32.max),
-      "IDMap.insert: more than 2³¹ ids or 4 GiB of them")
+    precondition(hasRoom(for: range.count), "IDMap.insert: more than 2³¹ ids or 4 GiB of them")
     bytes.append(contentsOf: source[range])
     ends.append(UInt32(bytes.count))
     slots[slot] = Int32(ends.count - 1)

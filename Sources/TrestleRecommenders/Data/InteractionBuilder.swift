@@ -29,6 +29,18 @@ struct InteractionBuilder {
       rating: rating, time: time)
   }
 
+  /// Appends the row with these ids.
+  mutating func append(from reader: RecordReader, user: String, item: String, rating: Float, time: Int64)
+    throws(DataError)
+  {
+    guard users.count < Int(Int32.max), userIDs.hasRoom(for: user.utf8.count),
+      itemIDs.hasRoom(for: item.utf8.count)
+    else {
+      throw .tooLarge(path: reader.path, expected: "fewer than 2³¹ rows and ids in 4 GiB", found: "more")
+    }
+    append(user: Int32(userIDs.insert(user)), item: Int32(itemIDs.insert(item)), rating: rating, time: time)
+  }
+
   /// The columns as interactions over all ids known by now.
   func build() -> Interactions {
     Interactions(

@@ -71,11 +71,16 @@ struct RecordReader {
     }
   }
 
-  /// Checks the current record's encoding and cuts it into ``fields``.
-  mutating func splitFields() throws(DataError) {
+  /// Checks that the current record is text in the file's encoding.
+  func checkEncoding() throws(DataError) {
     if !isASCII && encoding == .utf8, let bad = firstInvalidUTF8(record) {
       throw malformed(at: bad, expected: "UTF-8 text", found: "the byte 0x\(String(buffer[bad], radix: 16))")
     }
+  }
+
+  /// Checks the current record's encoding and cuts it into ``fields``.
+  mutating func splitFields() throws(DataError) {
+    try checkEncoding()
     fields.removeAll(keepingCapacity: true)
     escaped.removeAll(keepingCapacity: true)
     var start = record.lowerBound
@@ -115,14 +120,14 @@ struct RecordReader {
       : String(decoding: buffer[range], as: UTF8.self)
   }
 
-  /// The whole current record as text, valid after `splitFields()`.
+  /// The whole current record as text, in UTF-8.
   var recordText: String { String(decoding: buffer[record], as: UTF8.self) }
 
   /// The index of the field's text in `ids`, added if new.
   ///
   /// - Throws: an error for an empty id, and when the map is full.
   func insert(_ field: Int, into ids: inout IDMap) throws(DataError) -> Int32 {
-    guard ids.count < Int(Int32.max) - 1, ids.byteCount + fields[field].count * 2 < Int(UInt32.max) else {
+    guard ids.hasRoom(for: fields[field].count * 2) else {
       throw .tooLarge(path: path, expected: "at most 2³¹ ids in 4 GiB", found: "more")
     }
     if escaped[field] || (encoding == .latin1 && !isASCII) { return Int32(ids.insert(text(field))) }
@@ -334,15 +339,15 @@ extension RecordReader {
   }
 }
 
-/// Runs `body` on every record, under the caller's policy for bad ones.
+/// Runs `body` on every record, cut into fields unless it is JSON, under the caller's policy for bad ones.
 func readRecords(
-  _ reader: inout RecordReader, _ options: ReadOptions, _ report: inout ReadReport,
+  _ reader: inout RecordReader, _ options: ReadOptions, _ report: inout ReadReport, isJSON: Bool = false,
   _ body: (inout RecordReader) throws(DataError) -> Void
 ) throws(DataError) {
   while try reader.advance() {
     report.lines += 1
     do throws(DataError) {
-      try reader.splitFields()
+      if isJSON { try reader.checkEncoding() } else { try reader.splitFields() }
       try body(&reader)
     } catch {
       guard case .malformed = error, options.onBadLine == .skip else { throw error }

@@ -1,5 +1,5 @@
-import Foundation
 import Synchronization
+import TrestleTensor
 
 /// Ranks the catalogue (or fixed candidates) for every user with test items and measures the lists.
 ///
@@ -23,8 +23,6 @@ public struct RankingEvaluator: Sendable {
     public var batchSize = 128
     /// Items scored together.
     public var tileSize = 2048
-    /// Threads that take batches; `nil` for one per processor. 1 leaves parallelism to the scorer.
-    public var threads: Int?
     /// Whether ``EvaluationResult/lists`` is kept, as long as the largest cutoff.
     public var keepsLists = false
 
@@ -64,7 +62,7 @@ public struct RankingEvaluator: Sendable {
     configuration: Configuration = Configuration()
   ) {
     precondition(
-      configuration.batchSize > 0 && configuration.tileSize > 0 && (configuration.threads ?? 1) > 0,
+      configuration.batchSize > 0 && configuration.tileSize > 0,
       "RankingEvaluator: batches of \(configuration.batchSize), tiles of \(configuration.tileSize)")
     precondition(
       configuration.metrics.allSatisfy { ($0.cutoff ?? 1) > 0 }
@@ -156,25 +154,18 @@ public struct RankingEvaluator: Sendable {
     return min(max(1, cutoffs.max() ?? 1), max(1, relevant.itemCount))
   }
 
-  /// Runs `body` on every batch of ``users``, on several threads, and returns the results in order.
+  /// Runs `body` on every batch of ``users``, on the threads of the shared pool, and returns the results in order.
   func forEachBatch<Output: Sendable>(_ body: @Sendable (Range<Int>) throws -> Output) throws -> [Output] {
     let size = configuration.batchSize
     let count = (users.count + size - 1) / size
-    let threads = min(count, configuration.threads ?? ProcessInfo.processInfo.activeProcessorCount)
-    guard threads > 1 else {
-      return try (0..<count).map { try body(($0 * size)..<min(users.count, ($0 + 1) * size)) }
-    }
     let outputs = Mutex([Result<Output, any Error>?](repeating: nil, count: count))
-    let next = Atomic(0)
     let failed = Atomic(false)
-    DispatchQueue.concurrentPerform(iterations: threads) { _ in
-      while !failed.load(ordering: .relaxed) {
-        let index = next.add(1, ordering: .relaxed).oldValue
-        guard index < count else { return }
-        let output = Result { try body((index * size)..<min(users.count, (index + 1) * size)) }
-        if case .failure = output { failed.store(true, ordering: .relaxed) }
-        outputs.withLock { $0[index] = output }
-      }
+    ThreadPool.shared.run(count) { index in
+      // After an error the remaining batches are pointless.
+      guard !failed.load(ordering: .relaxed) else { return }
+      let output = Result { try body((index * size)..<min(users.count, (index + 1) * size)) }
+      if case .failure = output { failed.store(true, ordering: .relaxed) }
+      outputs.withLock { $0[index] = output }
     }
     return try outputs.withLock { try $0.compactMap { try $0?.get() } }
   }

@@ -10,7 +10,7 @@ public final class MatrixFactorization: PairwiseRecommender {
     /// The width of the rows.
     public var dimension = 64
     /// The weight of the penalty on the batch's rows; see ``PairwiseRecommender/rowPenalty(_:weight:)``.
-    public var regularization = 0.0
+    public var regularization = 1e-2
 
     /// The defaults.
     public init() {}
@@ -30,12 +30,14 @@ public final class MatrixFactorization: PairwiseRecommender {
 
   /// A model with rows drawn by Xavier's normal rule.
   public init(
-    userCount: Int, itemCount: Int, configuration: Configuration = Configuration(),
+    userCount: Int, itemCount: Int, configuration: Configuration = Configuration(), dtype: DType = .float32,
     using generator: inout RandomGenerator
   ) {
     self.configuration = configuration
-    userEmbedding = .xavierTable(rows: userCount, columns: configuration.dimension, using: &generator)
-    itemEmbedding = .xavierTable(rows: itemCount, columns: configuration.dimension, using: &generator)
+    userEmbedding = .xavierTable(
+      rows: userCount, columns: configuration.dimension, dtype: dtype, using: &generator)
+    itemEmbedding = .xavierTable(
+      rows: itemCount, columns: configuration.dimension, dtype: dtype, using: &generator)
   }
 
   /// The users' and the items' rows.
@@ -44,6 +46,13 @@ public final class MatrixFactorization: PairwiseRecommender {
   /// The tables themselves.
   public func representations() -> Representations {
     Representations(users: userEmbedding.value, items: itemEmbedding.value)
+  }
+
+  /// The mean BPR loss of a batch with the penalty on its rows.
+  public func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor {
+    rankingLoss(
+      batch, representations, penalty: configuration.regularization,
+      hasDenseGradients: updatesWholeTables(batch))
   }
 
   /// The penalty on the batch's rows.
@@ -56,8 +65,10 @@ extension Parameter {
   /// An embedding table drawn from the normal distribution of deviation √(2 / (rows + columns)).
   ///
   /// Source: Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural networks* (2010).
-  static func xavierTable(rows: Int, columns: Int, using generator: inout RandomGenerator) -> Parameter {
+  static func xavierTable(
+    rows: Int, columns: Int, dtype: DType = .float32, using generator: inout RandomGenerator
+  ) -> Parameter {
     let deviation = (2 / Double(max(rows + columns, 1))).squareRoot()
-    return Parameter(.normal([rows, columns], deviation: deviation, using: &generator))
+    return Parameter(.normal([rows, columns], deviation: deviation, dtype: dtype, using: &generator))
   }
 }

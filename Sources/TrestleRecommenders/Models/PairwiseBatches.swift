@@ -1,24 +1,50 @@
 import TrestleTensor
 
-/// The batches of pairwise training: every training interaction once an epoch, in random order, each with a uniform
-/// negative.
+/// How the negatives of pairwise training are chosen.
+public enum NegativeSampling: Codable, Sendable, Hashable {
+  /// Every item that the user does not have is equally likely.
+  case uniform
+  /// In proportion to the items' training interactions to a power.
+  case popularity(exponent: Double = 0.75)
+  /// Other rows' positives of the same batch.
+  case inBatch
+  /// Of several uniform draws the one that the model, as it stands, scores highest.
+  case dynamic(candidates: Int = 8)
+}
+
+/// The batches of pairwise training: every training interaction once an epoch, in random order, each with a negative.
 ///
-/// An epoch's batches depend on the seed and the epoch's number only, so a resumed training sees the same ones.
+/// An epoch's batches depend on the seed and the epoch's number only (and on the sampler, if it asks a model), so a
+/// resumed training sees the same ones. Rows of users who have every item are left out.
 public struct PairwiseBatches: Sendable {
   private let users: [Int32]
   private let items: [Int32]
-  private let seen: UserItemMatrix
+  private let positives: PositiveSet
+  private let sampler: (any NegativeSampler)?
   private let batchSize: Int
   private let generator: RandomGenerator
 
+  /// Triples that draw their negatives from one stream of random numbers.
+  private static let grain = 1024
+
   /// The batches over the interactions of `training`.
   ///
-  /// - Parameter batchSize: triples a batch; the last one of an epoch may be smaller.
-  public init(training: Interactions, batchSize: Int, seed: UInt64) {
+  /// - Parameters:
+  ///   - batchSize: triples a batch; the last one of an epoch may be smaller.
+  ///   - seed: decides order and negatives.
+  ///   - negatives: what draws the negatives; `nil` for uniform ones, drawn on several threads.
+  public init(
+    training: Interactions, batchSize: Int, seed: UInt64, negatives: (any NegativeSampler)? = nil
+  ) {
     precondition(batchSize > 0, "PairwiseBatches: batches of \(batchSize)")
-    users = training.users
-    items = training.items
-    seen = UserItemMatrix(training)
+    let matrix = UserItemMatrix(training)
+    let set = PositiveSet(matrix)
+    let hasFullUser = (0..<Int32(matrix.userCount)).contains { !set.hasNegatives($0) }
+    let rows = hasFullUser ? training.users.indices.filter { set.hasNegatives(training.users[$0]) } : []
+    users = hasFullUser ? rows.map { training.users[$0] } : training.users
+    items = hasFullUser ? rows.map { training.items[$0] } : training.items
+    positives = set
+    sampler = negatives
     self.batchSize = batchSize
     generator = RandomGenerator(seed: seed)
   }
@@ -31,38 +57,54 @@ public struct PairwiseBatches: Sendable {
 
   /// The batches of epoch `epoch`, made one by one as they are asked for.
   public func epoch(_ epoch: Int) -> some Sequence<PairwiseBatch> {
-    var generator = generator.split(UInt64(epoch))
-    var order = Array(0..<Int32(users.count))
-    generator.shuffle(&order)
-    return sequence(state: (0, generator)) { state -> PairwiseBatch? in
-      let (start, _) = state
+    let source = generator.split(UInt64(epoch))
+    var first = source
+    let order = first.permutation(of: users.count)
+    return sequence(state: 0) { batch -> PairwiseBatch? in
+      let start = batch * batchSize
       guard start < order.count else { return nil }
-      let rows = order[start..<Swift.min(start + batchSize, order.count)]
-      let batch = makeBatch(rows, &state.1)
-      state.0 = start + rows.count
-      return batch
+      let made = makeBatch(
+        order[start..<Swift.min(start + batchSize, order.count)], source.split(UInt64(batch)))
+      batch += 1
+      return made
     }
   }
 
-  private func makeBatch(_ rows: ArraySlice<Int32>, _ generator: inout RandomGenerator) -> PairwiseBatch {
-    let batchUsers = rows.map { users[Int($0)] }
-    let positives = rows.map { items[Int($0)] }
-    let negatives = batchUsers.map { negative(for: $0, &generator) }
-    return PairwiseBatch(users: batchUsers, positives: positives, negatives: negatives)
+  private func makeBatch(_ rows: ArraySlice<Int32>, _ source: RandomGenerator) -> PairwiseBatch {
+    let first = rows.startIndex
+    let batchUsers = Tensor.int32s(rows.count, grain: Self.grain) { start, chunk in
+      for index in chunk.indices { chunk[index] = users[Int(rows[first + start + index])] }
+    }
+    let wanted = Tensor.int32s(rows.count, grain: Self.grain) { start, chunk in
+      for index in chunk.indices { chunk[index] = items[Int(rows[first + start + index])] }
+    }
+    if let sampler {
+      var generator = source
+      var negatives: [Int32] = []
+      sampler.sample(
+        users: batchUsers.scalars(), positives: wanted.scalars(), into: &negatives, generator: &generator)
+      return PairwiseBatch(users: batchUsers, positives: wanted, negatives: Tensor(negatives))
+    }
+    let negatives = Tensor.int32s(rows.count, grain: Self.grain) { start, chunk in
+      var generator = source.split(UInt64(start / Self.grain))
+      for index in chunk.indices {
+        chunk[index] = negative(for: users[Int(rows[first + start + index])], &generator)
+      }
+    }
+    return PairwiseBatch(users: batchUsers, positives: wanted, negatives: negatives)
   }
 
-  /// An item that `user` has not interacted with; any item for a user who has interacted with all.
+  /// An item that `user` has not interacted with.
   private func negative(for user: Int32, _ generator: inout RandomGenerator) -> Int32 {
-    let known = seen.count(of: Int(user))
-    let missing = seen.itemCount - known
-    if missing == 0 { return Int32(generator.index(below: Swift.max(seen.itemCount, 1))) }
+    let matrix = positives.matrix
+    let missing = matrix.itemCount - matrix.count(of: Int(user))
     // Few unknown items left: choose among them, instead of drawing until one is hit.
-    if missing * 4 < seen.itemCount {
-      return seen.missingItem(of: Int(user), at: generator.index(below: missing))
+    if missing * 4 < matrix.itemCount {
+      return matrix.missingItem(of: Int(user), at: generator.index(below: missing))
     }
     while true {
-      let item = Int32(generator.index(below: seen.itemCount))
-      if !seen.contains(user: Int(user), item: item) { return item }
+      let item = Int32(generator.index(below: matrix.itemCount))
+      if !positives.contains(user: user, item: item) { return item }
     }
   }
 }

@@ -13,12 +13,27 @@ public protocol Recommender: AnyObject {
   func makeScorer() -> any CatalogueScorer
 }
 
+/// A recommender whose users and items have rows in one space.
+public protocol EmbeddingRecommender: Recommender {
+  /// The rows that scores are computed from, not tracked.
+  func embeddings() -> Representations
+}
+
 /// The rows of users and items in one space, whose inner products are scores.
 public struct Representations: Sendable {
   /// `[users, width]`.
   public var users: Tensor
   /// `[items, width]`.
   public var items: Tensor
+  /// Both in one table, users first, if the model made them so: gradients then need not be put together again.
+  var joint: Tensor?
+
+  /// Cuts a table of users, then items.
+  init(joint: Tensor, userCount: Int) {
+    users = joint.sliced(0..<userCount, along: 0)
+    items = joint.sliced(userCount..<joint.shape[0], along: 0)
+    self.joint = joint
+  }
 
   /// Pairs up rows of users and items.
   public init(users: Tensor, items: Tensor) {
@@ -46,6 +61,10 @@ public struct PairwiseBatch: Sendable {
     self.negatives = Tensor(negatives)
   }
 
+  init(users: Tensor, positives: Tensor, negatives: Tensor) {
+    (self.users, self.positives, self.negatives) = (users, positives, negatives)
+  }
+
   /// The number of triples.
   public var count: Int { users.elementCount }
 }
@@ -53,8 +72,8 @@ public struct PairwiseBatch: Sendable {
 /// A recommender with a row for every user and item, trained on pairs of a wanted and another item.
 ///
 /// A new model of this kind writes ``representations()`` and, if it regularises, ``regularization(_:_:)``;
-/// training, early stopping and evaluation then come from ``PairwiseTrainer``.
-public protocol PairwiseRecommender: Recommender, Module {
+/// training, early stopping and evaluation then come from ``RecommenderTrainer``.
+public protocol PairwiseRecommender: TrainableRecommender, EmbeddingRecommender {
   /// The trained tables: users' and items' own rows, before any propagation.
   var tables: (users: Parameter, items: Parameter) { get }
 
@@ -65,18 +84,40 @@ public protocol PairwiseRecommender: Recommender, Module {
   ///
   /// - Returns: a scalar, or `nil` for none.
   func regularization(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor?
+
+  /// What a batch's step lowers: by default the mean BPR loss with ``regularization(_:_:)``.
+  ///
+  /// - Returns: a scalar.
+  func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor
 }
 
 extension PairwiseRecommender {
   /// The mean BPR loss of a batch with its regularisation.
   public func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor {
-    let users = representations.users.gatheredRows(batch.users)
-    let positives = users.rowDot(representations.items.gatheredRows(batch.positives))
-    let negatives = users.rowDot(representations.items.gatheredRows(batch.negatives))
-    let loss = positives.bprLoss(negative: negatives).mean()
+    let loss = rankingLoss(batch, representations, penalty: nil, hasDenseGradients: updatesWholeTables(batch))
     guard let penalty = regularization(batch, representations) else { return loss }
     return loss + penalty
   }
+
+  /// The mean BPR loss of a batch, and the penalty on the batch's own rows, in one operation.
+  func rankingLoss(
+    _ batch: PairwiseBatch, _ representations: Representations, penalty weight: Double?,
+    hasDenseGradients: Bool
+  ) -> Tensor {
+    let tables =
+      representations.joint.map { RankingTables(joint: $0, userCount: userCount) }
+      ?? RankingTables(users: representations.users, items: representations.items)
+    let triples = RankingTriples(users: batch.users, positives: batch.positives, negatives: batch.negatives)
+    let penalty = (weight ?? 0) > 0 ? weight : nil
+    return Tensor.pairwiseRankingLoss(
+      tables, triples,
+      penalty: penalty.map {
+        RankingPenalty(users: self.tables.users.value, items: self.tables.items.value, weight: $0)
+      }, hasDenseGradients: hasDenseGradients)
+  }
+
+  /// Whether the tables are so small beside a batch that gradients of whole tables cost less than rows.
+  func updatesWholeTables(_ batch: PairwiseBatch) -> Bool { userCount + itemCount <= 4 * batch.count }
 
   /// Half the squared length of the batch's own rows, divided by the batch's size, times `weight`.
   public func rowPenalty(_ batch: PairwiseBatch, weight: Double) -> Tensor? {
@@ -93,10 +134,22 @@ extension PairwiseRecommender {
   /// The number of items.
   public var itemCount: Int { tables.items.shape[0] }
 
+  /// The representations, not tracked.
+  public func embeddings() -> Representations {
+    let rows = withoutGradients { representations() }
+    return Representations(users: rows.users.detached, items: rows.items.detached)
+  }
+
+  /// Steps over ``PairwiseBatches``.
+  public func makeSteps(
+    training: Interactions, configuration: TrainingConfiguration
+  ) throws(DataError) -> any TrainingSteps {
+    PairwiseSteps(self, training, configuration) { [unowned self] batch, _ in loss(batch, representations()) }
+  }
+
   /// A snapshot of the representations that scores by inner products.
   public func makeScorer() -> any CatalogueScorer {
-    let rows = withoutGradients { representations() }
-    return InnerProductScorer(Representations(users: rows.users.detached, items: rows.items.detached))
+    InnerProductScorer(embeddings())
   }
 }
 

@@ -193,6 +193,21 @@ package struct BackwardPass {
     }
   }
 
+  /// Adds `part` to a slice of the gradient of `node`, whose shape is `shape`: many slices of one tensor cost as much as
+  /// their elements, not as the tensor each.
+  mutating func addPart(_ part: Tensor, at start: Int, along axis: Int, of shape: Shape, to node: Int32) {
+    guard node >= 0 else { return }
+    tape?.noteAnomaly(operation, in: part, phase: .backward)
+    let slot = Int(slots[Int(node)])
+    if slot < 0 {
+      place(Slot(dense: part.embedded(in: shape, at: start, along: axis)), at: node)
+    } else if let rows = pool[slot].rows {
+      pool[slot] = Slot(dense: rows.added(to: part.embedded(in: shape, at: start, along: axis)))
+    } else {
+      pool[slot].dense?.accumulate(part, at: start, along: axis)
+    }
+  }
+
   /// Takes the finished gradient of `node` out of the pass.
   fileprivate mutating func take(_ node: Int32) -> Gradient? {
     let slot = slots[Int(node)]

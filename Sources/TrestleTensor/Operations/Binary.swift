@@ -149,45 +149,52 @@ extension BinaryFunction {
     return result
   }
 
-  /// Adds the gradients of both operands to `pass`.
-  fileprivate func backward(
-    _ a: Tensor, _ aNode: Int32, _ b: Tensor, _ bNode: Int32, _ dy: Tensor, _ pass: inout BackwardPass
-  ) {
-    switch self {
-    case .add, .subtract: break
-    case .multiply:
-      pass.add((dy * b).reduced(to: a.shape), to: aNode)
-      pass.add((dy * a).reduced(to: b.shape), to: bNode)
-    case .divide:
-      pass.add((dy / b).reduced(to: a.shape), to: aNode)
-      pass.add((dy * a / b.squared()).negated().reduced(to: b.shape), to: bNode)
-    case .maximum, .minimum:
-      // Where both are equal, each takes half, as in PyTorch.
-      let wins = a.compared(with: b, using: self == .maximum ? TRESTLE_GREATER : TRESTLE_LESS)
-      let half = a.compared(with: b, using: TRESTLE_EQUAL) * 0.5
-      let share = wins + half
-      pass.add((dy * share).reduced(to: a.shape), to: aNode)
-      pass.add((dy * (1 - share)).reduced(to: b.shape), to: bNode)
-    }
-  }
-
   @inline(__always)
   fileprivate func apply(_ a: Tensor, _ b: Tensor) -> Tensor {
-    let x = a.detached
-    let y = b.detached
-    let result = forward(x, y)
+    let result = forward(a.detached, b.detached)
     guard let tape = Tensor.tape(name, a, b) else { return result }
+    return tape.record(name, result, backward(a, b))
+  }
+
+  /// The backward closure. It keeps an operand only if the gradient of one that is tracked needs it.
+  private func backward(_ a: Tensor, _ b: Tensor) -> Tape.Backward {
     let (aNode, bNode) = (a.node, b.node)
-    if self == .add || self == .subtract {
-      // Nothing but the shapes is needed.
-      let (aShape, bShape) = (a.shape, b.shape)
-      let isAdd = self == .add
-      return tape.record(name, result) { dy, pass in
+    let (aShape, bShape) = (a.shape, b.shape)
+    switch self {
+    case .add:
+      return { dy, pass in
         pass.add(dy.reduced(to: aShape), to: aNode)
-        pass.add(isAdd ? dy.reduced(to: bShape) : dy.reduced(to: bShape).negated(), to: bNode)
+        pass.add(dy.reduced(to: bShape), to: bNode)
+      }
+    case .subtract:
+      return { dy, pass in
+        pass.add(dy.reduced(to: aShape), to: aNode)
+        pass.add(dy.reduced(to: bShape).negated(), to: bNode)
+      }
+    case .multiply:
+      let x = bNode >= 0 ? a.detached : nil
+      let y = aNode >= 0 ? b.detached : nil
+      return { dy, pass in
+        if let y { pass.add((dy * y).reduced(to: aShape), to: aNode) }
+        if let x { pass.add((dy * x).reduced(to: bShape), to: bNode) }
+      }
+    case .divide:
+      let x = bNode >= 0 ? a.detached : nil
+      let y = b.detached
+      return { dy, pass in
+        pass.add((dy / y).reduced(to: aShape), to: aNode)
+        if let x { pass.add((dy * x / y.squared()).negated().reduced(to: bShape), to: bNode) }
+      }
+    case .maximum, .minimum:
+      // Where both are equal, each takes half, as in PyTorch.
+      let (x, y) = (a.detached, b.detached)
+      return { dy, pass in
+        let wins = x.compared(with: y, using: self == .maximum ? TRESTLE_GREATER : TRESTLE_LESS)
+        let share = wins + x.compared(with: y, using: TRESTLE_EQUAL) * 0.5
+        pass.add((dy * share).reduced(to: aShape), to: aNode)
+        pass.add((dy * (1 - share)).reduced(to: bShape), to: bNode)
       }
     }
-    return tape.record(name, result) { dy, pass in backward(x, aNode, y, bNode, dy, &pass) }
   }
 }
 
@@ -331,6 +338,29 @@ extension Tensor {
       Kernels.parallel(elementCount) { start, count in
         let shift = start * size
         kernel(target + shift, b.data + shift, target + shift, Int64(count))
+      }
+    }
+  }
+
+  /// Adds `part` to the elements whose index along `axis` is `start` or one of the next; in place when nobody else holds
+  /// the storage. Not recorded.
+  mutating func accumulate(_ part: Tensor, at start: Int, along axis: Int) {
+    makeUnique()
+    let part = part.detached.dense()
+    let inner = part.shape.suffix(from: axis + 1).reduce(1, *)
+    let run = part.shape[axis] * inner
+    guard run > 0 else { return }
+    let step = shape[axis] * inner
+    let outer = part.shape.prefix(axis).reduce(1, *)
+    let kernel = Kernels.binary(.add, dtype)
+    let size = dtype.byteCount
+    let target = data + start * inner * size
+    withExtendedLifetime(part.storage) {
+      Kernels.parallelRows(outer, cols: run) { first, count in
+        for block in first..<first + count {
+          let row = target + block * step * size
+          kernel(row, part.data + block * run * size, row, Int64(run))
+        }
       }
     }
   }

@@ -90,13 +90,30 @@ extension Tensor {
       "scatterAdd: rows \(source.dtype) \(source.shape) at \(count) indices into \(dtype) \(shape)")
     names.checkIndices(below: shape[0], "scatterAdd")
     let table = Kernels.table(dtype, "scatterAdd")
-    withExtendedLifetime((storage, source.storage, names.storage)) {
-      let parts = count * cols > Kernels.elementGrain ? 8 : 1
-      let perPart = (shape[0] + parts - 1) / parts
-      Kernels.parallel(shape[0], grain: Swift.max(1, perPart)) { start, length in
+    guard count * cols > Kernels.elementGrain && shape[0] > 1 else {
+      withExtendedLifetime((storage, source.storage, names.storage)) {
         table.pointee.scatter_add_rows(
-          source.data, names.pointer(Int32.self), scale, data, Int64(count), Int64(cols), Int64(start),
-          Int64(start + length))
+          source.data, names.pointer(Int32.self), scale, data, Int64(count), Int64(cols), 0, Int64(shape[0]))
+      }
+      return
+    }
+    // Positions grouped by ranges of output rows: nobody scans another's indices, and every row still receives its
+    // additions in ascending position, whatever the number of threads.
+    let perBucket = Swift.max(1, (shape[0] + 63) / 64)
+    let buckets = (shape[0] + perBucket - 1) / perBucket
+    withUnsafeTemporaryAllocation(of: Int32.self, capacity: count) { order in
+      withUnsafeTemporaryAllocation(of: Int64.self, capacity: buckets + 1) { starts in
+        nonisolated(unsafe) let (order, starts) = (order, starts)
+        withExtendedLifetime((storage, source.storage, names.storage)) {
+          trestle_bucket_positions(
+            names.pointer(Int32.self), Int64(count), Int64(perBucket), Int64(buckets), order.baseAddress,
+            starts.baseAddress)
+          ThreadPool.shared.run(buckets) { bucket in
+            table.pointee.scatter_add_ordered(
+              source.data, names.pointer(Int32.self), order.baseAddress, scale, data, starts[bucket],
+              starts[bucket + 1], Int64(cols))
+          }
+        }
       }
     }
   }

@@ -183,7 +183,7 @@ extension Tensor {
     let node = self.node
     let shape = self.shape
     return recording("sliced", part) { upstream, pass in
-      pass.add(upstream.embedded(in: shape, at: range.lowerBound, along: axis), to: node)
+      pass.addPart(upstream, at: range.lowerBound, along: axis, of: shape, to: node)
     }
   }
 

@@ -7,7 +7,7 @@ extension OpCase {
     + sparseProducts
 
   private static let lookups: [OpCase] = [
-    rowCases(1, 1, 1), rowCases(5, 17, 9), rowCases(300, 3, 40), rowCases(7, 6, 0),
+    rowCases(1, 1, 1), rowCases(5, 17, 9), rowCases(300, 3, 40), rowCases(7, 6, 0), rowCases(100, 40, 1000),
   ].flatMap { $0 }
 
   private static let sparseProducts: [OpCase] = [

@@ -37,7 +37,7 @@ import TrestleRecommenders
     let split = try split()
     let lists = CandidateLists.sampled(from: split, negatives: 20, seed: 2)
     let configuration = RankingEvaluatorTests.configuration(
-      RankingMetric.standard + [.auc, .gauc], threads: 2)
+      RankingMetric.standard + [.auc, .gauc])
     let evaluator = RankingEvaluator(split, candidates: lists, configuration: configuration)
     let pairs = try evaluator.evaluate(Pairwise())
     let rows = try evaluator.evaluate(

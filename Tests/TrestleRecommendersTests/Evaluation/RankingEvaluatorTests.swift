@@ -16,10 +16,9 @@ import TrestleTensor
     user == 0 ? [9, 8, 5, 1, 5, 3] : [0, 1, 2, 3, 4, 5]
   }
 
-  static func configuration(_ metrics: [RankingMetric], threads: Int = 1) -> RankingEvaluator.Configuration {
+  static func configuration(_ metrics: [RankingMetric]) -> RankingEvaluator.Configuration {
     var configuration = RankingEvaluator.Configuration()
     configuration.metrics = metrics
-    configuration.threads = threads
     configuration.keepsLists = true
     configuration.tileSize = 4
     configuration.batchSize = 1
@@ -117,8 +116,11 @@ import TrestleTensor
       return (0..<data.itemCount).map { _ in Float(generator.index(below: 50)) }
     }
     var results: [EvaluationResult] = []
+    let threads = ThreadPool.shared.threadCount
+    defer { ThreadPool.shared.setThreadCount(threads) }
     for (threads, batch, tile) in [(1, 128, 2048), (2, 128, 2048), (4, 7, 31), (3, 1000, 1)] {
-      var configuration = Self.configuration(RankingMetric.standard + [.auc, .gauc], threads: threads)
+      ThreadPool.shared.setThreadCount(threads)
+      var configuration = Self.configuration(RankingMetric.standard + [.auc, .gauc])
       configuration.batchSize = batch
       configuration.tileSize = tile
       results.append(try RankingEvaluator(split, configuration: configuration).evaluate(scorer))
@@ -140,7 +142,7 @@ import TrestleTensor
       var generator = RandomGenerator(seed: 3).split(UInt64(user))
       return (0..<data.itemCount).map { _ in Float(generator.index(below: 40)) }
     }
-    let result = try RankingEvaluator(split, configuration: Self.configuration([.recall(10)], threads: 2))
+    let result = try RankingEvaluator(split, configuration: Self.configuration([.recall(10)]))
       .evaluate(RowScorer(itemCount: data.itemCount, row: row))
     let seen = UserItemMatrix(
       split.training, split.validation, userCount: data.userCount, itemCount: data.itemCount)
@@ -170,7 +172,7 @@ import TrestleTensor
     struct Broken: Error {}
     let scorer = RowScorer(itemCount: 6) { _ in throw Broken() }
     #expect(throws: Broken.self) {
-      try RankingEvaluator(Self.split, configuration: Self.configuration([.recall(1)], threads: 2)).evaluate(
+      try RankingEvaluator(Self.split, configuration: Self.configuration([.recall(1)])).evaluate(
         scorer)
     }
   }

@@ -1,0 +1,108 @@
+import Foundation
+import Trestle
+
+/// The table of a protocol: means with intervals, and paired tests against the model's own side alone.
+struct Comparison {
+  static let metrics = ["NDCG@10", "Recall@10", "Hit@10"]
+  static let slices = ["all", "cold", "long-tail", "warm"]
+
+  /// Rows for the models found in `results`; each user's values are averaged over the seeds first.
+  ///
+  /// The tests' p-values (the larger of the paired t-test's and Wilcoxon's) are corrected by Holm's method over all
+  /// comparisons of the table.
+  static func rows(_ results: [RunResult], baselines: [String: String] = ModelName.baselines) -> [ReportData
+    .Row]
+  {
+    var models: [String] = []
+    for model in results.flatMap(\.models).map(\.model) where !models.contains(model) { models.append(model) }
+    let order = [
+      ModelName.popularity, ModelName.domain, ModelName.random, ModelName.bridgedDomain,
+      ModelName.bridgedLanguage,
+      ModelName.fusion,
+    ]
+    models.sort { (order.firstIndex(of: $0) ?? 99) < (order.firstIndex(of: $1) ?? 99) }
+    var rows: [ReportData.Row] = []
+    for model in models {
+      for slice in slices {
+        for metric in metrics {
+          guard let (users, values) = average(model, slice, metric, results), !values.isEmpty else {
+            continue
+          }
+          let interval = MeanInterval.student(values)
+          var row = ReportData.Row(
+            model: model, slice: slice, metric: metric, mean: interval.mean, low: interval.lower,
+            high: interval.upper, pValue: nil, baseline: nil, users: users.count)
+          if let baseline = baseline(of: model, baselines),
+            let (others, theirs) = average(baseline, slice, metric, results), others == users
+          {
+            row.baseline = baseline
+            row.pValue = Swift.max(
+              PairedTests.studentT(values, theirs).pValue, PairedTests.wilcoxon(values, theirs).pValue)
+          }
+          rows.append(row)
+        }
+      }
+    }
+    let tested = rows.indices.filter { rows[$0].pValue != nil }
+    for (index, corrected) in zip(tested, PairedTests.holm(tested.map { rows[$0].pValue ?? 1 })) {
+      rows[index].pValue = corrected
+    }
+    return rows
+  }
+
+  private static func baseline(of model: String, _ baselines: [String: String]) -> String? {
+    if let exact = baselines[model] { return exact }
+    return baselines.first { model.hasPrefix($0.key + " (") }?.value
+  }
+
+  /// Each user's mean over the runs that hold the model.
+  private static func average(
+    _ model: String, _ slice: String, _ metric: String, _ results: [RunResult]
+  ) -> (users: [Int32], values: [Double])? {
+    let tables = results.flatMap(\.models).filter { $0.model == model }.compactMap { $0.slices[slice] }
+    guard let first = tables.first else { return nil }
+    let fitting = tables.filter { $0.users == first.users && $0.values[metric] != nil }
+    var sums = [Double](repeating: 0, count: first.users.count)
+    for table in fitting {
+      for (index, value) in (table.values[metric] ?? []).enumerated() { sums[index] += value }
+    }
+    return (first.users, sums.map { $0 / Double(fitting.count) })
+  }
+
+  /// The table as text for a terminal.
+  static func text(_ rows: [ReportData.Row]) -> String {
+    var lines: [String] = []
+    for slice in slices {
+      let part = rows.filter { $0.slice == slice }
+      guard let users = part.first?.users else { continue }
+      lines.append("")
+      lines.append("  \(slice == "all" ? "all items" : "\(slice) items") (\(users) users)")
+      lines.append(
+        "  " + pad("model", 28) + metrics.map { pad($0, 10) }.joined() + pad("95 % of NDCG@10", 18)
+          + "p (own side alone)")
+      for model in unique(part.map(\.model)) {
+        let own = part.filter { $0.model == model }
+        let figures = metrics.map { metric in
+          pad(own.first { $0.metric == metric }.map { String(format: "%.4f", $0.mean) } ?? "–", 10)
+        }
+        let main = own.first { $0.metric == metrics[0] }
+        let interval = main.map { String(format: "%.4f–%.4f", $0.low, $0.high) } ?? ""
+        lines.append("  " + pad(model, 28) + figures.joined() + pad(interval, 18) + pValue(main))
+      }
+    }
+    return lines.joined(separator: "\n")
+  }
+
+  static func pValue(_ row: ReportData.Row?) -> String {
+    guard let row, let p = row.pValue, let baseline = row.baseline else { return "" }
+    return (p < 0.001 ? "< 0.001" : String(format: "%.3f", p)) + " (\(baseline))"
+  }
+
+  static func unique(_ names: [String]) -> [String] {
+    names.reduce(into: []) { if !$0.contains($1) { $0.append($1) } }
+  }
+
+  private static func pad(_ text: String, _ width: Int) -> String {
+    text.count >= width ? text + " " : text + String(repeating: " ", count: width - text.count)
+  }
+}

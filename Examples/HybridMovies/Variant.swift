@@ -1,0 +1,69 @@
+import Trestle
+
+/// What is compared: the bridge, each side alone, and the bridge with something taken away.
+enum Variant: String, CaseIterable, Codable {
+  /// BDLM in full: the recommender, the language model and their fusion.
+  case bridge
+  /// The recommender alone, with the bridged one's epochs.
+  case domainAlone = "lightgcn-alone"
+  /// The language model alone, with random entity tokens and the bridged one's epochs.
+  case randomTokens = "random-tokens"
+  /// The language model with item rows frozen at its own pooled states of titles and genres: no collaborative signal
+  /// but what the sequences themselves hold.
+  case textRows = "text-rows"
+  /// The bridge without mutual rounds' losses and writings: tokens initialised from the recommender, nothing more.
+  case initializationOnly = "initialization-only"
+  /// The bridge without the language model's writing to the store.
+  case noWriteBack = "no-write-back"
+  /// The bridge without the language side's distance to the store: it teaches, and does not learn.
+  case toDomainOnly = "to-domain-only"
+  /// The bridge without the recommender's distance to the store: it teaches, and does not learn.
+  case toLanguageOnly = "to-language-only"
+
+  /// Those that a run without `--full` compares.
+  static let main: [Variant] = [.domainAlone, .randomTokens, .bridge]
+}
+
+/// How long things train, and with what settings.
+struct Budget: Codable, Hashable {
+  var schedule = BDLMStrategy.Schedule()
+  var bridge = BDLMStrategy.Configuration()
+  var side = LanguageSide.Configuration()
+  var gcn = LightGCN.Configuration()
+  var training = TrainingConfiguration()
+
+  /// The settings for a share of the training data, chosen on validation data: the recommender's regularisation and
+  /// patience grow as the data gets thinner.
+  init(share: Double, seed: UInt64, isQuick: Bool, isSynthetic: Bool) {
+    gcn.layers = 3
+    gcn.regularization = share < 0.15 ? 3e-2 : share < 0.5 ? 1e-2 : 1e-3
+    training.learningRate = 5e-3
+    training.seed = seed
+    side.seed = seed
+    bridge.seed = seed
+    schedule.domainPatience = share < 0.5 ? 20 : 10
+    schedule.domainValidationInterval = 2
+    if isQuick {
+      schedule.tuningEpochs = 1
+      schedule.rounds = 1
+      schedule.warmUpEpochs = 120
+      schedule.roundDomainEpochs = 40
+      side.trainingItems = 48
+      side.batchTokens = 768
+      side.readingItems = 96
+      side.validationUsers = 150
+    }
+    if isSynthetic {
+      training.batchSize = 1024
+      side.batchTokens = 768
+    }
+  }
+
+  static func == (a: Budget, b: Budget) -> Bool { a.fingerprint == b.fingerprint }
+  func hash(into hasher: inout Hasher) { hasher.combine(fingerprint) }
+
+  /// All settings as text: a checkpoint of other settings is refused.
+  var fingerprint: String {
+    "\(schedule) \(bridge) \(side) \(gcn) \(training)"
+  }
+}

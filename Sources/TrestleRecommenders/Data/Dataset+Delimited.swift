@@ -1,0 +1,173 @@
+import Foundation
+
+/// The names of the columns that the CSV/TSV reader looks for. A column that is `nil` is not read; one that is named
+/// must exist.
+public struct DelimitedColumns: Sendable, Codable {
+  /// The user id, in the interactions and the users.
+  public var user = "user_id"
+  /// The item id, in the interactions and the items.
+  public var item = "item_id"
+  /// The rating, in the interactions.
+  public var rating: String?
+  /// The time, in the interactions.
+  public var timestamp: String?
+  /// The title, in the items.
+  public var title: String?
+  /// The genres, in the items.
+  public var genres: String?
+  /// What stands between genres.
+  public var genreSeparator = "|"
+  /// The year, in the items; text that is no whole number means unknown.
+  public var year: String?
+  /// Free text, in the items.
+  public var text: String?
+
+  /// Creates the names `user_id` and `item_id`, and no other column.
+  public init() {}
+}
+
+extension Dataset {
+  /// Reads interactions, and optionally items and users, from CSV or TSV files whose first line names the columns.
+  ///
+  /// Fields may be in double quotes, inside which separators and line ends are text and a doubled quote is a quote.
+  /// Ids are numbered by first appearance in the interactions, then in the items and users files.
+  ///
+  /// - Parameters:
+  ///   - interactions: the file of interactions.
+  ///   - items: the file of items.
+  ///   - users: the file of users; every column but the id goes into the users' texts.
+  ///   - columns: the columns to look for.
+  ///   - separator: one or two bytes of text; `nil` for a tab in files called `.tsv`, a comma in others.
+  ///   - options: encoding (UTF-8 by default), progress, and what to do with bad lines.
+  /// - Throws: ``DataError`` with the place of what is wrong.
+  public static func delimited(
+    _ interactions: URL, items: URL? = nil, users: URL? = nil, columns: DelimitedColumns,
+    separator: String? = nil,
+    options: ReadOptions = ReadOptions()
+  ) throws(DataError) -> Dataset {
+    var builder = InteractionBuilder()
+    var report = ReadReport()
+    var table = try DelimitedTable(interactions, separator, options)
+    let user = try table.column(columns.user)
+    let item = try table.column(columns.item)
+    let rating = try table.column(columns.rating)
+    let time = try table.column(columns.timestamp)
+    try table.forEachRow(options, &report) { (reader: inout RecordReader) throws(DataError) in
+      var ratingValue: Float?
+      var timeValue: Int64?
+      if let rating { ratingValue = try reader.float(rating, "a number (rating)") }
+      if let time { timeValue = try reader.time(time, "a number (timestamp)") }
+      try builder.append(from: reader, user: user, item: item, rating: ratingValue, time: timeValue)
+    }
+    var attributes = ItemAttributes(count: builder.itemIDs.count)
+    if let items {
+      try readItems(items, columns, separator, options, &builder.itemIDs, &attributes, &report)
+    }
+    var texts: [String] = []
+    if let users { texts = try readUsers(users, columns, separator, options, &builder.userIDs, &report) }
+    return Dataset(
+      name: interactions.deletingPathExtension().lastPathComponent, interactions: builder.build(),
+      userIDs: builder.userIDs, itemIDs: builder.itemIDs, items: attributes, userTexts: texts, report: report)
+  }
+
+  private static func readItems(
+    _ file: URL, _ columns: DelimitedColumns, _ separator: String?, _ options: ReadOptions,
+    _ ids: inout IDMap,
+    _ items: inout ItemAttributes, _ report: inout ReadReport
+  ) throws(DataError) {
+    var table = try DelimitedTable(file, separator, options)
+    let id = try table.column(columns.item)
+    let title = try table.column(columns.title)
+    let genres = try table.column(columns.genres)
+    let year = try table.column(columns.year)
+    let text = try table.column(columns.text)
+    var seen = SeenRows()
+    try table.forEachRow(options, &report) { (reader: inout RecordReader) throws(DataError) in
+      let item = try seen.insert(id, of: reader, into: &ids, what: "an item id")
+      items.extend(to: ids.count)
+      if let title { items.titles[item] = reader.text(title) }
+      if let genres {
+        items.genres[item] =
+          columns.genreSeparator.isEmpty
+          ? [reader.text(genres)]
+          : reader.text(genres).split(separator: columns.genreSeparator).map(String.init)
+      }
+      if let year {
+        items.years[item] = NumberParser.integer(reader.buffer, reader.fields[year]).map(Int.init)
+      }
+      if let text { items.texts[item] = reader.text(text) }
+    }
+  }
+
+  private static func readUsers(
+    _ file: URL, _ columns: DelimitedColumns, _ separator: String?, _ options: ReadOptions,
+    _ ids: inout IDMap,
+    _ report: inout ReadReport
+  ) throws(DataError) -> [String] {
+    var table = try DelimitedTable(file, separator, options)
+    let id = try table.column(columns.user)
+    let names = table.names
+    var texts = Array(repeating: "", count: ids.count)
+    var seen = SeenRows()
+    try table.forEachRow(options, &report) { (reader: inout RecordReader) throws(DataError) in
+      let user = try seen.insert(id, of: reader, into: &ids, what: "a user id")
+      if user >= texts.count { texts.append("") }
+      texts[user] = describe(reader, names, except: id)
+    }
+    return texts
+  }
+
+  /// "age 24, gender M" from the fields of a record that are not empty.
+  static func describe(_ reader: RecordReader, _ names: [String], except id: Int) -> String {
+    names.indices.filter { $0 != id && !reader.fields[$0].isEmpty }
+      .map { names[$0].replacing("_", with: " ") + " " + reader.text($0) }.joined(separator: ", ")
+  }
+}
+
+/// A CSV or TSV file whose first record names its columns.
+private struct DelimitedTable {
+  private var reader: RecordReader
+  private(set) var names: [String] = []
+
+  init(_ file: URL, _ separator: String?, _ options: ReadOptions) throws(DataError) {
+    let separator = separator ?? (file.pathExtension.lowercased() == "tsv" ? "\t" : ",")
+    reader = try RecordReader(file, separator: separator, quotes: true, encoding: .utf8, options: options)
+    guard try reader.advance() else {
+      throw .malformed(
+        path: file.path, line: 1, column: 1, expected: "a header with the names of the columns",
+        found: "an empty file")
+    }
+    try reader.splitFields()
+    for field in reader.fields.indices {
+      let name = reader.text(field)
+      guard !name.isEmpty, !names.contains(name) else {
+        throw reader.malformed(field: field, expected: "a column name that is not empty and not repeated")
+      }
+      names.append(name)
+    }
+  }
+
+  /// The place of a column that must exist.
+  func column(_ name: String) throws(DataError) -> Int {
+    guard let index = names.firstIndex(of: name) else {
+      throw .missingColumn(path: reader.path, expected: "a column \(name)", found: names)
+    }
+    return index
+  }
+
+  /// The place of a column that must exist if it is named.
+  func column(_ name: String?) throws(DataError) -> Int? {
+    guard let name else { return nil }
+    return try column(name) as Int
+  }
+
+  mutating func forEachRow(
+    _ options: ReadOptions, _ report: inout ReadReport, _ body: (inout RecordReader) throws(DataError) -> Void
+  ) throws(DataError) {
+    let names = names
+    try readRecords(&reader, options, &report) { (reader: inout RecordReader) throws(DataError) in
+      try reader.requireFields(names)
+      try body(&reader)
+    }
+  }
+}

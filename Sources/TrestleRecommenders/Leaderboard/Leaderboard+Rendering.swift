@@ -1,0 +1,163 @@
+import Foundation
+
+extension Leaderboard {
+  /// The leaderboard as aligned text: a row per model, best first by the first measure.
+  ///
+  /// - Parameters:
+  ///   - metrics: the names of the measures, of users or of lists, in columns.
+  ///   - slice: the test items that count.
+  public func table(metrics: [String] = defaultMetrics, on slice: ItemSlice = .all) -> String {
+    let rows = cells(metrics, slice)
+    let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max() ?? 0 }
+    let lines = rows.map { row in
+      row.indices.map { column in
+        let padding = String(repeating: " ", count: widths[column] - row[column].count)
+        return column == 0 ? row[column] + padding : padding + row[column]
+      }.joined(separator: "  ").trimmingSuffix()
+    }
+    let rule = String(repeating: "-", count: widths.reduce(0) { $0 + $1 + 2 } - 2)
+    return ([lines[0], rule] + lines.dropFirst()).joined(separator: "\n") + "\n"
+  }
+
+  /// The leaderboard as a Markdown table.
+  public func markdown(metrics: [String] = defaultMetrics, on slice: ItemSlice = .all) -> String {
+    let rows = cells(metrics, slice).map { row in row.map { $0.replacing("|", with: "\\|") } }
+    let rule = ["---"] + Array(repeating: "---:", count: rows[0].count - 1)
+    return ([rows[0], rule] + rows.dropFirst()).map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
+  }
+
+  /// All values as CSV with a header, a line per model, seed, slice and measure.
+  public func csv() -> String {
+    var text = "dataset,model,seed,slice,metric,value,users,training_seconds,evaluation_seconds,split\n"
+    for record in records() {
+      let fields = [
+        record.dataset, record.model, "\(record.seed)", record.slice, record.metric, "\(record.value)",
+        "\(record.users)", "\(record.trainingSeconds)", "\(record.evaluationSeconds)", record.split,
+      ]
+      text += fields.map(Self.csvField).joined(separator: ",") + "\n"
+    }
+    return text
+  }
+
+  /// All values as JSON Lines, an object per model, seed, slice and measure:
+  /// `{"model":"MF-BPR","seed":0,"slice":"all","metric":"NDCG@10","value":0.29,…}`.
+  public func jsonLines() -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.withoutEscapingSlashes]
+    return records().compactMap { record in
+      // Encoding fails for values that are not finite only; such a value is no result.
+      (try? encoder.encode(record)).map { String(decoding: $0, as: UTF8.self) + "\n" }
+    }.joined()
+  }
+
+  /// The comparisons with a baseline as a Markdown table.
+  ///
+  /// - Throws: ``DataError`` if the runs cannot be paired.
+  public func comparisonMarkdown(with baseline: String, metric: RankingMetric, on slice: ItemSlice = .all)
+    throws(DataError) -> String
+  {
+    var text =
+      "| \(metric.name), \(slice.rawValue), over \(baseline) | difference | 95 % interval | relative | t-test | "
+      + "Wilcoxon |\n| --- | ---: | ---: | ---: | ---: | ---: |\n"
+    for entry in try comparisons(with: baseline, metric: metric, on: slice) {
+      let difference = entry.comparison.difference
+      let relative = entry.comparison.relativeDifference.map { ($0 >= 0 ? "+" : "") + Self.fixed($0 * 100, 1) + " %" } ?? "–"
+      let cells = [
+        entry.model, Self.signed(difference.mean),
+        Self.signed(difference.lower) + " … " + Self.signed(difference.upper), relative,
+        "p " + Self.significant(entry.adjustedStudentT), "p " + Self.significant(entry.adjustedWilcoxon),
+      ]
+      text += "| " + cells.joined(separator: " | ") + " |\n"
+    }
+    return text
+  }
+
+  /// The measures shown unless others are asked for.
+  public static let defaultMetrics = ["NDCG@10", "Recall@10", "Hit@10", "MRR@10", "Precision@10"]
+
+  private struct Record: Encodable {
+    let model: String
+    let seed: UInt64
+    let slice: String
+    let metric: String
+    let value: Double
+    let users: Int
+    let dataset: String
+    let split: String
+    let trainingSeconds: Double
+    let evaluationSeconds: Double
+
+    enum CodingKeys: String, CodingKey {
+      case model, seed, slice, metric, value, users, dataset, split
+      case trainingSeconds = "training_seconds"
+      case evaluationSeconds = "evaluation_seconds"
+    }
+  }
+
+  private func records() -> [Record] {
+    runs.flatMap { run in
+      run.result.slices.flatMap { slice in
+        let lists = slice.slice == .all ? run.result.listValues : [:]
+        return slice.means.merging(lists) { own, _ in own }.sorted { $0.key < $1.key }.map { metric, value in
+          Record(
+            model: run.model, seed: run.seed, slice: slice.slice.rawValue, metric: metric, value: value,
+            users: slice.users.count, dataset: dataset, split: run.result.splitHash,
+            trainingSeconds: run.trainingSeconds, evaluationSeconds: run.result.seconds)
+        }
+      }
+    }
+  }
+
+  /// Header and rows; models without the first measure come last.
+  private func cells(_ metrics: [String], _ slice: ItemSlice) -> [[String]] {
+    let order = models.map { model in
+      (
+        model: model,
+        first: metrics.first.flatMap { interval($0, of: model, on: slice)?.mean } ?? -Double.infinity
+      )
+    }.enumerated().sorted {
+      $0.element.first == $1.element.first ? $0.offset < $1.offset : $0.element.first > $1.element.first
+    }
+    let header = ["model"] + metrics + ["runs", "training s", "evaluation s"]
+    return [header] + order.map { row(of: $0.element.model, metrics, slice) }
+  }
+
+  private func row(of model: String, _ metrics: [String], _ slice: ItemSlice) -> [String] {
+    let own = runs.filter { $0.model == model }
+    let training = MeanInterval.student(own.map(\.trainingSeconds)).mean
+    let evaluation = MeanInterval.student(own.map(\.result.seconds)).mean
+    let values = metrics.map { metric in
+      interval(metric, of: model, on: slice).map { interval in
+        interval.count > 1
+          ? Self.fixed(interval.mean, 4) + " ± " + Self.fixed((interval.upper - interval.lower) / 2, 4)
+          : Self.fixed(interval.mean, 4)
+      } ?? "–"
+    }
+    return [model] + values + ["\(own.count)", Self.fixed(training, 1), Self.fixed(evaluation, 2)]
+  }
+
+  private static func fixed(_ value: Double, _ digits: Int) -> String {
+    String(format: "%.\(digits)f", value)
+  }
+
+  private static func signed(_ value: Double) -> String { (value >= 0 ? "+" : "") + fixed(value, 4) }
+
+  /// A p-value with its sign of comparison.
+  private static func significant(_ value: Double) -> String {
+    value < 0.0001 ? "< 0.0001" : "= " + fixed(value, 4)
+  }
+
+  private static func csvField(_ text: String) -> String {
+    guard text.contains(where: { ",\"\n\r".contains($0) }) else { return text }
+    return "\"" + text.replacing("\"", with: "\"\"") + "\""
+  }
+}
+
+extension String {
+  /// The text without spaces at its end.
+  fileprivate func trimmingSuffix() -> String {
+    var text = self
+    while text.last == " " { text.removeLast() }
+    return text
+  }
+}

@@ -1,0 +1,85 @@
+import Foundation
+
+/// The results of several models, runs of one model being told apart by their seeds, as table, Markdown, CSV and
+/// JSON Lines.
+public struct Leaderboard: Sendable, Codable {
+  /// One run of one model.
+  public struct Run: Sendable, Codable {
+    /// The model's name.
+    public let model: String
+    /// The seed of the run.
+    public let seed: UInt64
+    /// What was measured.
+    public let result: EvaluationResult
+    /// The time that the training took.
+    public let trainingSeconds: Double
+  }
+
+  /// The data set's name, for titles and records.
+  public var dataset: String
+  /// All runs in the order in which they were added.
+  public private(set) var runs: [Run] = []
+
+  /// Creates an empty leaderboard.
+  public init(dataset: String) { self.dataset = dataset }
+
+  /// Adds a run.
+  public mutating func add(model: String, seed: UInt64, result: EvaluationResult, trainingSeconds: Double) {
+    runs.append(Run(model: model, seed: seed, result: result, trainingSeconds: trainingSeconds))
+  }
+
+  /// The models in the order in which they first came.
+  public var models: [String] {
+    var seen = Set<String>()
+    return runs.map(\.model).filter { seen.insert($0).inserted }
+  }
+
+  /// The results of a model's runs.
+  public func results(of model: String) -> [EvaluationResult] {
+    runs.filter { $0.model == model }.map(\.result)
+  }
+
+  /// The mean of a measure over a model's runs with its interval, `nil` if no run has it.
+  public func interval(_ metric: String, of model: String, on slice: ItemSlice = .all) -> MeanInterval? {
+    let values = results(of: model).compactMap { Self.value(metric, of: $0, on: slice) }
+    return values.isEmpty ? nil : .student(values)
+  }
+
+  /// How a model compares with a baseline on one measure.
+  public struct Comparison: Sendable, Codable {
+    /// The model.
+    public let model: String
+    /// The paired comparison over users.
+    public let comparison: PairedComparison
+    /// The p-value of Student's test after Holm's correction over all models of the list.
+    public let adjustedStudentT: Double
+    /// The p-value of Wilcoxon's test after Holm's correction over all models of the list.
+    public let adjustedWilcoxon: Double
+  }
+
+  /// Compares every other model with `baseline`, with Holm's correction over them.
+  ///
+  /// - Throws: ``DataError`` if the runs cannot be paired.
+  public func comparisons(with baseline: String, metric: RankingMetric, on slice: ItemSlice = .all)
+    throws(DataError) -> [Comparison]
+  {
+    let reference = results(of: baseline)
+    var pairs: [(String, PairedComparison)] = []
+    for model in models where model != baseline {
+      pairs.append(
+        (model, try PairedComparison(results(of: model), over: reference, metric: metric, on: slice)))
+    }
+    let student = PairedTests.holm(pairs.map { $0.1.studentT.pValue })
+    let wilcoxon = PairedTests.holm(pairs.map { $0.1.wilcoxon.pValue })
+    return pairs.indices.map {
+      Comparison(
+        model: pairs[$0].0, comparison: pairs[$0].1, adjustedStudentT: student[$0],
+        adjustedWilcoxon: wilcoxon[$0])
+    }
+  }
+
+  /// The value of a measure of either kind.
+  static func value(_ metric: String, of result: EvaluationResult, on slice: ItemSlice) -> Double? {
+    result.slice(slice)?.means[metric] ?? (slice == .all ? result.listValues[metric] : nil)
+  }
+}

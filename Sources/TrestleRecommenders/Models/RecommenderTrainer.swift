@@ -1,0 +1,219 @@
+import Foundation
+import TrestleFormats
+import TrestleNN
+import TrestleTensor
+
+/// How a recommender is trained.
+public struct TrainingConfiguration: Codable, Sendable, Equatable {
+  /// The most epochs.
+  public var epochs = 500
+  /// Examples a batch.
+  public var batchSize = 2048
+  /// Adam's learning rate.
+  public var learningRate = 1e-3
+  /// Adam's decay of the weights.
+  public var weightDecay = 0.0
+  /// How many evaluations without improvement end the training.
+  public var patience = 10
+  /// Epochs between evaluations.
+  public var evaluationInterval = 1
+  /// What is measured on the validation data.
+  public var metric = RankingMetric.ndcg(10)
+  /// How pairwise models choose negatives.
+  public var negatives = NegativeSampling.uniform
+  /// Determines the order of the data and all random draws.
+  public var seed: UInt64 = 0
+
+  /// The defaults.
+  public init() {}
+}
+
+/// What an epoch of training gave.
+public struct EpochReport: Codable, Sendable {
+  /// The epoch's number, from 0.
+  public let epoch: Int
+  /// The mean loss of its batches.
+  public let loss: Double
+  /// The metric on the validation data, if it was measured after the epoch.
+  public let validation: Double?
+  /// Seconds spent in training.
+  public let seconds: Double
+}
+
+/// Trains a recommender epoch by epoch, or until validation stops improving by ``fit(_:checkpoint:progress:)``.
+///
+/// Tables much larger than a batch are updated by row: their rows' Adam moments then rest while the row is in no batch
+/// ("lazy" Adam), where a dense update would let them decay and the row drift. Small tables are updated as a whole.
+public final class RecommenderTrainer {
+  /// The model in training.
+  public let model: any TrainableRecommender
+  /// How it is trained.
+  public let configuration: TrainingConfiguration
+  /// The optimizer, with its moments.
+  public let optimizer: Adam
+  /// The number of epochs done.
+  public private(set) var epoch = 0
+  private let steps: any TrainingSteps
+  private let parameters: [Parameter]
+
+  /// A trainer of all trainable parameters of `model` on `training`.
+  ///
+  /// - Throws: ``DataError`` if the data lacks what the model needs.
+  public init(
+    _ model: any TrainableRecommender, training: Interactions,
+    configuration: TrainingConfiguration = TrainingConfiguration()
+  ) throws(DataError) {
+    self.model = model
+    self.configuration = configuration
+    parameters = model.trainableParameters
+    optimizer = Adam(
+      parameters, learningRate: configuration.learningRate, weightDecay: configuration.weightDecay)
+    steps = try model.makeSteps(training: training, configuration: configuration)
+  }
+
+  /// The number of steps of an epoch.
+  public var stepCount: Int { steps.count }
+
+  /// Trains one epoch and returns the mean loss.
+  ///
+  /// - Throws: ``TensorError`` if a loss is not finite; the parameters then stay at the last good step.
+  @discardableResult
+  public func trainEpoch() throws -> Double {
+    var total = 0.0
+    var examples = 0
+    for step in steps.epoch(epoch) {
+      let (loss, gradients) = try valueAndGradients(of: parameters) { try step.loss() }
+      let value = loss.item
+      guard value.isFinite else {
+        throw TensorError.nonFinite(
+          operation: "the loss of \(model.name)", phase: .forward, shape: [], index: 0)
+      }
+      optimizer.update(with: gradients)
+      total += value * Double(step.exampleCount)
+      examples += step.exampleCount
+    }
+    epoch += 1
+    return total / Double(max(examples, 1))
+  }
+
+  /// Trains until the validation metric has stopped rising, and leaves the model at its best.
+  ///
+  /// - Parameters:
+  ///   - split: trained on its training part, validated on its validation part.
+  ///   - checkpoint: a folder that the state is saved in after every epoch; if it holds the state of an earlier call
+  ///     with the same model, configuration and split, the training goes on from there and ends in the same bits.
+  ///   - progress: called after each epoch.
+  /// - Returns: the reports of all epochs, those before a resumption included.
+  /// - Throws: ``TensorError`` if a loss is not finite, what the evaluation throws, ``DataError`` for a checkpoint of
+  ///   another run, and what reading and writing checkpoints throws.
+  @discardableResult
+  public func fit(
+    _ split: DataSplit, checkpoint: URL? = nil, progress: (EpochReport) -> Void = { _ in }
+  ) throws -> [EpochReport] {
+    var evaluation = RankingEvaluator.Configuration()
+    evaluation.metrics = [configuration.metric]
+    evaluation.listMetrics = []
+    evaluation.slices = []
+    let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
+    var run = Run(stopping: EarlyStopping(patience: configuration.patience))
+    var best: [Tensor] = []
+    if let checkpoint { (run, best) = try resume(from: checkpoint, split) ?? (run, best) }
+    while epoch < configuration.epochs && !run.stopping.shouldStop {
+      let start = ContinuousClock.now
+      let loss = try trainEpoch()
+      let seconds = start.duration(to: .now).seconds
+      var validation: Double?
+      var isBest = false
+      if epoch % configuration.evaluationInterval == 0 || epoch == configuration.epochs {
+        let value = try evaluator.evaluate(model.makeScorer()).mean(configuration.metric) ?? 0
+        validation = value
+        isBest = run.stopping.note(value)
+        if isBest { best = model.parameters.map { $0.detached.copied() } }
+      }
+      let report = EpochReport(epoch: epoch - 1, loss: loss, validation: validation, seconds: seconds)
+      run.reports.append(report)
+      if let checkpoint { try save(run, isBest: isBest, split, to: checkpoint) }
+      progress(report)
+    }
+    for (parameter, value) in zip(model.parameters, best) { parameter.update(to: value) }
+    return run.reports
+  }
+
+  // MARK: Checkpoints
+
+  /// Where a training is, beside model and optimizer.
+  private struct Run: Codable {
+    var stopping: EarlyStopping
+    var reports: [EpochReport] = []
+    var model = ""
+    var splitHash = ""
+    var configuration = TrainingConfiguration()
+  }
+
+  private static func bestURL(_ folder: URL) -> URL { folder.appending(path: "best.safetensors") }
+
+  /// The best parameters are written first: killed in between, the resumed run trains the epoch again and writes the
+  /// same ones.
+  private func save(_ run: Run, isBest: Bool, _ split: DataSplit, to folder: URL) throws {
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    if isBest { try model.save(to: Self.bestURL(folder)) }
+    var run = run
+    (run.model, run.splitHash, run.configuration) = (model.name, split.hash, configuration)
+    try Checkpoint.save(model, optimizers: ["": optimizer], cursor: run, to: folder)
+  }
+
+  private func resume(from folder: URL, _ split: DataSplit) throws -> (Run, [Tensor])? {
+    let manifest = folder.appending(path: "checkpoint.json")
+    guard FileManager.default.fileExists(atPath: manifest.path) else { return nil }
+    let run = try Checkpoint.load(Run.self, from: folder, into: model, optimizers: ["": optimizer]).cursor
+    let expected = "the state of \(model.name) on the split \(split.hash) with the same configuration"
+    // More epochs may be asked for than before.
+    var saved = run.configuration
+    saved.epochs = configuration.epochs
+    guard run.model == model.name, run.splitHash == split.hash, saved == configuration else {
+      throw DataError.malformed(
+        path: manifest.path, line: 1, column: 1, expected: expected,
+        found: "\(run.model) on the split \(run.splitHash)")
+    }
+    epoch = (run.reports.last?.epoch ?? -1) + 1
+    let url = Self.bestURL(folder)
+    guard run.stopping.best > -.infinity, FileManager.default.fileExists(atPath: url.path) else {
+      return (run, [])
+    }
+    let file = try SafetensorsFile(url)
+    return (run, try model.namedParameters.map { try file.tensor($0.name) })
+  }
+}
+
+/// Notes a metric that should rise, and says when it has stopped.
+public struct EarlyStopping: Codable, Sendable {
+  /// How many values without improvement are borne.
+  public let patience: Int
+  /// The best value so far; −∞ before the first.
+  public var best: Double { highest ?? -.infinity }
+  private var highest: Double?
+  /// How many values came since the best.
+  public private(set) var sinceBest = 0
+
+  /// Nothing noted yet.
+  public init(patience: Int) { self.patience = patience }
+
+  /// Notes a value; `true` if it is the best so far.
+  public mutating func note(_ value: Double) -> Bool {
+    if value > best {
+      highest = value
+      sinceBest = 0
+      return true
+    }
+    sinceBest += 1
+    return false
+  }
+
+  /// Whether the metric has not risen for `patience` values.
+  public var shouldStop: Bool { sinceBest >= patience }
+}
+
+extension Duration {
+  /// The duration in seconds.
+  package var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

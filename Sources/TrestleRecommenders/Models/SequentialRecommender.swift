@@ -1,0 +1,131 @@
+import TrestleNN
+import TrestleTensor
+
+/// A recommender that reads a user's last items in the order of time and ranks the next one.
+///
+/// A new model of this kind writes ``states(_:)``; training on windows of the histories, scoring and evaluation follow.
+public protocol SequentialRecommender: TrainableRecommender {
+  /// The most items that are read.
+  var windowLength: Int { get }
+  /// The items' rows, `[items, width]`.
+  var itemEmbedding: Parameter { get }
+  /// The histories that ``Recommender/makeScorer()`` continues: those of the training data, once it has been given.
+  var histories: UserHistories { get set }
+  /// How many items that were drawn stand in the softmax beside the batch's targets; `nil` for the whole catalogue.
+  var sampledItems: Int? { get }
+
+  /// The state after each item of packed sequences.
+  ///
+  /// - Parameter sequences: none longer than ``windowLength`` or empty.
+  /// - Returns: `[items of all sequences, width]`; a state's inner products with the items' rows are the next item's scores.
+  func states(_ sequences: ItemSequences) -> Tensor
+}
+
+extension SequentialRecommender {
+  /// The number of users.
+  public var userCount: Int { histories.userCount }
+  /// The number of items.
+  public var itemCount: Int { itemEmbedding.shape[0] }
+
+  /// The mean cross-entropy of given targets over the whole catalogue.
+  ///
+  /// - Parameters:
+  ///   - states: `[predictions, width]`.
+  ///   - targets: `[predictions]`, `int32`.
+  public func loss(states: Tensor, targets: Tensor) -> Tensor {
+    states.matmul(itemEmbedding.value, transposingOther: true).crossEntropy(labels: targets).mean()
+  }
+
+  /// The mean cross-entropy among the batch's distinct targets and some drawn items.
+  func sampledLoss(
+    states: Tensor, targets: [Int32], sampled count: Int, using generator: inout RandomGenerator
+  ) -> Tensor {
+    let drawn = (0..<count).map { _ in Int32(generator.index(below: itemCount)) }
+    let candidates = Set(targets).union(drawn).sorted()
+    let labels = targets.map { Int32(candidates.sortedIndex(of: $0) ?? 0) }
+    let rows = itemEmbedding.value.gatheredRows(Tensor(candidates))
+    return states.matmul(rows, transposingOther: true).crossEntropy(labels: Tensor(labels)).mean()
+  }
+
+  /// Steps over windows of the training histories. A batch has ``TrainingConfiguration/batchSize`` predictions.
+  public func makeSteps(
+    training: Interactions, configuration: TrainingConfiguration
+  ) throws(DataError) -> any TrainingSteps {
+    histories = UserHistories(training)
+    return SequenceSteps(self, configuration)
+  }
+
+  /// A scorer that continues the training histories.
+  public func makeScorer() -> any CatalogueScorer { makeScorer(histories: histories) }
+
+  /// A scorer that continues given histories: those of training and validation data, when test data is ranked.
+  public func makeScorer(histories: UserHistories) -> any CatalogueScorer {
+    let states = userStates(histories)
+    return InnerProductScorer(Representations(users: states, items: itemEmbedding.detached))
+  }
+
+  /// The state after each user's last items, `[users, width]`; zeros for a user without items.
+  public func userStates(_ histories: UserHistories) -> Tensor {
+    setTraining(false)
+    let width = itemEmbedding.shape[1]
+    let zero = Tensor.zeros([1, width], dtype: itemEmbedding.dtype)
+    return withoutGradients {
+      var parts: [Tensor] = []
+      for first in stride(from: 0, to: histories.userCount, by: 256) {
+        let users = first..<min(first + 256, histories.userCount)
+        let active = users.filter { !histories.items(of: $0).isEmpty }
+        var rows = zero
+        if !active.isEmpty {
+          let sequences = ItemSequences(active.map { histories.items(of: $0).suffix(windowLength) })
+          let last = states(sequences).detached.gatheredRows(Tensor(sequences.lastPlaces))
+          rows = .concatenated([zero, last], along: 0)
+        }
+        // Row 0 is the zero state.
+        var next: Int32 = 0
+        let places = users.map { user -> Int32 in
+          if histories.items(of: user).isEmpty { return 0 }
+          next += 1
+          return next
+        }
+        parts.append(rows.gatheredRows(Tensor(places)))
+      }
+      return parts.isEmpty ? .zeros([0, width], dtype: itemEmbedding.dtype) : .concatenated(parts, along: 0)
+    }
+  }
+}
+
+/// Steps over windows of histories.
+private struct SequenceSteps: TrainingSteps {
+  private unowned let model: any SequentialRecommender
+  private let batches: SequenceBatches
+  private let source: RandomGenerator
+
+  init(_ model: any SequentialRecommender, _ configuration: TrainingConfiguration) {
+    self.model = model
+    batches = SequenceBatches(
+      model.histories, windowLength: model.windowLength, tokensPerBatch: configuration.batchSize,
+      seed: configuration.seed)
+    source = RandomGenerator(seed: configuration.seed).split(0x6472_6177)
+  }
+
+  /// The number of batches varies a little, as the cuts do; this is that of the first epoch.
+  var count: Int { batches.epoch(0).count }
+
+  func epoch(_ epoch: Int) -> AnySequence<TrainingStep> {
+    let source = source.split(UInt64(epoch))
+    return AnySequence(
+      batches.epoch(epoch).lazy.enumerated().map { [model] step, batch in
+        TrainingStep(exampleCount: batch.targets.count) {
+          model.setTraining(true)
+          defer { model.setTraining(false) }
+          let states = model.states(batch.sequences)
+          guard let sampled = model.sampledItems else {
+            return model.loss(states: states, targets: Tensor(batch.targets))
+          }
+          var generator = source.split(UInt64(step))
+          return model.sampledLoss(
+            states: states, targets: batch.targets, sampled: sampled, using: &generator)
+        }
+      })
+  }
+}

@@ -1,0 +1,90 @@
+import TrestleNN
+import TrestleTensor
+
+/// A recommender that is trained by gradient steps.
+///
+/// A new model says how an epoch is cut into steps and what each step's loss is; training, early stopping, checkpoints
+/// and evaluation come from ``RecommenderTrainer``.
+public protocol TrainableRecommender: Recommender, Module {
+  /// Prepares the steps of training.
+  ///
+  /// - Parameters:
+  ///   - training: what to train on.
+  ///   - configuration: the batch size and the seed are the steps' business.
+  /// - Throws: ``DataError`` if the data lacks what the model needs.
+  func makeSteps(
+    training: Interactions, configuration: TrainingConfiguration
+  ) throws(DataError) -> any TrainingSteps
+}
+
+/// The steps of training, epoch by epoch.
+public protocol TrainingSteps {
+  /// The number of steps of an epoch.
+  var count: Int { get }
+
+  /// The steps of an epoch, which depend on the seed and the epoch's number only: a resumed training does the same.
+  func epoch(_ epoch: Int) -> AnySequence<TrainingStep>
+}
+
+/// One step of training.
+public struct TrainingStep {
+  /// The number of examples that the loss is the mean over.
+  public let exampleCount: Int
+  /// Computes the loss, a tensor of one element, from the model's parameters.
+  public let loss: () throws -> Tensor
+
+  /// A step.
+  public init(exampleCount: Int, loss: @escaping () throws -> Tensor) {
+    self.exampleCount = exampleCount
+    self.loss = loss
+  }
+}
+
+/// Steps over pairwise batches.
+struct PairwiseSteps: TrainingSteps {
+  private let batches: PairwiseBatches
+  private let source: RandomGenerator
+  private let loss: (PairwiseBatch, inout RandomGenerator) -> Tensor
+
+  /// - Parameter loss: a batch's loss; the generator is that of the step.
+  init(
+    _ model: any PairwiseRecommender, _ training: Interactions, _ configuration: TrainingConfiguration,
+    loss: @escaping (PairwiseBatch, inout RandomGenerator) -> Tensor
+  ) {
+    batches = PairwiseBatches(
+      training: training, batchSize: configuration.batchSize, seed: configuration.seed,
+      negatives: Self.sampler(configuration.negatives, UserItemMatrix(training), model))
+    source = RandomGenerator(seed: configuration.seed).split(0x6c6f_7373)
+    self.loss = loss
+  }
+
+  private static func sampler(
+    _ sampling: NegativeSampling, _ positives: UserItemMatrix, _ model: any PairwiseRecommender
+  ) -> (any NegativeSampler)? {
+    switch sampling {
+    case .uniform: return nil
+    case .popularity(let exponent): return PopularityNegativeSampler(avoiding: positives, exponent: exponent)
+    case .inBatch: return InBatchNegativeSampler(avoiding: positives)
+    case .dynamic(let candidates):
+      // Safe: batches are made on the thread that trains the model, between its steps.
+      nonisolated(unsafe) unowned let model = model
+      return DynamicNegativeSampler(avoiding: positives, candidates: candidates) { users, items in
+        let rows = model.embeddings()
+        return rows.users.gatheredRows(Tensor(users)).rowDot(rows.items.gatheredRows(Tensor(items))).floats
+      }
+    }
+  }
+
+  var count: Int { batches.count }
+
+  func epoch(_ epoch: Int) -> AnySequence<TrainingStep> {
+    let source = source.split(UInt64(epoch))
+    return AnySequence(
+      batches.epoch(epoch).lazy.enumerated().map { step, batch in
+        TrainingStep(exampleCount: batch.count) {
+          var generator = source.split(UInt64(step))
+          return loss(batch, &generator)
+        }
+      })
+  }
+}

@@ -1,0 +1,126 @@
+import TrestleNN
+import TrestleTensor
+
+/// Light graph convolution with noise in every layer, and a contrast between the final rows and those of one layer.
+///
+/// After each propagation sign(E) ⊙ ε · n/‖n‖ is added, n uniform; the final rows are the mean over the layers without
+/// the first tables. The loss is BPR + λ · InfoNCE over the batch's distinct users and distinct positives. Scores are
+/// inner products of the rows without noise.
+///
+/// Source: Yu et al., *XSimGCL: Towards Extremely Simple Graph Contrastive Learning for Recommendation* (2023).
+public final class XSimGCL: PairwiseRecommender {
+  /// How the model is built.
+  public struct Configuration: Codable, Sendable {
+    /// The width of the rows.
+    public var dimension = 64
+    /// The number of propagations.
+    public var layers = 2
+    /// The layer, from 1, whose rows are set against the final ones.
+    public var contrastedLayer = 1
+    /// ε, the length of the noise on a row.
+    public var noise = 0.2
+    /// λ, the weight of the contrast.
+    public var contrastWeight = 0.2
+    /// The temperature of the contrast.
+    public var temperature = 0.2
+    /// The weight of the penalty on the batch's own rows; see ``PairwiseRecommender/rowPenalty(_:weight:)``.
+    public var regularization = 1e-3
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// XSimGCL.
+  public let name = "XSimGCL"
+  /// How the model was built.
+  public let configuration: Configuration
+  private let adjacency: SparseMatrix
+  private let userEmbedding: Parameter
+  private let itemEmbedding: Parameter
+
+  /// RecBole's names of the tables.
+  public static let checkpointKeys = LightGCN.checkpointKeys
+
+  /// A model over the graph of `training`, with rows drawn by Xavier's normal rule.
+  ///
+  /// - Precondition: the contrasted layer is one of the layers.
+  public init(
+    training: Interactions, configuration: Configuration = Configuration(), dtype: DType = .float32,
+    using generator: inout RandomGenerator
+  ) {
+    precondition(
+      (1...max(configuration.layers, 1)).contains(configuration.contrastedLayer) && configuration.layers > 0,
+      "XSimGCL: layer \(configuration.contrastedLayer) of \(configuration.layers)")
+    self.configuration = configuration
+    adjacency = .normalizedBipartite(training, dtype: dtype)
+    userEmbedding = .xavierTable(
+      rows: training.userCount, columns: configuration.dimension, dtype: dtype, using: &generator)
+    itemEmbedding = .xavierTable(
+      rows: training.itemCount, columns: configuration.dimension, dtype: dtype, using: &generator)
+  }
+
+  /// The users' and the items' own rows.
+  public var tables: (users: Parameter, items: Parameter) { (userEmbedding, itemEmbedding) }
+
+  /// The final rows, without noise.
+  public func representations() -> Representations {
+    Representations(joint: propagated(noise: nil).final, userCount: userCount)
+  }
+
+  /// The final rows and those of the contrasted layer, `[users + items, dimension]`.
+  ///
+  /// - Parameter noise: numbers from 0 to 1 for each layer, of the rows' shape; `nil` for no noise.
+  package func propagated(noise: [Tensor]?) -> (final: Tensor, contrasted: Tensor) {
+    var state = Tensor.concatenated([userEmbedding.value, itemEmbedding.value], along: 0)
+    var total: Tensor?
+    var contrasted = state
+    for layer in 0..<configuration.layers {
+      state = adjacency.matmul(state)
+      if let noise {
+        let zero = Tensor.zeros(state.shape, dtype: state.dtype)
+        let plain = state.detached
+        let sign = plain.isGreater(than: zero) - plain.isLess(than: zero)
+        state = state + sign * noise[layer].unitNormalized() * configuration.noise
+      }
+      if layer + 1 == configuration.contrastedLayer { contrasted = state }
+      total = total.map { $0 + state } ?? state
+    }
+    let sum = total ?? state
+    return (sum * (1 / Double(configuration.layers)), contrasted)
+  }
+
+  /// Steps over ``PairwiseBatches``, each with noise of its own.
+  public func makeSteps(
+    training: Interactions, configuration: TrainingConfiguration
+  ) throws(DataError) -> any TrainingSteps {
+    PairwiseSteps(self, training, configuration) { [unowned self] batch, generator in
+      let shape: Shape = [userCount + itemCount, self.configuration.dimension]
+      let noise = (0..<self.configuration.layers).map { _ in
+        Tensor.uniform(shape, dtype: userEmbedding.dtype, using: &generator)
+      }
+      return loss(batch, noise: noise)
+    }
+  }
+
+  /// The loss of a batch under given noise; see ``propagated(noise:)``.
+  package func loss(_ batch: PairwiseBatch, noise: [Tensor]) -> Tensor {
+    let (final, contrasted) = propagated(noise: noise)
+    let ranking = rankingLoss(
+      batch, Representations(joint: final, userCount: userCount), penalty: configuration.regularization,
+      hasDenseGradients: true)
+    let users = Set(batch.users.scalars(as: Int32.self)).sorted()
+    let items = Set(batch.positives.scalars(as: Int32.self)).sorted().map { $0 + Int32(userCount) }
+    func contrast(_ rows: [Int32]) -> Tensor {
+      let names = Tensor(rows)
+      return Losses.infoNCE(
+        anchors: final.gatheredRows(names), positives: contrasted.gatheredRows(names),
+        temperature: configuration.temperature)
+    }
+    return ranking + (contrast(users) + contrast(items)) * configuration.contrastWeight
+  }
+
+  /// The penalty on the batch's own rows.
+  public func regularization(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor? {
+    rowPenalty(batch, weight: configuration.regularization)
+  }
+}

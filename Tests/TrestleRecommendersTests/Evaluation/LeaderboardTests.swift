@@ -1,0 +1,71 @@
+import Foundation
+import Testing
+import TrestleFormats
+import TrestleRecommenders
+
+@Suite struct LeaderboardTests {
+  /// Two seeds of "A, best" and one of "B".
+  static func board() throws -> Leaderboard {
+    var configuration = RankingEvaluatorTests.configuration([.recall(2), .mrr(6)])
+    configuration.listMetrics = [.coverage(2)]
+    let evaluator = RankingEvaluator(RankingEvaluatorTests.split, configuration: configuration)
+    var board = Leaderboard(dataset: "tiny")
+    let worse = try evaluator.evaluate(RankingEvaluatorTests.scorer)
+    let better = try evaluator.evaluate(RowScorer(itemCount: 6) { _ in [6, 5, 4, 3, 2, 1] })
+    board.add(model: "B", seed: 0, result: worse, trainingSeconds: 1.25)
+    board.add(model: "A, best", seed: 0, result: better, trainingSeconds: 2)
+    board.add(model: "A, best", seed: 1, result: better, trainingSeconds: 4)
+    return board
+  }
+
+  @Test func theTableRanksByTheFirstMeasure() throws {
+    let lines = try Self.board().table(metrics: ["Recall@2", "Coverage@2", "NDCG@10"]).split(separator: "\n")
+    #expect(lines.count == 4)
+    #expect(lines[0].hasPrefix("model") && lines[0].hasSuffix("evaluation s"))
+    #expect(
+      lines[2].hasPrefix("A, best") && lines[2].contains("1.0000 ± 0.0000") && lines[2].contains(" 3.0 "))
+    #expect(lines[3].hasPrefix("B ") && lines[3].contains("0.2500") && lines[3].contains("–"))
+    #expect(Leaderboard(dataset: "").table().split(separator: "\n").count == 2)
+  }
+
+  @Test func markdownHasOneRowPerModel() throws {
+    let lines = try Self.board().markdown(metrics: ["MRR@6"]).split(separator: "\n")
+    #expect(lines.count == 4 && lines.allSatisfy { $0.hasPrefix("| ") && $0.hasSuffix(" |") })
+    #expect(lines[1] == "| --- | ---: | ---: | ---: | ---: |")
+  }
+
+  @Test func jsonLinesCarryModelSeedSliceMetricAndValue() throws {
+    let lines = try Self.board().jsonLines().split(separator: "\n")
+    let objects = try lines.map { try JSONValue(parsing: String($0)) }
+    let found = try objects.first {
+      try $0.member("model").string() == "B" && $0.member("slice").string() == "all"
+        && $0.member("metric").string() == "Recall@2"
+    }
+    let record = try #require(found)
+    #expect(try record.member("value").double() == 0.25)
+    #expect(try record.member("seed").int() == 0 && record.member("users").int() == 2)
+    #expect(try record.member("training_seconds").double() == 1.25)
+    #expect(try record.member("split").string() == RankingEvaluatorTests.split.hash)
+    let slices = try Set(objects.map { try $0.member("slice").string() })
+    #expect(slices.isSubset(of: ["all", "warm", "long-tail", "cold", "unseen"]) && slices.contains("all"))
+  }
+
+  @Test func csvQuotesNamesAndHasALinePerValue() throws {
+    let board = try Self.board()
+    let lines = board.csv().split(separator: "\n")
+    #expect(lines[0].hasPrefix("dataset,model,seed,slice,metric,value"))
+    #expect(lines.count == board.jsonLines().split(separator: "\n").count + 1)
+    #expect(lines.contains { $0.hasPrefix("tiny,\"A, best\",1,all,MRR@6,1.0,2,4.0,") })
+  }
+
+  @Test func comparisonsCarryHolmsCorrection() throws {
+    let board = try Self.board()
+    let comparisons = try board.comparisons(with: "B", metric: .mrr(6))
+    #expect(comparisons.map(\.model) == ["A, best"])
+    #expect(comparisons[0].comparison.difference.mean == 0.375)
+    #expect(comparisons[0].adjustedStudentT == comparisons[0].comparison.studentT.pValue)
+    let text = try board.comparisonMarkdown(with: "B", metric: .mrr(6))
+    #expect(text.contains("| A, best | +0.3750 |") && text.contains("+60.0 %"))
+    #expect(throws: DataError.self) { try board.comparisons(with: "C", metric: .mrr(6)) }
+  }
+}
