@@ -9,7 +9,7 @@ import TrestleTestSupport
 /// Tiny random models of each family against Transformers.
 @Suite struct DecoderParityTests {
   static let families = [
-    "llama", "llama_tied", "llama3", "mistral", "mistral_window", "qwen2", "qwen3",
+    "llama", "llama_tied", "llama3", "mistral", "mistral_window", "qwen2", "qwen3", "gpt2",
   ]
 
   @Test(arguments: families) func logitsLossAndGradientsAreThoseOfTransformers(family: String) throws {

@@ -7,20 +7,20 @@ final class FileWeights: WeightSource {
   private let file: any TensorFile
   private let storage: WeightStorage
   private let names: Set<String>
-  /// What stands before the names that models use: `bert.` or `transformer.` in some files.
-  private let prefix: String
+  /// The file's name for a tensor that the model calls by its full name: some files leave a prefix out, or add one.
+  private let naming: (String) -> String
   private var used: Set<String> = []
 
-  init(_ file: any TensorFile, storage: WeightStorage, prefix: String = "") {
+  init(_ file: any TensorFile, storage: WeightStorage, naming: @escaping (String) -> String = { $0 }) {
     self.file = file
     self.storage = storage
-    self.prefix = prefix
+    self.naming = naming
     names = Set(file.names)
   }
 
   var path: String { file.path }
 
-  func contains(_ name: String) -> Bool { names.contains(prefix + name) }
+  func contains(_ name: String) -> Bool { names.contains(naming(name)) }
 
   func tensor(_ name: String, _ shape: Shape) throws(LanguageModelError) -> Tensor {
     try stored(name, shape).converted(to: .float32)
@@ -31,7 +31,7 @@ final class FileWeights: WeightSource {
   }
 
   private func stored(_ name: String, _ shape: Shape) throws(LanguageModelError) -> Tensor {
-    let full = prefix + name
+    let full = naming(name)
     guard names.contains(full) else {
       throw .missingTensor(.init(path, expected: "a tensor \"\(full)\"", found: "none of that name"))
     }

@@ -53,19 +53,70 @@ public enum LanguageModels {
   private static func loadFolder(
     _ url: URL, storage: WeightStorage
   ) throws(LanguageModelError) -> any LanguageModel {
-    let configURL = url.appending(path: "config.json")
-    guard FileManager.default.fileExists(atPath: configURL.path) else {
-      throw .noModel(.init(url.path, expected: "a folder with config.json", found: "none in it"))
+    let (json, path) = try configuration(of: url)
+    let type = try ConfigurationReader(json: json, path: path).string("model_type") ?? ""
+    if type == "gpt2" { return try loadGPT2(url, json, path, storage) }
+    guard LlamaConfiguration.modelTypes.contains(type) else {
+      let known = LlamaConfiguration.modelTypes.union(["gpt2"]).sorted().joined(separator: ", ")
+      throw .unsupported(.init(path, at: "model_type", expected: "one of \(known)", found: "\"\(type)\""))
     }
-    let json = try reading { () throws(FormatError) in try JSONValue(contentsOf: configURL) }
-    let configuration = try LlamaConfiguration(json: json, path: configURL.path)
-    let file = try reading { () throws(FormatError) in try ShardedSafetensors(folder: url, allowsLinks: true)
-    }
-    let weights = FileWeights(file, storage: storage)
+    let configuration = try LlamaConfiguration(json: json, path: path)
+    let weights = FileWeights(try tensors(of: url), storage: storage)
     let model = try Llama(configuration, weights: weights)
     try weights.finish { name in
       name.hasSuffix(".rotary_emb.inv_freq") || configuration.tiesEmbeddings && name == "lm_head.weight"
     }
     return model
+  }
+
+  private static func loadGPT2(
+    _ url: URL, _ json: JSONValue, _ path: String, _ storage: WeightStorage
+  ) throws(LanguageModelError) -> GPT2 {
+    let configuration = try GPT2Configuration(json: json, path: path)
+    let file = try tensors(of: url)
+    // The first releases have the backbone's tensors alone, without its name.
+    let isBare = file.names.contains("wte.weight")
+    let prefix = "transformer."
+    let weights = FileWeights(
+      file, storage: storage,
+      naming: { isBare && $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : $0 })
+    let model = try GPT2(configuration, weights: weights)
+    // Causal masks are part of some files; the head is the embedding.
+    try weights.finish { name in
+      name.hasSuffix(".attn.bias") || name.hasSuffix(".attn.masked_bias") || name == "lm_head.weight"
+    }
+    return model
+  }
+
+  /// Loads a BERT encoder from a Hugging Face folder.
+  ///
+  /// A pooling layer and the heads of its pretraining, if the file has them, are left.
+  /// - Throws: ``LanguageModelError``, naming the file, the place, what was expected and what was found.
+  public static func loadEncoder(
+    _ url: URL, storage: WeightStorage = .asStored
+  ) throws(LanguageModelError) -> Bert {
+    let (json, path) = try configuration(of: url)
+    let configuration = try BertConfiguration(json: json, path: path)
+    let file = try tensors(of: url)
+    let prefix = file.names.contains { $0.hasPrefix("bert.") } ? "bert." : ""
+    let weights = FileWeights(file, storage: storage, naming: { prefix + $0 })
+    let model = try Bert(configuration, weights: weights)
+    try weights.finish { name in
+      name.hasPrefix("cls.") || name.hasPrefix(prefix + "pooler.")
+        || name == prefix + "embeddings.position_ids"
+    }
+    return model
+  }
+
+  private static func configuration(of url: URL) throws(LanguageModelError) -> (JSONValue, path: String) {
+    let configURL = url.appending(path: "config.json")
+    guard FileManager.default.fileExists(atPath: configURL.path) else {
+      throw .noModel(.init(url.path, expected: "a folder with config.json", found: "none in it"))
+    }
+    return (try reading { () throws(FormatError) in try JSONValue(contentsOf: configURL) }, configURL.path)
+  }
+
+  private static func tensors(of url: URL) throws(LanguageModelError) -> ShardedSafetensors {
+    try reading { () throws(FormatError) in try ShardedSafetensors(folder: url, allowsLinks: true) }
   }
 }
