@@ -1,0 +1,72 @@
+import Foundation
+import Trestle
+
+/// One epoch of MF-BPR and LightGCN and an evaluation on a large synthetic world, with times and memory.
+struct ScaleCheck {
+  let interactions: Int
+
+  func run() throws {
+    var world = SyntheticWorld.Configuration()
+    (world.users, world.items) = (max(100, interactions / 20), max(100, interactions / 100))
+    (world.interactions, world.hasTexts) = (interactions, false)
+    print("\(world.users) users, \(world.items) items, \(interactions) interactions")
+    let data = try timed("making the world") { try SyntheticWorld(world, seed: 0).dataset().interactions }
+    let split = try timed("splitting it") { try data.split(.ratio(), seed: 0) }
+    var generator = RandomGenerator(seed: 0)
+    var configuration = TrainingConfiguration()
+    configuration.batchSize = 2048
+    try epoch(
+      "MF-BPR", split, configuration,
+      MatrixFactorization(userCount: split.userCount, itemCount: split.itemCount, using: &generator))
+    // The whole graph is propagated each step: a batch in proportion to it keeps an epoch linear.
+    configuration.batchSize = max(2048, Int(Double(interactions) / 20_000_000 * Double(1 << 18)))
+    var graph = LightGCN.Configuration()
+    graph.layers = 2
+    let model = timed("building the graph") {
+      LightGCN(training: split.training, configuration: graph, using: &generator)
+    }
+    try epoch("LightGCN", split, configuration, model)
+    let sampled = try timed("preparing the evaluation of 10,000 users") { try users(split, 10_000) }
+    var evaluation = RankingEvaluator.Configuration()
+    evaluation.metrics = [.ndcg(10), .recall(10)]
+    let evaluator = RankingEvaluator(sampled, configuration: evaluation)
+    let result = try timed("evaluating") { try evaluator.evaluate(model.makeScorer()) }
+    print("NDCG@10 \(result.mean(.ndcg(10)) ?? 0) of \(result.users.count) users")
+  }
+
+  private func epoch(
+    _ name: String, _ split: DataSplit, _ configuration: TrainingConfiguration,
+    _ model: any TrainableRecommender
+  ) throws {
+    let trainer = try timed("preparing \(name)") {
+      try RecommenderTrainer(model, training: split.training, configuration: configuration)
+    }
+    let loss = try timed("an epoch of \(name), batch \(configuration.batchSize)") { try trainer.trainEpoch() }
+    print("  loss \(loss), \(trainer.stepCount) steps")
+  }
+
+  /// The same split with test rows of the first users only.
+  private func users(_ split: DataSplit, _ count: Int) throws -> DataSplit {
+    let rows = split.test.users.indices.filter { split.test.users[$0] < count }.map { Int32($0) }
+    return DataSplit(
+      training: split.training, validation: split.validation, test: split.test.selecting(rows: rows))
+  }
+
+  private func timed<Output>(_ what: String, _ body: () throws -> Output) rethrows -> Output {
+    let start = ContinuousClock.now
+    let output = try body()
+    let parts = start.duration(to: .now).components
+    let seconds = Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+    print("\(what): \(String(format: "%.2f", seconds)) s, peak \(Self.peakMemory) MiB")
+    // A pipe would show the times only at the end.
+    fflush(nil)
+    return output
+  }
+
+  /// The most memory that the process has held so far, in MiB.
+  private static var peakMemory: Int {
+    let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+    let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
+    return (line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) / 1024
+  }
+}
