@@ -73,9 +73,7 @@ extension Tokenizer {
   /// The token ids of a text as a whole sequence: with the special tokens that the model expects around one
   /// (`[CLS] … [SEP]` for BERT, `<s> …` for LLaMA, none for GPT-2).
   public func encodeSequence(_ text: String) -> [Int32] {
-    specialTokens.sequencePrefix
-      + encode(text, at: specialTokens.sequencePrefix.isEmpty ? .start : .afterControl)
-      + specialTokens.sequenceSuffix
+    specialTokens.sequencePrefix + encode(text) + specialTokens.sequenceSuffix
   }
 
   /// The text of token ids. Bytes that form no valid UTF-8 become U+FFFD.

@@ -31,8 +31,12 @@ struct DegenerateTextTests {
       if family != .bert && family != .minilm {
         let decoded = tokenizer.decode(ids)
         // U+2581 is SentencePiece's space.
-        let expected = family == .llama2 ? text.replacing("\u{2581}", with: " ") : text
-        if family != .qwen2 { #expect(decoded.utf8.count == expected.utf8.count, "\(name)") }
+        let expected =
+          family == .llama2 ? text.replacing("\u{2581}", with: " ") : text
+        // Qwen2 composes; Metaspace takes a space that is there for the one it would add.
+        if family != .qwen2 && family != .llama2Metaspace {
+          #expect(decoded.utf8.count == expected.utf8.count, "\(name)")
+        }
       }
     }
   }

@@ -87,7 +87,9 @@ struct GGUFTokenizerTests {
     // Not from the JSON: as keys of a dictionary, canonically equivalent tokens would be one.
     let tokenizer = try family.tokenizer()
     let tokens = (0..<Int32(tokenizer.vocabularySize)).compactMap { tokenizer.token(for: $0) }
-    return (tokens, model["merges"] as? [[String]] ?? [], special)
+    // Files write a merge as two strings, older ones as one with a space between.
+    let lines = (model["merges"] as? [String] ?? []).map { $0.split(separator: " ").map(String.init) }
+    return (tokens, model["merges"] as? [[String]] ?? lines, special)
   }
 
   private func expectReferenceIDs(_ family: Family, _ tokenizer: any Tokenizer) throws {

@@ -48,6 +48,7 @@ struct TokenizerFixture: Decodable {
 /// A family whose files are here: its fixture's name and where its tokenizer lies.
 enum Family: String, CaseIterable, Sendable, CustomTestStringConvertible {
   case gpt2, llama3, qwen2, llama2, bert, smollm2, minilm
+  case llama2Metaspace = "llama2_metaspace"
 
   var testDescription: String { rawValue }
 
