@@ -42,7 +42,8 @@ struct TilePlan {
     columnStep = min(Self.roundUp(product.n, Int(kernels.tile_columns)), 4 * group)
     readsRowsInPlace = Self.canReadInPlace(product, kernels) && product.n <= 2 * Int(kernels.tile_columns)
     let steps = Self.divideUp(min(kStep, product.k), Int(kernels.k_per_step))
-    panelBytesOfRows = readsRowsInPlace ? 0 : rowStep * steps * Int(kernels.bytes_per_step)
+    // Whole cache lines, so that the vectors of b's panels do not straddle them.
+    panelBytesOfRows = readsRowsInPlace ? 0 : Self.roundUp(rowStep * steps * Int(kernels.bytes_per_step), 64)
     workspaceBytes = panelBytesOfRows + columnStep * steps * Int(kernels.bytes_per_step)
   }
 
@@ -100,7 +101,7 @@ struct TilePlan {
   func blockSize(_ slab: Slab) -> (rows: Int, columns: Int) {
     let tileRows = Int(kernels.tile_rows)
     let tileColumns = Int(kernels.tile_columns)
-    var rows = Self.roundUp(min(slab.rows.count, 256), tileRows)
+    var rows = Self.roundUp(min(slab.rows.count, 128), tileRows)
     var columns = Self.roundUp(min(slab.columns.count, 8 * tileColumns), tileColumns)
     // A task should take several microseconds, or sharing costs more than it gives.
     let work = slab.rows.count * slab.columns.count * slab.ks.count
