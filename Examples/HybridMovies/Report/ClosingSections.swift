@@ -27,7 +27,7 @@ struct UsersSection {
     let hits = items.count { $0.isHit }
     let entries = items.map { item -> HTML in
       item.isHit
-        ? "<li class=\"hit\"><bdi>\(item.title)</bdi> <span class=\"tick\">✓<span class=\"quiet\"> hit</span></span></li>"
+        ? "<li class=\"hit\"><bdi>\(item.title)</bdi> <span class=\"check\">✓<span class=\"quiet\"> hit</span></span></li>"
         : "<li><bdi>\(item.title)</bdi></li>"
     }
     let empty: HTML = items.isEmpty ? "<p class=\"faint\">Nothing to show.</p>" : "<ol>\(entries)</ol>"

@@ -15,7 +15,7 @@ struct ComparisonSection {
     return """
       <section id="comparison" class="tabbed" aria-labelledby="comparison-h"><h2 id="comparison-h">Comparison</h2>
       <p class="lede">Full ranking of the catalogue, same split, same candidates. Bars are 95&#8239;% intervals of the \
-      mean over users. The short upright line marks the model’s own side alone; hollow marks are models that stand alone.</p>
+      mean over users. The short upright line marks what the model is compared with; hollow marks are models that stand alone.</p>
       <fieldset class="tabs"><legend class="quiet">Slice of the test data</legend>\(tabs)</fieldset>
       \(panels)</section>
       """

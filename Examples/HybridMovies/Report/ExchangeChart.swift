@@ -13,17 +13,17 @@ struct ExchangeChart {
   private var isWide: Bool { step > 58 }
 
   func svg() -> HTML {
-    let body = lanes() + shifts(top: 226, bottom: 326) + spreads(top: 380, bottom: 466)
+    let body = lanes() + shifts(top: 272, bottom: 372) + spreads(top: 430, bottom: 516)
     return Chart.svg(
-      id: id, title: "The exchange in turn", description: description, width: width, height: 492, body)
+      id: id, title: "The exchange in turn", description: description, width: width, height: 542, body)
   }
 
   // MARK: Who wrote
 
   private func lanes() -> HTML {
-    let (domain, store, language) = (52.0, 104.0, 156.0)
-    var body = Chart.text("Recommender", x: 0, y: domain - 15, kind: "lane domain")
-    body += Chart.text("Language model", x: 0, y: language + 24, kind: "lane language")
+    let (domain, store, language) = (60.0, 112.0, 164.0)
+    var body = Chart.text("Recommender", x: 0, y: 16, kind: "lane domain")
+    body += Chart.text("Language model", x: 0, y: language + 46, kind: "lane language")
     body += Chart.line(0, domain, width, domain, kind: "track domain")
     body += Chart.line(0, language, width, language, kind: "track language")
     body += "<rect class=\"store\" x=\"0\" y=\"\(store - 15)\" width=\"\(width)\" height=\"30\" rx=\"15\"/>"
@@ -59,7 +59,7 @@ struct ExchangeChart {
     var body = Chart.text(
       "How far the rows moved (mean cosine distance)", x: 0, y: top - 14, kind: "heading small")
     body += grid(axis, 3)
-    let bar = min(step * 0.3, 22)
+    let bar = min(step * 0.3, 34)
     for (index, exchange) in exchanges.enumerated() {
       let x = center(index)
       for (offset, value, kind) in [
@@ -71,7 +71,7 @@ struct ExchangeChart {
           <g><title>\(tip(exchange, index))</title><rect class="bar \(kind) \(exchange.writer.rawValue)" \
           x="\(x + offset)" y="\(bottom - height)" width="\(bar)" height="\(height)"/></g>
           """
-        if isWide {
+        if bar >= 30 {
           body += Chart.text(
             Figure.decimal(value, 2), x: x + offset + bar / 2, y: bottom - height - 4, anchor: "middle",
             kind: "tick")

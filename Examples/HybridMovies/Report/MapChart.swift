@@ -41,7 +41,11 @@ struct MapChart {
       genres.enumerated().map { ($0.element.name, $0.offset) }, uniquingKeysWith: { first, _ in first })
     var body: HTML = ""
     for (index, point) in points.enumerated() {
-      guard let place = places[index] else { continue }
+      guard let place = places[index] else {
+        // Both panels keep the same order of marks: the script finds an item in the other one by it.
+        body += "<g/>\n"
+        continue
+      }
       let look = Self.look(indices[point.genre] ?? Self.colours)
       let share = Double(max(point.popularity, 0)) / mostPopular
       let tip = "\(point.title) — \(point.genre), \(Figure.count(point.popularity)) training interactions"

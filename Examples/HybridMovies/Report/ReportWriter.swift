@@ -74,7 +74,7 @@ enum RunText {
     switch slice {
     case "all": "Every test interaction of every user."
     case "cold":
-      "Test items with one to four training interactions; those with none are left to the results file."
+      "Test items with one to four training interactions; those with none are reported apart."
     case "long-tail":
       "Test items outside the most popular ones that together hold 80 % of the training interactions, cold ones excepted."
     case "warm": "The popular items that together hold 80 % of the training interactions."

@@ -9,8 +9,8 @@ struct CurvesSection {
     guard !panels.isEmpty else { return "" }
     return """
       <section id="curves" aria-labelledby="curves-h"><h2 id="curves-h">How both sides learned</h2>
-      <p class="lede">The validation metric after each epoch, through the phases of the bridge; the runs alone start \
-      at the same place and get the same budget. A ring marks the best epoch. Short phases are drawn wider than they were.</p>
+      <p class="lede">The validation metric after each epoch, through the phases of the bridge, and of the runs \
+      alone beside it. A ring marks the best epoch. Very short phases are widened so that they can be seen.</p>
       <div class="pair">\(panels)</div></section>
       """
   }

@@ -31,7 +31,8 @@ enum Style {
     h2{font-size:clamp(1.35rem,2.6vw,1.75rem);letter-spacing:-.01em;line-height:1.2;margin:0 0 .35rem}
     h3{font-size:1.06rem;line-height:1.3;margin:0 0 .5rem}h4{font-size:.92rem;margin:1rem 0 .4rem}
     h3 small,h4 small,legend small{font-weight:400;color:var(--soft);font-size:.86em;margin-left:.35em}
-    .facts{display:grid;grid-template-columns:repeat(auto-fit,minmax(8.5rem,1fr));gap:.9rem 1.5rem;margin:0}
+    .facts{display:flex;flex-wrap:wrap;gap:.9rem 2.6rem;margin:0}
+    @media (max-width:44rem){.facts{display:grid;grid-template-columns:1fr 1fr;gap:.8rem 1.2rem}}
     .facts dt{color:var(--soft);font-size:.8rem}.facts dd{margin:0;font-weight:600;font-variant-numeric:tabular-nums}
     nav{position:sticky;top:0;z-index:3;background:var(--page);border-bottom:1px solid var(--line)}
     nav .inner{display:flex;gap:1.3rem;overflow-x:auto;padding-block:.65rem;scrollbar-width:none}
@@ -77,9 +78,9 @@ enum Style {
     .keys li{display:flex;align-items:center;gap:.5rem}figcaption h3{margin-bottom:.35rem}
     .person{margin-bottom:1.1rem}.history{list-style:none;display:flex;flex-wrap:wrap;gap:.35rem;margin:0;padding:0}
     .history li{background:var(--wash);border-radius:7px;padding:.1rem .6rem;font-size:.87rem}.history .more{background:none;color:var(--soft)}
-    .lists{margin-top:.6rem;gap:.4rem 1.6rem}.list{border-top:3px solid var(--tone);padding-top:.1rem}.list h4{margin-top:.5rem}
+    .lists{margin-top:1rem;gap:.4rem 1.6rem}.list{border-top:3px solid var(--tone);padding-top:.1rem}.list h4{margin-top:.5rem}
     .list ol{margin:0;padding-left:1.9rem;font-size:.92rem}.list li{padding:.12rem .4rem;border-radius:6px}.list li::marker{color:var(--soft);
-    font-variant-numeric:tabular-nums}.hit{background:var(--tone-wash);font-weight:640}.tick{color:var(--tone);font-weight:700;position:relative}
+    font-variant-numeric:tabular-nums}.hit{background:var(--tone-wash);font-weight:640}.check{color:var(--tone);font-weight:700;position:relative}
     .prose,.notes{max-width:74ch}.notes{padding-left:1.2rem}.notes li,.prose li{margin:.35rem 0}.prose h3{margin-top:1.4rem}.prose ul{padding-left:1.2rem}
     .page-end{color:var(--soft);font-size:.88rem;padding-block:3rem 2.5rem}details{margin-top:.8rem}summary{cursor:pointer;color:var(--soft)}
     #tip{position:fixed;z-index:10;max-width:20rem;pointer-events:none;background:var(--ink);color:var(--page);border-radius:8px;
