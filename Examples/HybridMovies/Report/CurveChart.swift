@@ -26,8 +26,12 @@ struct CurveChart {
     let measured = curves.filter { curve in
       curve.records.contains { $0.side == side && $0.validation?.isFinite == true }
     }
-    return measured.filter { phases(of: $0, side).count > 1 }
-      + measured.filter { phases(of: $0, side).count <= 1 }
+    return measured.filter(isBridged) + measured.filter { !isBridged($0) }
+  }
+
+  /// Whether both sides trained.
+  private static func isBridged(_ curve: ReportData.Curve) -> Bool {
+    Set(curve.records.map(\.side)).count > 1
   }
 
   /// A curve's look: those of the bridge in the side's colour, the others apart by colour and dashes.
@@ -104,7 +108,7 @@ struct CurveChart {
     for point in points {
       let isBest = point.2.epoch == best?.2.epoch && point.2.phase == best?.2.phase
       let tip =
-        "\(name), \(point.2.phase), epoch \(point.2.epoch + 1): \(Figure.decimal(point.2.validation))"
+        "\(RunText.curve(name)), \(point.2.phase), epoch \(point.2.epoch + 1): \(Figure.decimal(point.2.validation))"
         + (isBest ? " (best)" : "")
       body += Chart.mark(
         .circle, x: point.0, y: point.1, radius: isBest ? 4.5 : isDense ? 1.8 : 2.6,
@@ -116,7 +120,7 @@ struct CurveChart {
   private func description(_ series: [[BridgeEpochRecord]]) -> String {
     let parts = zip(curves, series).map { curve, records in
       let best = records.compactMap(\.validation).max()
-      return "\(curve.name): best \(Figure.decimal(best)) in \(records.count) epochs"
+      return "\(RunText.curve(curve.name)): best \(Figure.decimal(best)) in \(records.count) epochs"
     }
     return "Validation metric by epoch, with the phases as bands. " + parts.joined(separator: "; ") + "."
   }
@@ -138,7 +142,7 @@ struct CurveChart {
   /// The phases as bands: as wide as they have epochs, but none too thin to be seen.
   private func layout() -> [Band] {
     let all = curves.map { Self.phases(of: $0, side) }
-    let reference = all.max { $0.count < $1.count } ?? []
+    let reference = all.first ?? []
     var bands = reference.map { Band(name: $0.name, epochs: $0.epochs) }
     let longest = all.map { $0.reduce(0) { $0 + $1.epochs } }.max() ?? 0
     let covered = bands.reduce(0) { $0 + $1.epochs }

@@ -83,7 +83,7 @@ struct ExchangeChart {
 
   private func spreads(top: Double, bottom: Double) -> HTML {
     let values = exchanges.flatMap { [$0.itemSpread, $0.userSpread] }
-    let axis = Axis(around: values, start: bottom, end: top, padding: 0.12)
+    let axis = Axis(around: values, start: bottom, end: top, padding: 0.12, fromZero: true)
     var body = Chart.text("Spread of the store's rows", x: 0, y: top - 14, kind: "heading small")
     body += grid(axis, 3)
     let series: [(kind: String, shape: Chart.Shape, value: (ReportData.Exchange) -> Double)] = [

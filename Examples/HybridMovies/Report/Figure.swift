@@ -53,6 +53,9 @@ enum Figure {
     return "\(whole / 3600) h \(whole % 3600 / 60) min"
   }
 
+  /// The text with its first letter as a capital.
+  static func capitalized(_ text: String) -> String { text.prefix(1).uppercased() + text.dropFirst() }
+
   /// The first `length` characters, with an ellipsis if there are more.
   static func shortened(_ text: String, to length: Int) -> String {
     text.count <= length ? text : text.prefix(max(length - 1, 1)) + "…"

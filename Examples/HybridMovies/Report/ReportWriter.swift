@@ -59,6 +59,17 @@ enum RunText {
     }
   }
 
+  /// A training's name for readers: the runs of the main job have short names of their own.
+  static func curve(_ name: String) -> String {
+    switch name {
+    case "bridge": "With the bridge"
+    case "lightgcn-alone": "Alone"
+    case "random-tokens": "Random entity tokens"
+    case "text-rows": "Text only"
+    default: Figure.capitalized(name.replacing("-", with: " "))
+    }
+  }
+
   static func slice(_ name: String) -> String {
     switch name {
     case "all": "All items"

@@ -21,7 +21,7 @@ struct CurvesSection {
     let legend = curves.enumerated().map { index, curve -> HTML in
       """
       <li><svg class="swatch line" viewBox="0 0 34 12" aria-hidden="true"><path class="curve \(side.rawValue) \
-      \(CurveChart.style(index))" d="M1 6h32"/></svg> \(curve.name)</li>
+      \(CurveChart.style(index))" d="M1 6h32"/></svg> \(RunText.curve(curve.name))</li>
       """
     }
     return """
