@@ -69,7 +69,8 @@ let package = Package(
     .testTarget(
       name: "TrestleNNTests",
       dependencies: ["TrestleFormats", "TrestleNN", "TrestleTensor", "TrestleTestSupport"]),
-    .testTarget(name: "TrestleTextTests", dependencies: ["TrestleText", "TrestleTestSupport"]),
+    .testTarget(
+      name: "TrestleTextTests", dependencies: ["TrestleFormats", "TrestleText", "TrestleTestSupport"]),
     .testTarget(
       name: "TrestleLanguageModelsTests",
       dependencies: ["TrestleLanguageModels", "TrestleTestSupport"]),

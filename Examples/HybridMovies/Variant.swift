@@ -41,6 +41,7 @@ struct Budget: Codable, Hashable {
     training.seed = seed
     side.seed = seed
     bridge.seed = seed
+    bridge.domainWeight = 0.02
     schedule.domainPatience = share < 0.5 ? 20 : 10
     schedule.domainValidationInterval = 2
     if isQuick {
@@ -48,10 +49,11 @@ struct Budget: Codable, Hashable {
       schedule.rounds = 1
       schedule.warmUpEpochs = 120
       schedule.roundDomainEpochs = 40
-      side.trainingItems = 48
-      side.batchTokens = 768
-      side.readingItems = 96
-      side.validationUsers = 150
+      side.trainingItems = 32
+      side.batchTokens = 512
+      side.readingItems = 64
+      side.validationUsers = 100
+      bridge.userSource = .row
     }
     if isSynthetic {
       training.batchSize = 1024

@@ -39,6 +39,8 @@ public struct BridgeProgress: Sendable {
 
 /// Runs a bridge: its phases in order, epoch by epoch, with validation, best states, checkpoints and exact resumption.
 ///
+/// A phase that keeps its best state counts the state at its entry among the candidates, once the side has trained.
+///
 /// After every epoch everything is saved in one file: a run that is killed and started again continues from there, and
 /// ends in the same bits.
 public final class BridgeTrainer {
@@ -113,6 +115,11 @@ public final class BridgeTrainer {
     let side = try trainable(phase.side)
     if !cursor.hasEntered {
       try bridge.enter(phase, context)
+      if phase.keepsBest && (cursor.epochsOf[phase.side.rawValue] ?? 0) > 0 {
+        // What the side can do already is the first candidate: a phase that does not help changes nothing.
+        cursor.bestValidation = try side.validate()
+        best = Self.values(of: side)
+      }
       cursor.hasEntered = true
       try save()
     }
