@@ -3,51 +3,53 @@ import Trestle
 
 /// Training epochs and evaluation of recommenders on MovieLens-100K, with the names and shapes of the peer's script.
 enum RecommenderCases {
-  static let all: [ModelBenchmark] = [
-    epoch("LightGCN") { training in
-      var generator = RandomGenerator(seed: 0)
-      var configuration = LightGCN.Configuration()
-      // RecBole's defaults.
-      (configuration.layers, configuration.regularization) = (2, 1e-5)
-      return LightGCN(training: training, configuration: configuration, using: &generator)
-    },
-    epoch("BPR") { training in
-      var generator = RandomGenerator(seed: 0)
-      var configuration = MatrixFactorization.Configuration()
-      configuration.regularization = 0
-      return MatrixFactorization(
-        userCount: training.userCount, itemCount: training.itemCount, configuration: configuration,
-        using: &generator)
-    },
-    epoch("NeuMF") { training in
-      var generator = RandomGenerator(seed: 0)
-      return NeuMF(userCount: training.userCount, itemCount: training.itemCount, using: &generator)
-    },
-    epoch("XSimGCL") { training in
-      var generator = RandomGenerator(seed: 0)
-      return XSimGCL(training: training, using: &generator)
-    },
-    epoch("SASRec", .leaveOneOut) { training in
-      var generator = RandomGenerator(seed: 0)
-      return SASRec(training: training, using: &generator)
-    },
-    epoch("GRU4Rec", .leaveOneOut) { training in
-      var generator = RandomGenerator(seed: 0)
-      return GRU4Rec(training: training, using: &generator)
-    },
-    fit("EASE") { _ = try EASE(training: $0) },
-    fit("ItemKNN") { _ = ItemNeighbors(training: $0) },
-    ModelBenchmark(
-      name: "evaluate_full_ranking", shape: "ML-100K 943 users x 1682 items d64", measure: .duration
-    ) { assets in
-      guard let split = try split(assets, .ratio()) else { return nil }
-      var generator = RandomGenerator(seed: 0)
-      let model = MatrixFactorization(
-        userCount: split.userCount, itemCount: split.itemCount, using: &generator)
-      let evaluator = RankingEvaluator(split)
-      return { _ = try evaluator.evaluate(model.makeScorer()) }
-    },
-  ]
+  static var all: [ModelBenchmark] {
+    [
+      epoch("LightGCN") { training in
+        var generator = RandomGenerator(seed: 0)
+        var configuration = LightGCN.Configuration()
+        // RecBole's defaults.
+        (configuration.layers, configuration.regularization) = (2, 1e-5)
+        return LightGCN(training: training, configuration: configuration, using: &generator)
+      },
+      epoch("BPR") { training in
+        var generator = RandomGenerator(seed: 0)
+        var configuration = MatrixFactorization.Configuration()
+        configuration.regularization = 0
+        return MatrixFactorization(
+          userCount: training.userCount, itemCount: training.itemCount, configuration: configuration,
+          using: &generator)
+      },
+      epoch("NeuMF") { training in
+        var generator = RandomGenerator(seed: 0)
+        return NeuMF(userCount: training.userCount, itemCount: training.itemCount, using: &generator)
+      },
+      epoch("XSimGCL") { training in
+        var generator = RandomGenerator(seed: 0)
+        return XSimGCL(training: training, using: &generator)
+      },
+      epoch("SASRec", .leaveOneOut) { training in
+        var generator = RandomGenerator(seed: 0)
+        return SASRec(training: training, using: &generator)
+      },
+      epoch("GRU4Rec", .leaveOneOut) { training in
+        var generator = RandomGenerator(seed: 0)
+        return GRU4Rec(training: training, using: &generator)
+      },
+      fit("EASE") { _ = try EASE(training: $0) },
+      fit("ItemKNN") { _ = ItemNeighbors(training: $0) },
+      ModelBenchmark(
+        name: "evaluate_full_ranking", shape: "ML-100K 943 users x 1682 items d64", measure: .duration
+      ) { assets in
+        guard let split = try split(assets, .ratio()) else { return nil }
+        var generator = RandomGenerator(seed: 0)
+        let model = MatrixFactorization(
+          userCount: split.userCount, itemCount: split.itemCount, using: &generator)
+        let evaluator = RankingEvaluator(split)
+        return { _ = try evaluator.evaluate(model.makeScorer()) }
+      },
+    ]
+  }
 
   private static func split(_ assets: URL, _ strategy: SplitStrategy) throws -> DataSplit? {
     let folder = assets.appending(path: "recbole/recbole/dataset_example/ml-100k")

@@ -314,21 +314,22 @@ struct RowGroups {
   /// The positions by ascending key, stable; cost does not depend on the bound but through its digits.
   private static func radixSort(_ keys: [Int32], _ bound: Int) -> [Int32] {
     let bits = 11
+    let mask = (1 << bits) - 1
     var order = (0..<Int32(keys.count)).map { $0 }
     var other = order
     var shift = 0
-    while bound - 1 >> shift > 0 || shift == 0 {
-      var places = [Int](repeating: 0, count: (1 << bits) + 1)
-      for key in keys { places[(Int(key) >> shift & (1 << bits) - 1) + 1] += 1 }
-      for digit in 0..<1 << bits { places[digit + 1] += places[digit] }
+    repeat {
+      var places = [Int](repeating: 0, count: mask + 2)
+      for key in keys { places[((Int(key) >> shift) & mask) + 1] += 1 }
+      for digit in 0...mask { places[digit + 1] += places[digit] }
       for position in order {
-        let digit = Int(keys[Int(position)]) >> shift & (1 << bits) - 1
+        let digit = (Int(keys[Int(position)]) >> shift) & mask
         other[places[digit]] = position
         places[digit] += 1
       }
       swap(&order, &other)
       shift += bits
-    }
+    } while (bound - 1) >> shift > 0
     return order
   }
 }
