@@ -93,6 +93,12 @@ struct KernelProduct {
     // Safe to share: each task packs panels, or writes a block of c, of its own; `plan` only reads.
     nonisolated(unsafe) let shared = plan
     MatrixWorkspace.withBytes(plan.workspaceBytes) { workspace in
+      if let slab = plan.onlySlab {
+        // Too small to share: without the lists of tasks, which would take longer than the product.
+        plan.packAll(slab, workspace)
+        plan.multiply(slab, rows: slab.rows, columns: slab.columns, workspace)
+        return
+      }
       nonisolated(unsafe) let workspace = workspace
       for columns in plan.columnSlabs {
         for ks in plan.kBlocks {

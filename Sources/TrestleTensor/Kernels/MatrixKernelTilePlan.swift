@@ -54,7 +54,20 @@ struct TilePlan {
   var columnSlabs: [Range<Int>] { Self.ranges(product.n, columnStep) }
   var kBlocks: [Range<Int>] { Self.ranges(product.k, kStep) }
 
+  /// The slab that is the whole of a small product, `nil` for a large one.
+  var onlySlab: Slab? {
+    guard product.m * product.n * product.k <= 1 << 18, product.k <= kStep else { return nil }
+    guard product.m <= rowStep, product.n <= columnStep else { return nil }
+    return Slab(rows: 0..<product.m, columns: 0..<product.n, ks: 0..<product.k)
+  }
+
   // MARK: Packing
+
+  /// Packs both sides at once.
+  func packAll(_ slab: Slab, _ workspace: UnsafeMutableRawPointer) {
+    pack(slab, PackTask(side: 1, lines: slab.columns, ks: slab.ks), workspace)
+    if !readsRowsInPlace { pack(slab, PackTask(side: 0, lines: slab.rows, ks: slab.ks), workspace) }
+  }
 
   func packTasks(_ slab: Slab, columns: Bool) -> [PackTask] {
     var tasks: [PackTask] = []
