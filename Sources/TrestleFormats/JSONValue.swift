@@ -16,7 +16,20 @@ import Foundation
 /// repeated keys; escaped surrogates must come in pairs. Keys are compared byte by byte, not by canonical equivalence.
 public struct JSONValue: Sendable {
   /// The kinds of JSON values.
-  public enum Kind: String, Sendable { case null, bool, number, string, array, object }
+  public enum Kind: String, Sendable {
+    /// `null`.
+    case null
+    /// `true` or `false`.
+    case bool
+    /// A number, whole or not.
+    case number
+    /// A string.
+    case string
+    /// An array.
+    case array
+    /// An object: members by name.
+    case object
+  }
 
   let document: JSONDocument
   let index: Int

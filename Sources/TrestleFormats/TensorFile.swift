@@ -13,7 +13,7 @@ public protocol TensorFile: Sendable {
   /// that the file holds at an address unfit for their element type are copied.
   ///
   /// - Throws: ``FormatError/missing(_:)``; ``FormatError/unsupported(_:)`` for an element type or a shape that
-  ///   ``Tensor`` does not have.
+  ///   `Tensor` does not have.
   func tensor(_ name: String) throws(FormatError) -> Tensor
 }
 

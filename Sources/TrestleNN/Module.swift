@@ -2,7 +2,7 @@ import TrestleTensor
 
 /// A part of a model: something that holds parameters, itself or in its parts.
 ///
-/// The parameters are found by looking through the stored properties: ``Parameter``s, modules, and optionals, arrays and
+/// The parameters are found by looking through the stored properties: `Parameter`s, modules, and optionals, arrays and
 /// string-keyed dictionaries of both. A parameter's name is the path to it, with dots, as checkpoints write it:
 /// `layers.0.attention.weight`.
 ///

@@ -17,7 +17,7 @@ public struct BridgeFailure: Sendable, CustomStringConvertible, Equatable {
   }
 }
 
-/// Holds a bridge to the contract of ``SharingBridge``, on two small sides.
+/// Holds a bridge to the contract of `SharingBridge`, on two small sides.
 ///
 /// Checked are: phases with unique names, at least one epoch and known parameter groups; a composition that lacks a
 /// needed capability fails by name; losses that are finite; a run that repeats in the same bits; a run that is stopped in

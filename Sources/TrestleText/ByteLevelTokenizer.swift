@@ -44,7 +44,7 @@ public struct ByteLevelTokenizer: Tokenizer {
   /// Creates a tokenizer.
   ///
   /// - Parameters:
-  ///   - vocabulary: the tokens in the byte alphabet's spelling (`Ġhello`) as UTF-8, at their ids.
+  ///   - tokens: the tokens in the byte alphabet's spelling (`Ġhello`) as UTF-8, at their ids.
   ///   - merges: the merges, first things first. Merges that make a special token are left out.
   ///   - specialTokens: the tokens that plain text never yields.
   ///   - configuration: splitting and normalization.

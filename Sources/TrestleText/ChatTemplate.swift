@@ -109,8 +109,10 @@ public struct ChatTemplate: Sendable, Hashable {
 
   /// The conversation as a prompt.
   ///
-  /// - Parameter addingGenerationPrompt: end with the beginning of the assistant's answer. LLaMA 2 and Mistral
-  ///   have none: the end of the user's message is that.
+  /// - Parameters:
+  ///   - messages: the conversation so far, oldest first.
+  ///   - addingGenerationPrompt: end with the beginning of the assistant's answer. LLaMA 2 and Mistral
+  ///     have none: the end of the user's message is that.
   /// - Throws: ``TextError/invalidConversation(template:place:expected:found:)`` if the roles do not alternate
   ///   where the family wants them to (LLaMA 2, Mistral, Vicuna), or there are no messages.
   public func prompt(

@@ -69,7 +69,10 @@ public struct PretrainedTokenizer: Sendable {
 
   /// Reads the contents of a `tokenizer.json`, and of a `tokenizer_config.json` if there is one.
   ///
-  /// - Parameter path: what errors call the file.
+  /// - Parameters:
+  ///   - json: the contents of `tokenizer.json`.
+  ///   - config: the contents of `tokenizer_config.json`; `nil` if there is none.
+  ///   - path: what errors call the file.
   /// - Throws: ``TextError/invalid(path:place:expected:found:)``.
   public init(json: JSONValue, config: JSONValue? = nil, path: String = "tokenizer.json") throws(TextError) {
     tokenizer = try TokenizerFile(json, config: config, source: Source(path: path)).tokenizer()

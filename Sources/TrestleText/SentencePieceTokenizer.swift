@@ -87,8 +87,12 @@ public struct SentencePieceTokenizer: Tokenizer {
   /// that form a piece, those of the highest score merge first.
   ///
   /// - Parameters:
+  ///   - vocabulary: the pieces' bytes, by id.
   ///   - scores: one for each piece.
   ///   - isMergeable: for each piece, whether merging may form it; `false` for control, byte and unused pieces.
+  ///   - specialTokens: the tokens that text never makes.
+  ///   - configuration: how text is prepared.
+  ///   - path: what errors call the file.
   /// - Throws: as the other initializer, and if the counts differ or a score is not a number.
   public init(
     vocabulary: [[UInt8]], scores: [Float], isMergeable: [Bool], specialTokens: SpecialTokens,

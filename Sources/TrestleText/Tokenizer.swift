@@ -78,7 +78,9 @@ extension Tokenizer {
 
   /// The text of token ids. Bytes that form no valid UTF-8 become U+FFFD.
   ///
-  /// - Parameter skippingSpecialTokens: leave special tokens out instead of spelling them.
+  /// - Parameters:
+  ///   - ids: the tokens.
+  ///   - skippingSpecialTokens: leave special tokens out instead of spelling them.
   public func decode(_ ids: [Int32], skippingSpecialTokens: Bool = false) -> String {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(ids.count * 4)

@@ -49,7 +49,7 @@ public struct WordPieceTokenizer: Tokenizer {
   /// Creates a tokenizer.
   ///
   /// - Parameters:
-  ///   - vocabulary: the tokens as UTF-8, at their ids.
+  ///   - tokens: the tokens as UTF-8, at their ids.
   ///   - specialTokens: the tokens that plain text never yields, the unknown token apart.
   ///   - configuration: normalization and limits.
   ///   - path: the file to name in errors.

@@ -90,7 +90,9 @@ public protocol EntityTables: BridgeSide {
   func entityRows(_ kind: EntityKind) -> Tensor?
   /// Replaces all rows.
   ///
-  /// - Parameter rows: `[count, width]`.
+  /// - Parameters:
+  ///   - kind: whose rows: users or items.
+  ///   - rows: `[count, width]`.
   func setEntityRows(_ kind: EntityKind, to rows: Tensor)
   /// The mean and the standard deviation of an element of the side's pretrained rows, which new rows should match;
   /// `nil` if the side has no pretrained rows.

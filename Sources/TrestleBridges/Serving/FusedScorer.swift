@@ -13,7 +13,10 @@ public struct FusedScorer: CatalogueScorer {
 
   /// A fusion of two scorers of one catalogue.
   ///
-  /// - Parameter weights: α for each user, between 0 (the domain side alone) and 1.
+  /// - Parameters:
+  ///   - domain: the scorer of the domain side.
+  ///   - language: the scorer of the language side.
+  ///   - weights: α for each user, between 0 (the domain side alone) and 1.
   public init(domain: any CatalogueScorer, language: any CatalogueScorer, weights: [Float]) {
     precondition(
       domain.itemCount == language.itemCount,
@@ -128,6 +131,9 @@ public struct FusionWeights: Codable, Sendable, Equatable {
   /// its mean metric is averaged with the common one as if 200 further users had that.
   ///
   /// - Parameters:
+  ///   - domain: the scorer of the domain side.
+  ///   - language: the scorer of the language side.
+  ///   - split: α is chosen on its validation part.
   ///   - classes: the number of activity classes, by quantiles of the users' training interactions.
   ///   - metric: what is to rise.
   public init(

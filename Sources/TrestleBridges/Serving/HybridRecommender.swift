@@ -74,6 +74,8 @@ public struct HybridRecommender: Sendable {
   /// - Parameters:
   ///   - items: the items liked, at least one.
   ///   - languageState: the scoring row of the language side for them, `[1, width]`; `nil` leaves that side out.
+  ///   - count: how many items are wanted.
+  ///   - part: which of the three recommenders answers.
   public func recommend(
     liking items: [Int], languageState: Tensor?, count: Int, by part: Part
   ) -> [Recommendation]? {
@@ -174,7 +176,9 @@ extension HybridRecommender {
 
   /// Loads a hybrid.
   ///
-  /// - Parameter sides: the sides to load; the files of others need not be there.
+  /// - Parameters:
+  ///   - folder: the folder that the hybrid was saved in.
+  ///   - sides: the sides to load; the files of others need not be there.
   /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` if a file is not the one that was saved, and
   ///   `FormatError` if one cannot be read.
   public init(contentsOf folder: URL, sides: Sides = .both) throws {

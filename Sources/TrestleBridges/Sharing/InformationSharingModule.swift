@@ -81,6 +81,7 @@ public final class InformationSharingModule {
   /// Writes rows: S ← (1 − ρ) S + ρ · rows, or the rows themselves where nothing was written before.
   ///
   /// - Parameters:
+  ///   - kind: whose rows: users or items.
   ///   - ids: the entities, each once.
   ///   - rows: `[ids, width]`; a row of zeros says that the writer knows nothing, and is passed over.
   ///   - writer: the side that writes.

@@ -29,6 +29,7 @@ public struct OrthonormalMap: Sendable {
   ///   - rows: what will be mapped, `[n, shared]`.
   ///   - mean: the mean of mapped rows, `[wide]`.
   ///   - deviation: the standard deviation that an element of them should have about that mean.
+  ///   - generator: where the map comes from.
   /// - Precondition: the wide space is at least as wide as the shared one.
   public init(matching rows: Tensor, mean: Tensor, deviation: Double, using generator: inout RandomGenerator)
   {
@@ -88,6 +89,7 @@ public struct RidgeMap: Sendable {
   /// - Parameters:
   ///   - inputs: `[examples, inputs]`.
   ///   - outputs: `[examples, outputs]`.
+  ///   - strength: λ in multiples of the inputs' size.
   public init(inputs: Tensor, outputs: Tensor, strength: Double = 0.1) {
     precondition(
       inputs.rank == 2 && outputs.rank == 2 && inputs.shape[0] == outputs.shape[0],

@@ -67,8 +67,13 @@ public final class LanguageSide: TrainableSide {
   /// Makes a side of a language model with entity tokens and an item head.
   ///
   /// - Parameters:
+  ///   - name: for messages and tables.
+  ///   - recommender: language model, entity tokens and item head.
+  ///   - adapters: the adapters to train; `nil` if there are none.
   ///   - split: histories are its training part; validation is on its validation part.
+  ///   - vocabulary: the users and items, with the hash of their ids.
   ///   - itemTexts: the text tokens of each item, for representations of text.
+  ///   - configuration: how the side trains and reads.
   public init(
     name: String, recommender: ItemSequenceModel, adapters: LoRAAdapters?, split: DataSplit,
     vocabulary: EntityVocabulary, itemTexts: [[Int32]]? = nil, configuration: Configuration = Configuration()

@@ -23,8 +23,10 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
   /// Makes a side of `model`.
   ///
   /// - Parameters:
+  ///   - model: the recommender.
   ///   - split: the model trains on its training part and is validated on its validation part.
   ///   - vocabulary: the users and items, with the hash of their ids.
+  ///   - configuration: batch size, learning rate, negatives and what is validated.
   public init(
     _ model: any PairwiseRecommender, split: DataSplit, vocabulary: EntityVocabulary,
     configuration: TrainingConfiguration = TrainingConfiguration()

@@ -32,10 +32,13 @@ public final class RepresentationAlignmentStrategy: BridgeStrategy {
   /// An alignment.
   ///
   /// - Parameters:
+  ///   - variant: how representations are aligned.
   ///   - weight: that of the alignment beside the recommender's own loss.
   ///   - temperature: that of the contrast.
   ///   - sources: which representations the language side gives for each kind.
   ///   - epochs: the most epochs, ended by `patience` validations without improvement.
+  ///   - patience: how many validations without improvement end the training.
+  ///   - seed: determines the maps' initial weights.
   public init(
     variant: Variant = .contrastive, weight: Double = 0.05, temperature: Double = 0.2,
     sources: [EntityKind: RepresentationSource] = [.item: .text], epochs: Int = 300, patience: Int = 10,

@@ -17,6 +17,7 @@ public final class ScoreFusionStrategy: BridgeStrategy {
   ///
   /// - Parameters:
   ///   - domainEpochs: the most epochs of the recommender, ended by `patience` validations without improvement.
+  ///   - patience: how many validations without improvement end the recommender's training.
   ///   - languageEpochs: the language model's epochs.
   ///   - classes: the number of classes of users by activity that get weights of their own.
   public init(domainEpochs: Int = 300, patience: Int = 10, languageEpochs: Int = 4, classes: Int = 3) {

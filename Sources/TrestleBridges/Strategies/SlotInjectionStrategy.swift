@@ -21,9 +21,12 @@ public final class SlotInjectionStrategy: BridgeStrategy {
   ///
   /// - Parameters:
   ///   - domainEpochs: the most epochs of the recommender, ended by `patience` validations without improvement.
+  ///   - patience: how many validations without improvement end the recommender's training.
   ///   - projectorEpochs: epochs in which, of the language side, only the groups named in `warmGroups` train.
   ///   - jointEpochs: epochs in which all of it trains.
+  ///   - warmGroups: the language side's groups that train with the projector at first.
   ///   - expansion: the projector's inner width in multiples of the recommender's.
+  ///   - seed: determines the projector's initial weights.
   public init(
     domainEpochs: Int = 300, patience: Int = 10, projectorEpochs: Int = 1, jointEpochs: Int = 3,
     warmGroups: Set<String> = ["head"], expansion: Int = 10, seed: UInt64 = 0

@@ -72,6 +72,8 @@ public final class BridgeTrainer {
   /// A run of `bridge` over two sides.
   ///
   /// - Parameters:
+  ///   - bridge: what is run.
+  ///   - context: the two sides and the data.
   ///   - folder: where the checkpoint is kept and, as `metrics.jsonl`, the records of the epochs.
   ///   - fingerprint: whatever distinguishes this run from others, such as its configuration.
   /// - Throws: ``BridgeError/missingCapability(bridge:side:capability:)`` if a side cannot do what the bridge needs.

@@ -3,7 +3,7 @@ import TrestleTensor
 
 /// A decoder that reads tokens and says how likely each next token is.
 ///
-/// Batches are packed: the tokens of all sequences lie one after the other, without padding, and ``PackedSequences``
+/// Batches are packed: the tokens of all sequences lie one after the other, without padding, and `PackedSequences`
 /// says where each begins. Positions count from the start of each sequence, or go on from what a cache holds.
 ///
 /// ```swift

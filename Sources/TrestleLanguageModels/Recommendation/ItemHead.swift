@@ -24,6 +24,8 @@ public final class ItemHead: Module {
   /// A head for `itemCount` items.
   ///
   /// - Parameters:
+  ///   - itemCount: the number of items.
+  ///   - similarity: how a state is compared with an item's row.
   ///   - scale: where the learned scale starts.
   ///   - bias: where the items' biases start, `[items]`: log-popularity, say; zeros by default.
   public init(

@@ -34,7 +34,7 @@ public enum Checkpoint {
   ///   - generators: further random states.
   ///   - cursor: whatever else the training needs to go on: position in the data, best metric.
   ///   - folder: made if it does not exist.
-  /// - Throws: ``FormatError`` if a file cannot be written.
+  /// - Throws: `FormatError` if a file cannot be written.
   public static func save<Cursor: Codable>(
     _ module: some Module, optimizers: [String: Optimizer], generators: [String: RandomGenerator] = [:],
     cursor: Cursor, to folder: URL
@@ -67,9 +67,10 @@ public enum Checkpoint {
   ///
   /// - Parameters:
   ///   - cursor: the type that was saved.
+  ///   - folder: the folder that the state was saved in.
   ///   - module: with the same parameters as the one that was saved.
   ///   - optimizers: with the same groups.
-  /// - Throws: ``NNError`` for a checkpoint that is torn, foreign or of another model; ``FormatError`` if a file
+  /// - Throws: ``NNError`` for a checkpoint that is torn, foreign or of another model; `FormatError` if a file
   ///   cannot be read.
   public static func load<Cursor: Codable>(
     _ cursor: Cursor.Type = Cursor.self, from folder: URL, into module: some Module,

@@ -87,7 +87,7 @@ extension Module {
 
   /// Writes every parameter under its name to a safetensors file, in one step: the file is whole or not there.
   ///
-  /// - Throws: what ``SafetensorsWriter`` throws.
+  /// - Throws: what `SafetensorsWriter` throws.
   public func save(to url: URL, metadata: [String: String] = [:]) throws {
     try SafetensorsWriter.write(
       namedParameters.map { SafetensorsSource(name: $0.name, tensor: $0.parameter.detached) },

@@ -15,7 +15,9 @@ public final class Dropout: TrainingDependent {
 
   /// A layer that draws from its own copy of `generator`.
   ///
-  /// - Parameter generator: advanced once, so that layers made one after the other draw different masks.
+  /// - Parameters:
+  ///   - rate: the probability with which an element is dropped.
+  ///   - generator: advanced once, so that layers made one after the other draw different masks.
   public init(rate: Double, using generator: inout RandomGenerator) {
     precondition(rate >= 0 && rate < 1, "Dropout: rate \(rate) is outside 0..<1")
     self.rate = rate

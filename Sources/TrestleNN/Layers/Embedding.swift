@@ -20,7 +20,12 @@ public final class Embedding: Module {
 
   /// A layer whose table is drawn from the normal distribution.
   ///
-  /// - Parameter deviation: the standard deviation of its elements.
+  /// - Parameters:
+  ///   - count: the number of rows.
+  ///   - width: the width of a row.
+  ///   - deviation: the standard deviation of its elements.
+  ///   - dtype: `float32` or `float64`.
+  ///   - generator: where random draws come from.
   public convenience init(
     count: Int, width: Int, deviation: Double = 1, dtype: DType = .float32,
     using generator: inout RandomGenerator

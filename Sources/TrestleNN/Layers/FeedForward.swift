@@ -43,8 +43,12 @@ public final class FeedForward: Module {
   /// A block with random weights.
   ///
   /// - Parameters:
+  ///   - width: the width of input and output.
   ///   - hidden: the width between the two layers.
+  ///   - activation: what is applied between the layers.
   ///   - dropout: the rate of dropout after the activation; 0 for none.
+  ///   - dtype: `float32` or `float64`.
+  ///   - generator: where random draws come from.
   public init(
     width: Int, hidden: Int, activation: Activation = .gelu, dropout: Double = 0, dtype: DType = .float32,
     using generator: inout RandomGenerator
@@ -110,7 +114,11 @@ public final class MLP: Module {
   ///
   /// - Parameters:
   ///   - widths: at least two.
+  ///   - activation: what is applied between the layers.
+  ///   - activatesLast: whether the activation follows the last layer too.
   ///   - dropout: the rate of dropout after each activation; 0 for none.
+  ///   - dtype: `float32` or `float64`.
+  ///   - generator: where random draws come from.
   public init(
     widths: [Int], activation: Activation = .relu, activatesLast: Bool = false, dropout: Double = 0,
     dtype: DType = .float32, using generator: inout RandomGenerator

@@ -84,7 +84,16 @@ public final class TransformerEncoderBlock: Module {
 
   /// A block with random weights.
   ///
-  /// - Parameter dropout: the rate of dropout on each part's output and inside the feed-forward block.
+  /// - Parameters:
+  ///   - width: the width of input and output.
+  ///   - heads: the number of heads, a divisor of the width.
+  ///   - hidden: the inner width of the feed-forward block.
+  ///   - activation: what the feed-forward block applies between its layers.
+  ///   - normalizesFirst: whether each part normalises its input rather than the sum with its output.
+  ///   - dropout: the rate of dropout on each part's output and inside the feed-forward block.
+  ///   - epsilon: ε of the normalisations.
+  ///   - dtype: `float32` or `float64`.
+  ///   - generator: where random draws come from.
   public init(
     width: Int, heads: Int, hidden: Int, activation: Activation = .relu, normalizesFirst: Bool = false,
     dropout: Double = 0, epsilon: Double = 1e-5, dtype: DType = .float32,

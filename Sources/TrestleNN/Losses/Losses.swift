@@ -2,8 +2,8 @@ import TrestleTensor
 
 /// The training losses, each a scalar: the mean over the batch.
 ///
-/// Their fused parts are tensor operations, which give one loss for each row: ``Tensor/crossEntropy(labels:)``,
-/// ``Tensor/bprLoss(negative:)``.
+/// Their fused parts are tensor operations, which give one loss for each row: `Tensor.crossEntropy(labels:)`,
+/// `Tensor.bprLoss(negative:)`.
 public enum Losses {
   /// The mean cross-entropy of logits against labels: mean of log Σ exp x − x[label].
   ///

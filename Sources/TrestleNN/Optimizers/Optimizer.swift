@@ -120,9 +120,10 @@ open class Optimizer {
   /// Moves one parameter. Overridden by each optimizer.
   ///
   /// - Parameters:
-  ///   - parameter: what to move: ``Parameter/update(to:)``.
+  ///   - parameter: what to move: `Parameter.update(to:)`.
   ///   - gradient: its gradient, not yet multiplied by the step's gradient scale.
   ///   - state: what is remembered about the parameter; its update count already includes this one.
+  ///   - step: the learning rate, the decay and the scale of this update.
   open func update(
     _ parameter: Parameter, with gradient: Gradient, state: inout OptimizerState, step: OptimizerStep
   ) {

@@ -30,6 +30,7 @@ public struct PairwiseBatches: Sendable {
   /// The batches over the interactions of `training`.
   ///
   /// - Parameters:
+  ///   - training: every one of its rows is a positive once an epoch.
   ///   - batchSize: triples a batch; the last one of an epoch may be smaller.
   ///   - seed: decides order and negatives.
   ///   - negatives: what draws the negatives; `nil` for uniform ones, drawn on several threads.

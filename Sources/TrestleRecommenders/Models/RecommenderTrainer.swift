@@ -76,7 +76,7 @@ public final class RecommenderTrainer {
 
   /// Trains one epoch and returns the mean loss.
   ///
-  /// - Throws: ``TensorError`` if a loss is not finite; the parameters then stay at the last good step.
+  /// - Throws: `TensorError` if a loss is not finite; the parameters then stay at the last good step.
   @discardableResult
   public func trainEpoch() throws -> Double {
     var total = 0.0
@@ -104,7 +104,7 @@ public final class RecommenderTrainer {
   ///     with the same model, configuration and split, the training goes on from there and ends in the same bits.
   ///   - progress: called after each epoch.
   /// - Returns: the reports of all epochs, those before a resumption included.
-  /// - Throws: ``TensorError`` if a loss is not finite, what the evaluation throws, ``DataError`` for a checkpoint of
+  /// - Throws: `TensorError` if a loss is not finite, what the evaluation throws, ``DataError`` for a checkpoint of
   ///   another run, and what reading and writing checkpoints throws.
   @discardableResult
   public func fit(

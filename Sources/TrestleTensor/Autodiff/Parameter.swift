@@ -1,7 +1,7 @@
 /// A trainable tensor: the one thing in the package that mutates.
 ///
 /// Layers read ``value``. While gradients are being taken it is a variable of the tape; otherwise it is the plain tensor.
-/// Optimizers write through ``mutate(_:)`` in place, unless somebody still holds the old value, which then stays intact.
+/// Optimizers write through `mutate(_:)` in place, unless somebody still holds the old value, which then stays intact.
 ///
 /// Not `Sendable`: a model trains in one task at a time.
 public final class Parameter {

@@ -1,6 +1,6 @@
 /// An immutable n-dimensional array: a shape and strides over shared, reference-counted storage.
 ///
-/// Tensors are values and `Sendable`. Views (``reshaped(to:)``, ``transposed()``, ``sliced(_:along:)`` …) share storage.
+/// Tensors are values and `Sendable`. Views (``reshaped(to:)-(Shape)``, ``transposed()``, ``sliced(_:along:)`` …) share storage.
 /// Mutation happens only to a ``Parameter``. A tensor that descends from a variable of a ``Tape`` is *tracked*: every
 /// operation on it is recorded, so that gradients can be taken.
 public struct Tensor: Sendable {
@@ -110,7 +110,10 @@ extension Tensor {
 
   /// A tensor filled with `value`.
   ///
-  /// - Parameter dtype: `float32` or `float64`.
+  /// - Parameters:
+  ///   - shape: the tensor's shape.
+  ///   - value: what every element is.
+  ///   - dtype: `float32` or `float64`.
   public static func full(_ shape: Shape, _ value: Double, dtype: DType = .float32) -> Tensor {
     let result = Tensor(uninitialized: shape, dtype: dtype)
     let count = shape.elementCount
@@ -134,8 +137,11 @@ extension Tensor {
   /// Numbers drawn from the normal distribution.
   ///
   /// - Parameters:
+  ///   - shape: the tensor's shape.
   ///   - mean: the distribution's mean.
   ///   - deviation: its standard deviation.
+  ///   - dtype: `float32` or `float64`.
+  ///   - generator: where random draws come from.
   public static func normal(
     _ shape: Shape, mean: Double = 0, deviation: Double = 1, dtype: DType = .float32,
     using generator: inout RandomGenerator

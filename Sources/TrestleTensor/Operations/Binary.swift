@@ -297,7 +297,10 @@ extension Tensor {
 
   /// `a` where `mask` is not 0, else `b`; all three of one shape.
   ///
-  /// - Parameter mask: not tracked, of the operands' type.
+  /// - Parameters:
+  ///   - mask: not tracked, of the operands' type.
+  ///   - a: the elements where the mask is not 0.
+  ///   - b: the elements where it is 0.
   public static func select(_ mask: Tensor, _ a: Tensor, _ b: Tensor) -> Tensor {
     precondition(
       mask.shape == a.shape && a.shape == b.shape && mask.dtype == a.dtype && a.dtype == b.dtype,

@@ -9,6 +9,7 @@ extension Tensor {
   /// - Parameters:
   ///   - gain: γ, `[features]`, or `nil` for 1.
   ///   - bias: β, `[features]`, or `nil` for 0.
+  ///   - epsilon: ε, which keeps the root from zero.
   ///
   /// Source: Ba, Kiros and Hinton, *Layer Normalization* (2016).
   public func layerNormalized(gain: Tensor? = nil, bias: Tensor? = nil, epsilon: Double = 1e-5) -> Tensor {
