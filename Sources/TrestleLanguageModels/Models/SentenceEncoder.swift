@@ -84,7 +84,9 @@ public final class SentenceEncoder {
 
   /// The vectors of texts, `[texts, width]`; an empty text has at least its special tokens.
   ///
-  /// - Parameter batchTokens: how many tokens are computed at once, about.
+  /// - Parameters:
+  ///   - texts: the texts.
+  ///   - batchTokens: how many tokens are computed at once, about.
   public func encode(_ texts: [String], batchTokens: Int = 2048) -> Tensor {
     encode(tokens: texts.map(tokens(of:)), batchTokens: batchTokens)
   }
