@@ -30,16 +30,18 @@ public struct BridgeFailure: Sendable, CustomStringConvertible, Equatable {
 /// - Returns: what is broken; empty if all holds.
 /// - Throws: what the bridge throws where it should not.
 public func checkSharingBridge(seed: UInt64 = 0, _ make: () -> any SharingBridge) throws -> [BridgeFailure] {
-  var failures = checkPhases(make())
-  failures += try checkRequirements(make(), seed)
-  let (whole, records) = try trained(make(), seed, folder: nil)
-  failures += checkRecords(records, make().phases)
-  let (again, _) = try trained(make(), seed, folder: nil)
-  if whole != again {
-    failures.append(BridgeFailure("the same seed gives the same bits", differences(whole, again)))
+  return try withSteadyInstructionSet {
+    var failures = checkPhases(make())
+    failures += try checkRequirements(make(), seed)
+    let (whole, records) = try trained(make(), seed, folder: nil)
+    failures += checkRecords(records, make().phases)
+    let (again, _) = try trained(make(), seed, folder: nil)
+    if whole != again {
+      failures.append(BridgeFailure("the same seed gives the same bits", differences(whole, again)))
+    }
+    failures += try checkResuming(make, seed, whole)
+    return failures
   }
-  failures += try checkResuming(make, seed, whole)
-  return failures
 }
 
 private func checkPhases(_ bridge: any SharingBridge) -> [BridgeFailure] {

@@ -45,24 +45,27 @@ import TrestleTestSupport
   }
 
   @Test(arguments: families) func readingInPiecesGivesTheSameStates(family: String) throws {
-    let fixture = try Fixture(family)
-    let model = try LanguageModels.load(fixture.folder)
-    let tokens = try fixture.tokens()
-    let whole = model.hiddenStates(tokens: tokens).floats
-    let cache = KeyValueCache(layerCount: model.layerCount, sequenceCount: 2)
-    var pieces: [[Tensor]] = [[], []]
-    for range in [0..<4, 4..<5, 5..<10] {
-      let part = tokens.map { Array($0[range]) }
-      let states = model.hiddenStates(
-        model.embed(part.flatMap { $0 }), sequences: PackedSequences(lengths: part.map(\.count)), cache: cache
-      )
-      for index in 0..<2 {
-        pieces[index].append(states.sliced(index * range.count..<(index + 1) * range.count, along: 0))
+    try withSteadyInstructionSet {
+      let fixture = try Fixture(family)
+      let model = try LanguageModels.load(fixture.folder)
+      let tokens = try fixture.tokens()
+      let whole = model.hiddenStates(tokens: tokens).floats
+      let cache = KeyValueCache(layerCount: model.layerCount, sequenceCount: 2)
+      var pieces: [[Tensor]] = [[], []]
+      for range in [0..<4, 4..<5, 5..<10] {
+        let part = tokens.map { Array($0[range]) }
+        let states = model.hiddenStates(
+          model.embed(part.flatMap { $0 }), sequences: PackedSequences(lengths: part.map(\.count)),
+          cache: cache
+        )
+        for index in 0..<2 {
+          pieces[index].append(states.sliced(index * range.count..<(index + 1) * range.count, along: 0))
+        }
       }
+      #expect(cache.lengths == [10, 10])
+      let joined = Tensor.concatenated(pieces.flatMap { $0 }, along: 0).floats
+      #expect(largestDifference(joined, whole) < 1e-5)
     }
-    #expect(cache.lengths == [10, 10])
-    let joined = Tensor.concatenated(pieces.flatMap { $0 }, along: 0).floats
-    #expect(largestDifference(joined, whole) < 1e-5)
   }
 
   @Test func continuationsOfASharedPromptScoreAsWholeSequencesDo() throws {
@@ -94,10 +97,12 @@ import TrestleTestSupport
   }
 
   @Test func aBatchComputesWhatItsSequencesComputeAlone() throws {
-    let model = try LanguageModels.load(try Fixture("mistral_window").folder)
-    let sequences: [[Int32]] = [[1, 2, 3, 4, 5, 6, 7], [9], [10, 11, 12]]
-    let together = model.hiddenStates(tokens: sequences)
-    let alone = Tensor.concatenated(sequences.map { model.hiddenStates(tokens: [$0]) }, along: 0)
-    #expect(largestDifference(together.floats, alone.floats) < 1e-6)
+    try withSteadyInstructionSet {
+      let model = try LanguageModels.load(try Fixture("mistral_window").folder)
+      let sequences: [[Int32]] = [[1, 2, 3, 4, 5, 6, 7], [9], [10, 11, 12]]
+      let together = model.hiddenStates(tokens: sequences)
+      let alone = Tensor.concatenated(sequences.map { model.hiddenStates(tokens: [$0]) }, along: 0)
+      #expect(largestDifference(together.floats, alone.floats) < 1e-6)
+    }
   }
 }

@@ -13,13 +13,15 @@ extension TensorCoreTests {
     }
 
     private func expectSameBits(_ name: String, _ body: () -> [Tensor]) {
-      let one = withThreads(1, body)
-      for threads in [2, 4] {
-        let more = withThreads(threads, body)
-        #expect(more.count == one.count)
-        for (a, b) in zip(more, one) {
-          let mismatch = Mismatch.inBits(a, b, in: "\(name) with \(threads) threads")
-          #expect(mismatch == nil, "\(mismatch.map(\.description) ?? "")")
+      withSteadyInstructionSet {
+        let one = withThreads(1, body)
+        for threads in [2, 4] {
+          let more = withThreads(threads, body)
+          #expect(more.count == one.count)
+          for (a, b) in zip(more, one) {
+            let mismatch = Mismatch.inBits(a, b, in: "\(name) with \(threads) threads")
+            #expect(mismatch == nil, "\(mismatch.map(\.description) ?? "")")
+          }
         }
       }
     }

@@ -1,4 +1,5 @@
 import Testing
+import TrestleTestSupport
 import TrestleTensor
 
 /// Products of every shape class, on every instruction set, against Float64 loops.
@@ -96,23 +97,25 @@ import TrestleTensor
   }
 
   @Test func theNumberOfThreadsLeavesNoTrace() {
-    let before = ThreadPool.shared.threadCount
-    defer { ThreadPool.shared.setThreadCount(before) }
-    var random = TestNumbers(seed: 6)
-    let shapes = [
-      (257, 300, 600), (64, 64, 64), (1, 3000, 100), (3000, 3, 100), (100, 1000, 576), (33, 2, 2000),
-    ]
-    for (m, n, k) in shapes {
-      for transposes in 0..<4 {
-        for types in [(DType.float32, DType.float32), (.bfloat16, .bfloat16), (.float64, .float64)] {
-          var product = TestProduct(m: m, n: n, k: k, transposes: transposes, random: &random)
-          product.types = (types.0, types.1, types.0 == .float64 ? .float64 : .float32)
-          let operands = product.makeOperands(&random)
-          ThreadPool.shared.setThreadCount(1)
-          let alone = product.run(operands)
-          for threads in [2, 4] {
-            ThreadPool.shared.setThreadCount(threads)
-            #expect(product.run(operands) == alone, "\(product.description) with \(threads) threads")
+    withSteadyInstructionSet {
+      let before = ThreadPool.shared.threadCount
+      defer { ThreadPool.shared.setThreadCount(before) }
+      var random = TestNumbers(seed: 6)
+      let shapes = [
+        (257, 300, 600), (64, 64, 64), (1, 3000, 100), (3000, 3, 100), (100, 1000, 576), (33, 2, 2000),
+      ]
+      for (m, n, k) in shapes {
+        for transposes in 0..<4 {
+          for types in [(DType.float32, DType.float32), (.bfloat16, .bfloat16), (.float64, .float64)] {
+            var product = TestProduct(m: m, n: n, k: k, transposes: transposes, random: &random)
+            product.types = (types.0, types.1, types.0 == .float64 ? .float64 : .float32)
+            let operands = product.makeOperands(&random)
+            ThreadPool.shared.setThreadCount(1)
+            let alone = product.run(operands)
+            for threads in [2, 4] {
+              ThreadPool.shared.setThreadCount(threads)
+              #expect(product.run(operands) == alone, "\(product.description) with \(threads) threads")
+            }
           }
         }
       }
@@ -140,9 +143,11 @@ import TrestleTensor
   }
 
   private func withInstructionSet(_ instructionSet: InstructionSet, _ body: () -> Void) throws {
-    let before = InstructionSet.current
-    try InstructionSet.select(instructionSet)
-    body()
-    try InstructionSet.select(before)
+    try withChangingInstructionSet {
+      let before = InstructionSet.current
+      try InstructionSet.select(instructionSet)
+      body()
+      try InstructionSet.select(before)
+    }
   }
 }

@@ -1,4 +1,5 @@
 import Testing
+import TrestleTestSupport
 import TrestleTensor
 
 /// Products with every block format, on every instruction set, against Float64 loops over the format's definition.
@@ -74,20 +75,23 @@ import TrestleTensor
   }
 
   @Test func theNumberOfThreadsLeavesNoTrace() {
-    let before = ThreadPool.shared.threadCount
-    defer { ThreadPool.shared.setThreadCount(before) }
-    var random = TestNumbers(seed: 15)
-    for format in QuantizationFormat.allCases {
-      for m in [1, 4, 30] {
-        for arithmetic in Arithmetic.allCases {
-          var product = QuantizedProduct(format: format, rows: 900, columns: 768, m: m, random: &random)
-          product.arithmetic = arithmetic
-          ThreadPool.shared.setThreadCount(1)
-          let (y, dx) = (product.multiply(), product.multiplyTransposed())
-          for threads in [2, 4] {
-            ThreadPool.shared.setThreadCount(threads)
-            #expect(product.multiply() == y, "\(format) m \(m) \(arithmetic), \(threads) threads")
-            #expect(product.multiplyTransposed() == dx, "\(format) m \(m) \(arithmetic), \(threads) threads")
+    withSteadyInstructionSet {
+      let before = ThreadPool.shared.threadCount
+      defer { ThreadPool.shared.setThreadCount(before) }
+      var random = TestNumbers(seed: 15)
+      for format in QuantizationFormat.allCases {
+        for m in [1, 4, 30] {
+          for arithmetic in Arithmetic.allCases {
+            var product = QuantizedProduct(format: format, rows: 900, columns: 768, m: m, random: &random)
+            product.arithmetic = arithmetic
+            ThreadPool.shared.setThreadCount(1)
+            let (y, dx) = (product.multiply(), product.multiplyTransposed())
+            for threads in [2, 4] {
+              ThreadPool.shared.setThreadCount(threads)
+              #expect(product.multiply() == y, "\(format) m \(m) \(arithmetic), \(threads) threads")
+              #expect(
+                product.multiplyTransposed() == dx, "\(format) m \(m) \(arithmetic), \(threads) threads")
+            }
           }
         }
       }
@@ -95,10 +99,12 @@ import TrestleTensor
   }
 
   private func withInstructionSet(_ instructionSet: InstructionSet, _ body: () -> Void) throws {
-    let before = InstructionSet.current
-    try InstructionSet.select(instructionSet)
-    body()
-    try InstructionSet.select(before)
+    try withChangingInstructionSet {
+      let before = InstructionSet.current
+      try InstructionSet.select(instructionSet)
+      body()
+      try InstructionSet.select(before)
+    }
   }
 }
 

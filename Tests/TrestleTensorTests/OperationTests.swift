@@ -4,11 +4,13 @@ import TrestleTestSupport
 
 /// Runs `body` at every instruction-set level that this machine has, and goes back to the one before.
 func atEveryLevel(_ body: (InstructionSet) throws -> Void) throws {
-  let before = InstructionSet.current
-  defer { try? InstructionSet.select(before) }
-  for level in InstructionSet.available {
-    try InstructionSet.select(level)
-    try body(level)
+  try withChangingInstructionSet {
+    let before = InstructionSet.current
+    defer { try? InstructionSet.select(before) }
+    for level in InstructionSet.available {
+      try InstructionSet.select(level)
+      try body(level)
+    }
   }
 }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TrestleTestSupport
 import TrestleRecommenders
 import TrestleTensor
 
@@ -108,29 +109,31 @@ import TrestleTensor
   }
 
   @Test func threadsTilesAndBatchesDoNotChangeAnyBit() throws {
-    let data = try SyntheticWorld(seed: 4).dataset()
-    let split = try data.interactions.split(.ratio(), seed: 9)
-    let scorer = RowScorer(itemCount: data.itemCount) { user in
-      var generator = RandomGenerator(seed: 77).split(UInt64(user))
-      // Few distinct values, so that ties are common.
-      return (0..<data.itemCount).map { _ in Float(generator.index(below: 50)) }
-    }
-    var results: [EvaluationResult] = []
-    let threads = ThreadPool.shared.threadCount
-    defer { ThreadPool.shared.setThreadCount(threads) }
-    for (threads, batch, tile) in [(1, 128, 2048), (2, 128, 2048), (4, 7, 31), (3, 1000, 1)] {
-      ThreadPool.shared.setThreadCount(threads)
-      var configuration = Self.configuration(RankingMetric.standard + [.auc, .gauc])
-      configuration.batchSize = batch
-      configuration.tileSize = tile
-      results.append(try RankingEvaluator(split, configuration: configuration).evaluate(scorer))
-    }
-    #expect(results[0].users.count > 300)
-    for result in results.dropFirst() {
-      #expect(result.lists == results[0].lists)
-      #expect(result.listValues == results[0].listValues)
-      for (slice, first) in zip(result.slices, results[0].slices) {
-        #expect(slice.users == first.users && slice.perUser == first.perUser && slice.means == first.means)
+    try withSteadyInstructionSet {
+      let data = try SyntheticWorld(seed: 4).dataset()
+      let split = try data.interactions.split(.ratio(), seed: 9)
+      let scorer = RowScorer(itemCount: data.itemCount) { user in
+        var generator = RandomGenerator(seed: 77).split(UInt64(user))
+        // Few distinct values, so that ties are common.
+        return (0..<data.itemCount).map { _ in Float(generator.index(below: 50)) }
+      }
+      var results: [EvaluationResult] = []
+      let threads = ThreadPool.shared.threadCount
+      defer { ThreadPool.shared.setThreadCount(threads) }
+      for (threads, batch, tile) in [(1, 128, 2048), (2, 128, 2048), (4, 7, 31), (3, 1000, 1)] {
+        ThreadPool.shared.setThreadCount(threads)
+        var configuration = Self.configuration(RankingMetric.standard + [.auc, .gauc])
+        configuration.batchSize = batch
+        configuration.tileSize = tile
+        results.append(try RankingEvaluator(split, configuration: configuration).evaluate(scorer))
+      }
+      #expect(results[0].users.count > 300)
+      for result in results.dropFirst() {
+        #expect(result.lists == results[0].lists)
+        #expect(result.listValues == results[0].listValues)
+        for (slice, first) in zip(result.slices, results[0].slices) {
+          #expect(slice.users == first.users && slice.perUser == first.perUser && slice.means == first.means)
+        }
       }
     }
   }

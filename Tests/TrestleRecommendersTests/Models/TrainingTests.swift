@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TrestleTestSupport
 import TrestleNN
 import TrestleRecommenders
 import TrestleTensor
@@ -59,17 +60,21 @@ import TrestleTensor
   }
 
   @Test(arguments: Kind.allCases) func theNumberOfThreadsChangesNoBit(_ kind: Kind) throws {
-    let one = try trained(kind, threads: 1, epochs: 2)
-    #expect(try trained(kind, threads: 2, epochs: 2) == one)
-    #expect(try trained(kind, threads: 4, epochs: 2) == one)
+    try withSteadyInstructionSet {
+      let one = try trained(kind, threads: 1, epochs: 2)
+      #expect(try trained(kind, threads: 2, epochs: 2) == one)
+      #expect(try trained(kind, threads: 4, epochs: 2) == one)
+    }
   }
 
   @Test(arguments: Kind.allCases) func aResumedTrainingEndsInTheSameBits(_ kind: Kind) throws {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "trestle-training-\(UUID())")
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let whole = try trained(kind, threads: 2, epochs: 4)
-    _ = try trained(kind, threads: 2, epochs: 2, checkpoint: folder)
-    #expect(try trained(kind, threads: 2, epochs: 4, checkpoint: folder) == whole)
+    try withSteadyInstructionSet {
+      let folder = FileManager.default.temporaryDirectory.appending(path: "trestle-training-\(UUID())")
+      defer { try? FileManager.default.removeItem(at: folder) }
+      let whole = try trained(kind, threads: 2, epochs: 4)
+      _ = try trained(kind, threads: 2, epochs: 2, checkpoint: folder)
+      #expect(try trained(kind, threads: 2, epochs: 4, checkpoint: folder) == whole)
+    }
   }
 
   @Test func aCheckpointOfAnotherRunIsRefused() throws {
