@@ -228,6 +228,9 @@ private func shortConfiguration() -> BDLMStrategy.Configuration {
       let composition = try SmallComposition(seed: 4)
       var configuration = shortConfiguration()
       configuration.domainWeight = domainWeight
+      configuration.domainDistance = .squaredError
+      // Else the store would come to the recommender, instead of the other way round.
+      configuration.domainWrites = false
       var schedule = shortSchedule()
       schedule.roundDomainEpochs = 6
       let bridge = BDLMStrategy(configuration, schedule: schedule)
