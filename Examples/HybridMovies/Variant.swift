@@ -42,6 +42,9 @@ struct Budget: Codable, Hashable {
     side.seed = seed
     bridge.seed = seed
     bridge.domainWeight = 0.02
+    // The token rows, rather than the states after the histories: these cost a pass over all histories each time.
+    bridge.userSource = .row
+    side.userRepresentation = .row
     schedule.domainPatience = share < 0.5 ? 20 : 10
     schedule.domainValidationInterval = 2
     if isQuick {
@@ -53,7 +56,6 @@ struct Budget: Codable, Hashable {
       side.batchTokens = 512
       side.readingItems = 64
       side.validationUsers = 100
-      bridge.userSource = .row
     }
     if isSynthetic {
       training.batchSize = 1024

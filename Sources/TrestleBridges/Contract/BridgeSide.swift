@@ -193,14 +193,17 @@ public struct BatchEntities {
   public let ids: Tensor
   /// Their representations in the side's own space, `[n, width]`, tracked.
   public let representations: Tensor
+  /// Where the representations come from.
+  public let source: RepresentationSource
 
   /// Entities and representations.
-  public init(ids: Tensor, representations: Tensor) {
+  public init(ids: Tensor, representations: Tensor, source: RepresentationSource = .row) {
     precondition(
       representations.rank == 2 && representations.shape[0] == ids.elementCount,
       "BatchEntities: \(ids.shape) entities, representations \(representations.shape)")
     self.ids = ids
     self.representations = representations
+    self.source = source
   }
 }
 

@@ -31,6 +31,8 @@ public final class LanguageSide: TrainableSide {
     public var headLearningRate = 5e-3
     /// The decay of the entity rows.
     public var entityWeightDecay = 0.0
+    /// What a training step hands out for its users: their tokens' rows, or the states after their sequences.
+    public var userRepresentation = RepresentationSource.behaviour
     /// Users that are ranked for validation while training; all for `nil`.
     public var validationUsers: Int? = 300
     /// Tokens that are read in one pass when nothing is trained.
@@ -206,13 +208,18 @@ public final class LanguageSide: TrainableSide {
     if configuration.masksSeenItems { logits = logits + seenMask(batch.sequences, lead: lead) }
     let loss = logits.crossEntropy(labels: Tensor(labels)).mean()
     let distinct = Tensor(Set(batch.sequences.joined()).sorted())
+    let last = states.rows(sequences.lastRows)
+    let handsOutRows = configuration.userRepresentation == .row && configuration.usesUserTokens
+    let users = Tensor(batch.users)
     var step = SideStep(
       loss: loss,
-      users: BatchEntities(ids: Tensor(batch.users), representations: states.rows(sequences.lastRows)),
+      users: BatchEntities(
+        ids: users,
+        representations: handsOutRows ? recommender.entities.users.value.gatheredRows(users) : last,
+        source: handsOutRows ? .row : .behaviour),
       items: BatchEntities(ids: distinct, representations: table.gatheredRows(distinct)))
-    let last = states.rows(sequences.lastRows)
     step.scores = { [recommender] in
-      BatchScores(users: Tensor(batch.users), logits: recommender.head.logits(last, items: table))
+      BatchScores(users: users, logits: recommender.head.logits(last, items: table))
     }
     return step
   }

@@ -231,8 +231,8 @@ public final class BDLMStrategy: BridgeStrategy {
       matching: sharing.items.rows, mean: statistics.mean, deviation: statistics.deviation, using: &generator)
     for kind in EntityKind.allCases where side.entityWidth(kind) != nil {
       side.setEntityRows(kind, to: map.up(sharing[kind].rows))
+      if source(kind) == .row || kind == .item { maps[kind] = .orthonormal(map) }
     }
-    maps[.item] = .orthonormal(map)
     context.log("entity tokens initialised from the store")
   }
 
@@ -287,7 +287,8 @@ public final class BDLMStrategy: BridgeStrategy {
       guard let entities = step[kind] else { continue }
       let own: Tensor
       if phase.side == .language {
-        guard let map = maps[kind] else { continue }
+        // A map fits the representations that it was made for, and no others.
+        guard let map = maps[kind], entities.source == source(kind) else { continue }
         own = map(entities.representations)
       } else {
         own = entities.representations

@@ -264,13 +264,20 @@ public final class BridgeTrainer {
   }
 }
 
+extension BatchEntities {
+  /// The same entities with representations that are not tracked.
+  var detached: BatchEntities {
+    BatchEntities(ids: ids, representations: representations.detached, source: source)
+  }
+}
+
 extension SideStep {
   /// The same step with nothing tracked, and without scores.
   var detached: SideStep {
     var copy = self
     copy.loss = loss.detached
-    copy.users = users.map { BatchEntities(ids: $0.ids, representations: $0.representations.detached) }
-    copy.items = items.map { BatchEntities(ids: $0.ids, representations: $0.representations.detached) }
+    copy.users = users.map(\.detached)
+    copy.items = items.map(\.detached)
     copy.scores = nil
     return copy
   }
