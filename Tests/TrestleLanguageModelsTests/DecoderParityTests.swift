@@ -98,6 +98,6 @@ import TrestleTestSupport
     let sequences: [[Int32]] = [[1, 2, 3, 4, 5, 6, 7], [9], [10, 11, 12]]
     let together = model.hiddenStates(tokens: sequences)
     let alone = Tensor.concatenated(sequences.map { model.hiddenStates(tokens: [$0]) }, along: 0)
-    #expect(largestDifference(together.floats, alone.floats) < 1e-6)
+    #expect(largestDifference(together.floats, alone.floats) < 1e-5)
   }
 }
