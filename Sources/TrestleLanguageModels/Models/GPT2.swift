@@ -169,7 +169,7 @@ final class GPT2Block: Module {
     var k = heads.sliced(headCount..<2 * headCount, along: 1)
     var v = heads.sliced(2 * headCount..<3 * headCount, along: 1)
     if let cache { (k, v) = cache.append(layer: layer, keys: k, values: v, sequences: sequences) }
-    let mixed = q.attention(keys: k, values: v, sequences: sequences, isCausal: true)
+    let mixed = q.decoderAttention(keys: k, values: v, sequences: sequences)
     return output(mixed.reshaped(to: [x.shape[0], -1]))
   }
 }

@@ -62,7 +62,7 @@ public final class LlamaAttention: Module {
     if let cache = context.cache {
       (k, v) = cache.append(layer: layer, keys: k, values: v, sequences: context.sequences)
     }
-    let mixed = q.attention(keys: k, values: v, sequences: context.sequences, isCausal: true, window: window)
+    let mixed = q.decoderAttention(keys: k, values: v, sequences: context.sequences, window: window)
     return output(mixed.reshaped(to: [x.shape[0], -1]))
   }
 }

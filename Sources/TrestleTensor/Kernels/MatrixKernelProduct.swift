@@ -192,9 +192,10 @@ struct KernelProduct {
 
   /// Lines to a task: enough work to be worth sharing, a multiple of what the kernel takes at once.
   private func lineStep(rows: Int, lines: Int) -> Int {
-    let enough = (1 << 15) / max(1, rows * k)
+    let enough = (1 << 14) / max(1, rows * k)
     let share = (lines + 4 * ThreadPool.shared.threadCount - 1) / (4 * ThreadPool.shared.threadCount)
-    return (max(enough, min(share, 1024)) + 63) / 64 * 64
+    // Small enough a multiple that a narrow layer still splits evenly.
+    return (max(enough, min(share, 1024)) + 15) / 16 * 16
   }
 
   /// Copies op(x), at most a few lines, to `[count, k]` of the result's type.
