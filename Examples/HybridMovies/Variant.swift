@@ -25,7 +25,7 @@ enum Variant: String, CaseIterable, Codable {
 }
 
 /// How long things train, and with what settings.
-struct Budget: Codable, Hashable {
+struct Budget {
   var schedule = BDLMStrategy.Schedule()
   var bridge = BDLMStrategy.Configuration()
   var side = LanguageSide.Configuration()
@@ -62,9 +62,6 @@ struct Budget: Codable, Hashable {
       side.batchTokens = 768
     }
   }
-
-  static func == (a: Budget, b: Budget) -> Bool { a.fingerprint == b.fingerprint }
-  func hash(into hasher: inout Hasher) { hasher.combine(fingerprint) }
 
   /// All settings as text: a checkpoint of other settings is refused.
   var fingerprint: String {

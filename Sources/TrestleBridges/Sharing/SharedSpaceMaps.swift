@@ -1,4 +1,4 @@
-import Foundation
+import TrestleLanguageModels
 import TrestleTensor
 
 /// A fixed map with orthonormal rows from the shared space to a wider one, and back.
@@ -35,7 +35,7 @@ public struct OrthonormalMap: Sendable {
   {
     let (shared, wide) = (rows.shape[1], mean.elementCount)
     precondition(shared <= wide, "OrthonormalMap: no orthonormal map from width \(shared) to \(wide)")
-    let basis = Self.orthonormalRows(shared, wide, using: &generator)
+    let basis = EntityTokens.orthonormalMap(from: shared, to: wide, using: &generator)
     // An orthonormal map keeps lengths, and spreads a row's length over `wide` elements.
     let perElement = (rows.squared().sum().item / Double(max(rows.shape[0], 1) * wide)).squareRoot()
     self.init(basis: basis, mean: mean, scale: perElement > 0 ? deviation / perElement : 1)
@@ -47,24 +47,6 @@ public struct OrthonormalMap: Sendable {
   /// From the wide space to the shared one; gradients flow through.
   public func down(_ rows: Tensor) -> Tensor {
     (rows - mean).matmul(basis, transposingOther: true) * (1 / scale)
-  }
-
-  /// Gaussian rows made orthonormal one by one (modified Gram–Schmidt, in double precision).
-  static func orthonormalRows(_ count: Int, _ width: Int, using generator: inout RandomGenerator) -> Tensor {
-    var rows: [[Double]] = []
-    while rows.count < count {
-      var row = (0..<width).map { _ in generator.normal() }
-      for _ in 0..<2 {
-        for other in rows {
-          let overlap = zip(row, other).reduce(0) { $0 + $1.0 * $1.1 }
-          for index in row.indices { row[index] -= overlap * other[index] }
-        }
-      }
-      let length = row.reduce(0) { $0 + $1 * $1 }.squareRoot()
-      guard length > 1e-6 else { continue }
-      rows.append(row.map { $0 / length })
-    }
-    return Tensor(rows.flatMap { $0.map(Float.init) }, shape: [count, width])
   }
 }
 

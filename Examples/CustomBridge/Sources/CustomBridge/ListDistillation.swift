@@ -1,3 +1,4 @@
+import Foundation
 import Trestle
 
 /// A bridge of our own: the language model's best items for each user teach the recommender.
@@ -10,7 +11,8 @@ import Trestle
 public final class ListDistillation: BridgeStrategy {
   private let weight: Double
   private let length: Int
-  private let decay: Double
+  /// wⱼ, which add up to 1.
+  private let shares: [Double]
   /// The language model's best items, `[users, length]`.
   private var lists: Tensor?
 
@@ -21,7 +23,8 @@ public final class ListDistillation: BridgeStrategy {
   ) {
     self.weight = weight
     self.length = length
-    self.decay = decay
+    let raw = (0..<length).map { exp(-Double($0) / decay) }
+    shares = raw.map { $0 / raw.reduce(0, +) }
     super.init(
       name: "list distillation",
       phases: [
@@ -55,18 +58,10 @@ public final class ListDistillation: BridgeStrategy {
     var total: Tensor?
     for place in 0..<lists.shape[1] {
       let items = targets.sliced(place..<place + 1, along: 1).flattened()
-      let share = weight * expWeight(place)
-      let term = logs.gatheredElements(items).mean() * -share
+      let term = logs.gatheredElements(items).mean() * (-weight * shares[place])
       total = total.map { $0 + term } ?? term
     }
     return total
-  }
-
-  private func expWeight(_ place: Int) -> Double {
-    var weights = (0..<length).map { Tensor([-Float(Double($0) / decay)]).exp().item }
-    let sum = weights.reduce(0, +)
-    weights = weights.map { $0 / sum }
-    return weights[place]
   }
 
   /// The lists.
