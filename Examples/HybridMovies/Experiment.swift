@@ -8,6 +8,7 @@ final class Experiment {
   /// The full split; the test part is the same for every share.
   let split: DataSplit
   private var language: (model: any LanguageModel, texts: [[Int32]])?
+  private lazy var encodedTexts = Result { try world.encodeItemTexts() }
   private var running: BridgeTrainer?
   private var interrupts: DispatchSourceSignal?
   /// The bridge of the last run, for the report.
@@ -54,7 +55,7 @@ final class Experiment {
     let data = split(share: key.share)
     let budget = Budget(
       share: key.share, seed: key.seed, isQuick: options.isQuick,
-      isSynthetic: world.datasetName == "synthetic")
+      isSynthetic: world.datasetName == "synthetic", hasEncoder: try encodedTexts.get() != nil)
     let context = try makeContext(key, data, budget)
     let strategy = Self.strategy(key.variant, budget)
     let trainer = try BridgeTrainer(strategy, context, folder: folder, fingerprint: budget.fingerprint)
@@ -100,7 +101,8 @@ final class Experiment {
     let recommender = ItemSequenceModel(model: model, entities: entities, head: head)
     return LanguageSide(
       name: world.modelName, recommender: recommender, adapters: adapters, split: data,
-      vocabulary: world.vocabulary, itemTexts: texts, configuration: budget.side)
+      vocabulary: world.vocabulary, itemTexts: texts, encodedItemTexts: try encodedTexts.get(),
+      configuration: budget.side)
   }
 
   private static func adapt(_ model: some LanguageModel, seed: UInt64) throws -> LoRAAdapters {

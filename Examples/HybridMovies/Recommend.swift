@@ -91,7 +91,9 @@ struct Recommend {
     }
     let side = try experiment.makeLanguageSide(
       RunKey(variant: .bridge, share: 1, seed: saved.catalogue.seed), experiment.split,
-      Budget(share: 1, seed: saved.catalogue.seed, isQuick: own.isQuick, isSynthetic: own.isSynthetic))
+      Budget(
+        share: 1, seed: saved.catalogue.seed, isQuick: own.isQuick, isSynthetic: own.isSynthetic,
+        hasEncoder: false))
     try side.load(from: SavedHybrid.folder(options).appending(path: "language-side.safetensors"))
     return side.state(liking: items)
   }

@@ -34,19 +34,33 @@ struct Budget {
 
   /// The settings for a share of the training data, chosen on validation data: the recommender's regularisation and
   /// patience grow as the data gets thinner.
-  init(share: Double, seed: UInt64, isQuick: Bool, isSynthetic: Bool) {
+  init(share: Double, seed: UInt64, isQuick: Bool, isSynthetic: Bool, hasEncoder: Bool) {
     gcn.layers = 3
     gcn.regularization = share < 0.15 ? 3e-2 : share < 0.5 ? 1e-2 : 1e-3
     training.learningRate = 5e-3
     training.seed = seed
     side.seed = seed
     bridge.seed = seed
-    bridge.domainWeight = 0.02
+    // The recommender is drawn to where the texts would have its rows: a prior for what its data leaves open.
+    bridge.domainDistance = .squaredDifference
+    bridge.domainWeight = share < 0.5 ? 0.1 : 0.03
+    bridge.sharing.isNormalized = false
+    bridge.sharing.writeRate = 1
+    bridge.ridge = 1
+    bridge.writtenItemSource = hasEncoder ? .encodedText : .text
+    bridge.writtenUserSource = hasEncoder ? .encodedText : nil
     // The token rows, rather than the states after the histories: these cost a pass over all histories each time.
     bridge.userSource = .row
     side.userRepresentation = .row
     schedule.domainPatience = share < 0.5 ? 20 : 10
     schedule.domainValidationInterval = 2
+    schedule.languagePatience = 2
+    if share < 0.5 {
+      // Few sequences: at the full data's rates the language model learns them by heart.
+      side.entityLearningRate = 2e-4
+      side.adapterLearningRate = 3e-4
+      side.headLearningRate = 1e-3
+    }
     if isQuick {
       schedule.tuningEpochs = 1
       schedule.rounds = 1

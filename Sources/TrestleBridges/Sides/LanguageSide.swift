@@ -60,6 +60,8 @@ public final class LanguageSide: TrainableSide {
   public let adapters: LoRAAdapters?
   /// The text tokens of each item, `nil` if there is no text.
   public let itemTexts: [[Int32]]?
+  /// What a sentence encoder makes of the items' texts, `[items, width]`, `nil` if there is none.
+  public let encodedItemTexts: Tensor?
   /// Rows that stand for entities in the input instead of the side's own.
   public var injectedRows: ((_ kind: EntityKind, _ ids: Tensor) -> Tensor?)?
   let histories: UserItemMatrix
@@ -75,21 +77,25 @@ public final class LanguageSide: TrainableSide {
   ///   - split: histories are its training part; validation is on its validation part.
   ///   - vocabulary: the users and items, with the hash of their ids.
   ///   - itemTexts: the text tokens of each item, for representations of text.
+  ///   - encodedItemTexts: the items' texts as a sentence encoder sees them, `[items, width]`.
   ///   - configuration: how the side trains and reads.
   public init(
     name: String, recommender: ItemSequenceModel, adapters: LoRAAdapters?, split: DataSplit,
-    vocabulary: EntityVocabulary, itemTexts: [[Int32]]? = nil, configuration: Configuration = Configuration()
+    vocabulary: EntityVocabulary, itemTexts: [[Int32]]? = nil, encodedItemTexts: Tensor? = nil,
+    configuration: Configuration = Configuration()
   ) {
     precondition(
       recommender.entities.itemCount == vocabulary.itemCount
-        && itemTexts?.count ?? vocabulary.itemCount == vocabulary.itemCount,
-      "LanguageSide: tokens of \(recommender.entities.itemCount) items, texts of \(itemTexts?.count ?? 0), a vocabulary of \(vocabulary.itemCount)"
+        && itemTexts?.count ?? vocabulary.itemCount == vocabulary.itemCount
+        && encodedItemTexts?.shape[0] ?? vocabulary.itemCount == vocabulary.itemCount,
+      "LanguageSide: tokens of \(recommender.entities.itemCount) items, texts of \(itemTexts?.count ?? 0), encoded texts of \(encodedItemTexts?.shape[0] ?? 0), a vocabulary of \(vocabulary.itemCount)"
     )
     self.name = name
     self.recommender = recommender
     self.adapters = adapters
     self.vocabulary = vocabulary
     self.itemTexts = itemTexts
+    self.encodedItemTexts = encodedItemTexts
     self.configuration = configuration
     histories = UserItemMatrix(split.training)
     var evaluation = RankingEvaluator.Configuration()

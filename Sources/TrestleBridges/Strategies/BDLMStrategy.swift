@@ -20,6 +20,9 @@ public final class BDLMStrategy: BridgeStrategy {
   public enum Distance: Codable, Sendable, Hashable {
     /// The mean squared difference of unit-normalised rows.
     case squaredError
+    /// The mean squared difference of the rows as they are: the store is the centre of a Gaussian prior on the side's rows.
+    /// For a store that keeps lengths, and whose writer does not learn from the side's answer.
+    case squaredDifference
     /// The contrast of each row with its counterpart against the other rows of the batch, at a temperature.
     case infoNCE(temperature: Double)
   }
@@ -42,12 +45,18 @@ public final class BDLMStrategy: BridgeStrategy {
     public var languageWrites = true
     /// Whether the recommender writes to the store after the mutual rounds' phases (it always does after the warm-up).
     public var domainWrites = true
-    /// What the language model hands out for items; `nil` for nothing.
+    /// What the language model hands out for items in its losses; `nil` for nothing.
     public var itemSource: RepresentationSource? = .row
-    /// What the language model hands out for users; `nil` for nothing.
+    /// What the language model hands out for users in its losses; `nil` for nothing.
     public var userSource: RepresentationSource? = .behaviour
+    /// What the language side writes for items; `nil` for nothing.
+    public var writtenItemSource: RepresentationSource? = .row
+    /// What the language side writes for users; `nil` for nothing.
+    public var writtenUserSource: RepresentationSource? = .behaviour
     /// The strength of the ridge regression that maps contextual representations into the shared space.
     public var ridge = 0.1
+    /// In that regression an entity counts as its training interactions, up to this many.
+    public var ridgeInteractions = 20
     /// The weight of the Kullback–Leibler divergence from the other side's scores; 0 for none.
     public var scoreWeight = 0.0
     /// The temperature of that divergence.
@@ -71,6 +80,9 @@ public final class BDLMStrategy: BridgeStrategy {
     public var tuningEpochs = 2
     /// The number of mutual rounds.
     public var rounds = 2
+    /// How many validations without improvement end a phase of the language model, which then takes back its best state; 0
+    /// to train all epochs and keep the last.
+    public var languagePatience = 0
     /// Epochs of a round's language phase.
     public var roundLanguageEpochs = 1
     /// The most epochs of a round's recommender phase.
@@ -133,13 +145,13 @@ public final class BDLMStrategy: BridgeStrategy {
         name: name, side: .domain, epochs: epochs, patience: schedule.domainPatience,
         validationInterval: schedule.domainValidationInterval)
     }
-    var phases = [domain("warm-up", schedule.warmUpEpochs)]
-    if schedule.tuningEpochs > 0 {
-      phases.append(BridgePhase(name: "tuning", side: .language, epochs: schedule.tuningEpochs))
+    func language(_ name: String, _ epochs: Int) -> BridgePhase {
+      BridgePhase(name: name, side: .language, epochs: epochs, patience: schedule.languagePatience)
     }
+    var phases = [domain("warm-up", schedule.warmUpEpochs)]
+    if schedule.tuningEpochs > 0 { phases.append(language("tuning", schedule.tuningEpochs)) }
     for round in 1...max(schedule.rounds, 1) where round <= schedule.rounds {
-      phases.append(
-        BridgePhase(name: "round \(round): language", side: .language, epochs: schedule.roundLanguageEpochs))
+      phases.append(language("round \(round): language", schedule.roundLanguageEpochs))
       phases.append(domain("round \(round): domain", schedule.roundDomainEpochs))
     }
     return phases
@@ -227,10 +239,12 @@ public final class BDLMStrategy: BridgeStrategy {
     var generator = RandomGenerator(seed: configuration.seed).split(1)
     guard let sharing, let width = side.entityWidth(.item) else { return }
     let statistics = side.pretrainedRowStatistics ?? (Tensor.zeros([width]), 0.02)
+    // Tokens have the store's directions; lengths are the business of the language model's own rows.
     let map = OrthonormalMap(
-      matching: sharing.items.rows, mean: statistics.mean, deviation: statistics.deviation, using: &generator)
+      matching: sharing.items.rows.unitNormalized(), mean: statistics.mean, deviation: statistics.deviation,
+      using: &generator)
     for kind in EntityKind.allCases where side.entityWidth(kind) != nil {
-      side.setEntityRows(kind, to: map.up(sharing[kind].rows))
+      side.setEntityRows(kind, to: map.up(sharing[kind].rows.unitNormalized()))
       if source(kind) == .row || kind == .item { maps[kind] = .orthonormal(map) }
     }
     context.log("entity tokens initialised from the store")
@@ -250,8 +264,18 @@ public final class BDLMStrategy: BridgeStrategy {
       if source == .row, case .orthonormal = maps[kind] { continue }
       let ids = allIDs(kind, context)
       let rows = try side.representations(of: kind, ids: ids, source: source)
-      maps[kind] = .ridge(RidgeMap(inputs: rows, outputs: sharing[kind].rows, strength: configuration.ridge))
+      maps[kind] = .ridge(
+        RidgeMap(
+          inputs: rows, outputs: sharing[kind].rows, strength: configuration.ridge,
+          weights: Tensor(ridgeWeights(kind, context))))
     }
+  }
+
+  /// How much each entity counts where a map is fitted: rows that were never trained say nothing.
+  private func ridgeWeights(_ kind: EntityKind, _ context: BridgeContext) -> [Float] {
+    let training = context.split.training
+    let counts = kind == .user ? training.userCounts() : training.itemCounts()
+    return counts.map { Float(Swift.min(Int($0), configuration.ridgeInteractions)) }
   }
 
   private func writeLanguage(_ context: BridgeContext) throws {
@@ -259,7 +283,8 @@ public final class BDLMStrategy: BridgeStrategy {
       .language, as: (any ContextualRepresentations).self, .contextualRepresentations, for: self)
     guard let sharing else { return }
     for kind in EntityKind.allCases {
-      guard let source = source(kind), side.representationSources(kind).contains(source) else { continue }
+      let written = kind == .user ? configuration.writtenUserSource : configuration.writtenItemSource
+      guard let source = written, side.representationSources(kind).contains(source) else { continue }
       let ids = allIDs(kind, context)
       let rows = try side.representations(of: kind, ids: ids, source: source)
       let mapped: Tensor
@@ -267,7 +292,8 @@ public final class BDLMStrategy: BridgeStrategy {
         mapped = map.down(rows)
       } else {
         mapped = RidgeMap.crossFitted(
-          inputs: rows, outputs: sharing[kind].rows, strength: configuration.ridge, seed: configuration.seed)
+          inputs: rows, outputs: sharing[kind].rows, strength: configuration.ridge,
+          weights: ridgeWeights(kind, context), seed: configuration.seed)
       }
       sharing.write(kind, ids: ids, rows: mapped, by: .language)
     }
@@ -313,6 +339,8 @@ public final class BDLMStrategy: BridgeStrategy {
     switch kind {
     case .squaredError:
       return (own.unitNormalized() - store.detached.unitNormalized()).squared().sum(along: [1]).mean()
+    case .squaredDifference:
+      return (own - store.detached).squared().sum(along: [1]).mean()
     case .infoNCE(let temperature):
       return Losses.infoNCE(anchors: own, positives: store.detached, temperature: temperature)
     }
@@ -391,10 +419,10 @@ extension RidgeMap {
   /// Predicts each row by a map fitted without it: in five folds, drawn by `seed`.
   ///
   /// What comes out holds only what the inputs say about the outputs in general, not the row's own output.
-  /// Rows whose input is zero stay zero and take no part.
-  static func crossFitted(inputs: Tensor, outputs: Tensor, strength: Double, seed: UInt64, folds: Int = 5)
-    -> Tensor
-  {
+  /// Rows whose input is zero stay zero and take no part; rows of no weight are predicted, and teach nothing.
+  static func crossFitted(
+    inputs: Tensor, outputs: Tensor, strength: Double, weights: [Float], seed: UInt64, folds: Int = 5
+  ) -> Tensor {
     let count = inputs.shape[0]
     let energies = inputs.squared().sum(along: [1]).floats
     var order = (0..<Int32(count)).filter { energies[Int($0)] > 0 }
@@ -403,11 +431,12 @@ extension RidgeMap {
     let result = Tensor.zeros([count, outputs.shape[1]])
     for fold in 0..<folds {
       let held = order.enumerated().filter { $0.offset % folds == fold }.map(\.element)
-      let kept = order.enumerated().filter { $0.offset % folds != fold }.map(\.element)
+      let kept = order.enumerated().filter { $0.offset % folds != fold && weights[Int($0.element)] > 0 }.map(
+        \.element)
       guard !held.isEmpty, kept.count > 1 else { continue }
       let map = RidgeMap(
         inputs: inputs.gatheredRows(Tensor(kept)), outputs: outputs.gatheredRows(Tensor(kept)),
-        strength: strength)
+        strength: strength, weights: Tensor(kept.map { weights[Int($0)] }))
       result.scatterAddInPlace(map(inputs.gatheredRows(Tensor(held))), at: Tensor(held))
     }
     return result
