@@ -41,6 +41,7 @@ report = Report(
         ("--seed", dict(type=int, default=2020)),
         ("--split", dict(choices=["ratio", "leave-one-out"], default="ratio")),
         ("--minutes", dict(type=float, help="stop a training after this long")),
+        ("--batch", dict(type=int, default=2048, help="examples a batch; 2048 is RecBole's default")),
         ("--learning-rate", dict(type=float, default=1e-3)),
         ("--regularization", dict(type=float, help="RecBole's reg_weight, where the model has one")),
     ],
@@ -140,7 +141,7 @@ def train(model):
         stopping_step=10,
         use_gpu=False,
         show_progress=False,
-        train_batch_size=2048,
+        train_batch_size=arguments.batch,
         eval_batch_size=409600,
         data_path=data,
         embedding_size=64,
@@ -183,7 +184,7 @@ def train(model):
             more["test_masked"] = evaluate_masked(max(glob.glob("saved/*.pth"), key=os.path.getmtime))
     report.add(
         f"epoch_{model}",
-        "ML-100K 80% d64 batch 2048" if ratio else "ML-100K leave-one-out d64 batch 2048",
+        f"ML-100K {'80%' if ratio else 'leave-one-out'} d64 batch {arguments.batch}",
         times.seconds,
         "s",
         **more,
