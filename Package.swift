@@ -54,7 +54,8 @@ let package = Package(
         "TrestleBridges", "TrestleLanguageModels", "TrestleNN", "TrestleRecommenders", "TrestleTensor",
       ]),
     .executableTarget(
-      name: "hybrid-movies", dependencies: ["Trestle"], path: "Examples/HybridMovies"),
+      name: "hybrid-movies", dependencies: ["Trestle"], path: "Examples/HybridMovies",
+      exclude: ["README.md"]),
     .target(name: "CommandLineOptions", path: "Examples/CommandLineOptions"),
     .executableTarget(
       name: "training-from-scratch", dependencies: ["CommandLineOptions", "Trestle"],
@@ -73,7 +74,7 @@ let package = Package(
       path: "Examples/TextEmbeddings", exclude: ["README.md"]),
     .executableTarget(
       name: "recommender-leaderboard", dependencies: ["Trestle"],
-      path: "Examples/RecommenderLeaderboard"),
+      path: "Examples/RecommenderLeaderboard", exclude: ["README.md"]),
     .executableTarget(
       name: "kernel-benchmarks", dependencies: ["CTrestleKernels", "TrestleTensor"],
       path: "Benchmarks/KernelBenchmarks"),

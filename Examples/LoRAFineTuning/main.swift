@@ -7,6 +7,7 @@ import Trestle
 let help = """
   lora-fine-tuning [options]
 
+    --films N        how many films to train on (all but those that the model is tested on)
     --epochs N       how often every film is read (1)
     --rank N         the rank of the adapters (8)
     --seed N         where random numbers come from (0)
@@ -79,10 +80,12 @@ func report(
 
 run("lora-fine-tuning") {
   var (assets, epochs, rank, seed) = (Assets(), 1, 8, UInt64(0))
+  var films = Int.max
   var (output, file) = (URL(filePath: "film-genres-adapter"), nil as URL?)
   var options = CommandLineOptions(help: help)
   while let option = options.next() {
     switch option {
+    case "--films": films = try options.number(in: 1...(.max))
     case "--epochs": epochs = try options.number(in: 1...1000)
     case "--rank": rank = try options.number(in: 1...512)
     case "--seed": seed = try options.number(in: 0...(.max))
@@ -104,7 +107,7 @@ run("lora-fine-tuning") {
   var examples = known.map { Example(items, $0, tokenizer) }
   generator.shuffle(&examples)
   let heldOut = examples.prefix(100)
-  var training = Array(examples.dropFirst(100))
+  var training = Array(examples.dropFirst(100).prefix(films))
   try report("Before", heldOut, model, tokenizer)
 
   let adapters = try LoRA(rank: rank, alpha: Double(2 * rank)).load(into: model, using: generator)
