@@ -7,7 +7,7 @@ import Trestle
 let help = """
   lora-fine-tuning [options]
 
-    --films N        how many films to train on (all but those that the model is tested on)
+    --films N        at most N films to train on, and to test on (all, and 100)
     --epochs N       how often every film is read (1)
     --rank N         the rank of the adapters (8)
     --seed N         where random numbers come from (0)
@@ -106,7 +106,7 @@ run("lora-fine-tuning") {
   let known = (0..<items.count).filter { !items.titles[$0].isEmpty && !items.genres[$0].isEmpty }
   var examples = known.map { Example(items, $0, tokenizer) }
   generator.shuffle(&examples)
-  let heldOut = examples.prefix(100)
+  let heldOut = examples.prefix(min(100, films))
   var training = Array(examples.dropFirst(100).prefix(films))
   try report("Before", heldOut, model, tokenizer)
 
