@@ -16,7 +16,11 @@ let package = Package(
     .library(name: "TrestleBridges", targets: ["TrestleBridges"]),
     .library(name: "TrestleTestSupport", targets: ["TrestleTestSupport"]),
     .executable(name: "hybrid-movies", targets: ["hybrid-movies"]),
+    .executable(name: "training-from-scratch", targets: ["training-from-scratch"]),
     .executable(name: "text-generation", targets: ["text-generation"]),
+    .executable(name: "lora-fine-tuning", targets: ["lora-fine-tuning"]),
+    .executable(name: "movielens-lightgcn", targets: ["movielens-lightgcn"]),
+    .executable(name: "text-embeddings", targets: ["text-embeddings"]),
     .executable(name: "recommender-leaderboard", targets: ["recommender-leaderboard"]),
     .executable(name: "kernel-benchmarks", targets: ["kernel-benchmarks"]),
     .executable(name: "model-benchmarks", targets: ["model-benchmarks"]),
@@ -50,12 +54,27 @@ let package = Package(
         "TrestleBridges", "TrestleLanguageModels", "TrestleNN", "TrestleRecommenders", "TrestleTensor",
       ]),
     .executableTarget(
-      name: "hybrid-movies", dependencies: ["Trestle"], path: "Examples/HybridMovies"),
+      name: "hybrid-movies", dependencies: ["Trestle"], path: "Examples/HybridMovies",
+      exclude: ["README.md"]),
+    .target(name: "CommandLineOptions", path: "Examples/CommandLineOptions"),
     .executableTarget(
-      name: "text-generation", dependencies: ["Trestle"], path: "Examples/TextGeneration"),
+      name: "training-from-scratch", dependencies: ["CommandLineOptions", "Trestle"],
+      path: "Examples/TrainingFromScratch", exclude: ["README.md"]),
+    .executableTarget(
+      name: "text-generation", dependencies: ["CommandLineOptions", "Trestle"],
+      path: "Examples/TextGeneration", exclude: ["README.md"]),
+    .executableTarget(
+      name: "lora-fine-tuning", dependencies: ["CommandLineOptions", "Trestle"],
+      path: "Examples/LoRAFineTuning", exclude: ["README.md"]),
+    .executableTarget(
+      name: "movielens-lightgcn", dependencies: ["CommandLineOptions", "Trestle"],
+      path: "Examples/MovieLensLightGCN", exclude: ["README.md"]),
+    .executableTarget(
+      name: "text-embeddings", dependencies: ["CommandLineOptions", "Trestle"],
+      path: "Examples/TextEmbeddings", exclude: ["README.md"]),
     .executableTarget(
       name: "recommender-leaderboard", dependencies: ["Trestle"],
-      path: "Examples/RecommenderLeaderboard"),
+      path: "Examples/RecommenderLeaderboard", exclude: ["README.md"]),
     .executableTarget(
       name: "kernel-benchmarks", dependencies: ["CTrestleKernels", "TrestleTensor"],
       path: "Benchmarks/KernelBenchmarks"),

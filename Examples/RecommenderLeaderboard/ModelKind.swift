@@ -45,7 +45,7 @@ enum ModelKind: String, CaseIterable {
     configuration.patience = options.patience ?? (isSparse ? 40 : 20)
     switch self {
     case .lightGCN: configuration.learningRate = 5e-3
-    case .xSimGCL: (configuration.learningRate, configuration.patience) = (5e-3, options.patience ?? 40)
+    case .xSimGCL: (configuration.learningRate, configuration.patience) = (5e-3, options.patience ?? 60)
     case .factorization where isSparse: configuration.learningRate = 2e-3
     default: break
     }

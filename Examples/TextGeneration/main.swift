@@ -1,13 +1,14 @@
+import CommandLineOptions
 import Foundation
 import Trestle
 
 // Chat with a language model, or continue a text. What is generated goes to standard output, piece by piece; figures and
 // errors go to standard error.
 
-let usage = """
-  text-generation --model PATH --prompt TEXT [options]
+let help = """
+  text-generation --prompt TEXT [options]
 
-    --model PATH        a .gguf file, or a Hugging Face folder
+    --model PATH        a .gguf file, or a Hugging Face folder (SmolLM2-135M among the assets)
     --prompt TEXT       what to say; read from standard input if absent
     --max-tokens N      at most N new tokens (256)
     --temperature T     0 for the likeliest token always (0)
@@ -19,11 +20,13 @@ let usage = """
     --storage S         asStored, float32 or bfloat16 (asStored)
     --raw               the prompt as it is, without the chat template
     --quiet             the completion alone, no figures
+    --assets DIR        where fetched models lie (.assets, or TRESTLE_ASSETS)
   """
 
 /// What the command line asks for.
 struct Request {
-  var model = ""
+  var assets = Assets()
+  var model: URL?
   var prompt: String?
   var options = GenerationOptions()
   var arithmetic = Arithmetic.float32
@@ -31,59 +34,27 @@ struct Request {
   var isRaw = false
   var isQuiet = false
 
-  init(_ arguments: [String]) throws(RequestError) {
-    var rest = arguments[...]
-    func value(of option: String) throws(RequestError) -> String {
-      guard let value = rest.popFirst() else { throw RequestError("\(option) needs a value") }
-      return value
-    }
-    func number<Number: LosslessStringConvertible>(
-      _ option: String, _ type: Number.Type
-    ) throws(RequestError) -> Number {
-      let text = try value(of: option)
-      guard let number = Number(text) else { throw RequestError("\(option): \"\(text)\" is no number") }
-      return number
-    }
-    func choice<Choice: RawRepresentable & CaseIterable>(
-      _ option: String, _ type: Choice.Type
-    ) throws(RequestError) -> Choice where Choice.RawValue == String {
-      let text = try value(of: option)
-      guard let choice = Choice(rawValue: text) else {
-        let names = Choice.allCases.map(\.rawValue).joined(separator: ", ")
-        throw RequestError("\(option): \"\(text)\" is none of \(names)")
-      }
-      return choice
-    }
-    while let option = rest.popFirst() {
+  init() throws(UsageError) {
+    var line = CommandLineOptions(help: help)
+    while let option = line.next() {
       switch option {
-      case "--model": model = try value(of: option)
-      case "--prompt": prompt = try value(of: option)
-      case "--max-tokens":
-        options.maximumTokens = try number(option, Int.self)
-        guard options.maximumTokens >= 0 else { throw RequestError("--max-tokens: a negative number") }
-      case "--temperature": options.sampling.temperature = try number(option, Double.self)
-      case "--top-k": options.sampling.topK = try number(option, Int.self)
-      case "--top-p": options.sampling.topP = try number(option, Double.self)
-      case "--repetition-penalty": options.sampling.repetitionPenalty = try number(option, Double.self)
-      case "--seed": options.seed = try number(option, UInt64.self)
-      case "--arithmetic": arithmetic = try choice(option, Arithmetic.self)
-      case "--storage": storage = try choice(option, WeightStorage.self)
+      case "--model": model = try line.file()
+      case "--prompt": prompt = try line.value()
+      case "--max-tokens": options.maximumTokens = try line.number(in: 0...(.max))
+      case "--temperature": options.sampling.temperature = try line.number(in: 0...100)
+      case "--top-k": options.sampling.topK = try line.number(in: 0...(.max))
+      case "--top-p": options.sampling.topP = try line.number(in: 0...1)
+      case "--repetition-penalty": options.sampling.repetitionPenalty = try line.number(in: 0.01...100)
+      case "--seed": options.seed = try line.number(in: 0...(.max))
+      case "--arithmetic": arithmetic = try line.choice()
+      case "--storage": storage = try line.choice()
       case "--raw": isRaw = true
       case "--quiet": isQuiet = true
-      case "--help", "-h":
-        print(usage)
-        exit(0)
-      default: throw RequestError("unknown option \"\(option)\"; --help lists them")
+      case "--assets": assets.folder = try line.file()
+      default: throw line.unknown
       }
     }
-    if model.isEmpty { throw RequestError("--model is missing; --help lists the options") }
   }
-}
-
-/// A command line that makes no sense.
-struct RequestError: Error, CustomStringConvertible {
-  let description: String
-  init(_ description: String) { self.description = description }
 }
 
 /// The prompt's tokens, and the tokens that end the answer.
@@ -100,10 +71,10 @@ func tokens(
   return (try tokenizer.encode(template.prompt(for: [ChatMessage(role: .user, text: prompt)])), stops)
 }
 
-func run(_ request: Request) async throws {
+func generate(_ request: Request) throws {
   let clock = ContinuousClock()
   let start = clock.now
-  let url = URL(filePath: request.model)
+  let url = try request.model ?? request.assets.smolLM2
   let model = try LanguageModels.load(url, storage: request.storage)
   model.arithmetic = request.arithmetic
   let pretrained = try PretrainedTokenizer(contentsOf: url)
@@ -136,9 +107,4 @@ func run(_ request: Request) async throws {
   FileHandle.standardError.write(Data(figures.utf8))
 }
 
-do {
-  try await run(try Request(Array(CommandLine.arguments.dropFirst())))
-} catch {
-  FileHandle.standardError.write(Data("text-generation: \(error)\n".utf8))
-  exit(1)
-}
+run("text-generation") { try generate(Request()) }

@@ -181,6 +181,10 @@ typedef struct trestle_kernels {
   // bias1 = 1 - b1^t, bias2 = 1 - b2^t are given by the caller; g is multiplied by grad_scale first (clipping)
   void (*adam)(void *p, const void *g, void *m, void *v, int64_t n, double lr, double beta1, double beta2, double epsilon,
                double weight_decay, int decoupled, double bias1, double bias2, double grad_scale);
+  // adam of the rows index[i] of p, m and v [., cols] with the rows i of g[n, cols]; no index twice.
+  void (*adam_rows)(void *p, const void *g, void *m, void *v, const int32_t *index, int64_t n, int64_t cols, double lr,
+                    double beta1, double beta2, double epsilon, double weight_decay, int decoupled, double bias1,
+                    double bias2, double grad_scale);
 
   // The k largest of x[0..<n], in descending order; ties: the lower index first; NaN counts as -inf. k <= n.
   void (*top_k)(const void *x, int64_t n, int64_t k, void *values, int32_t *indices);
@@ -190,6 +194,9 @@ typedef struct trestle_kernels {
 
   // BPR: loss[i] = softplus(-(pos[i] - neg[i])); d[i] = d loss / d pos = -sigmoid(neg - pos) (d loss / d neg = -d).
   void (*bpr)(const void *positive, const void *negative, void *loss, void *d, int64_t n);
+  // wanted[i] = <users[user[i], :], items[positive[i], :]>, other[i] = <users[user[i], :], items[negative[i], :]>
+  void (*triple_scores)(const void *users, const void *items, const int32_t *user, const int32_t *positive,
+                        const int32_t *negative, void *wanted, void *other, int64_t n, int64_t cols);
 
   // Multiply-adds in registers alone, to measure the peak of one core: returns the number of operations done, two for each
   // multiply-add of an element; *sink receives a number that depends on all of them.

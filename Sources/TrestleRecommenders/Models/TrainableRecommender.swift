@@ -53,14 +53,16 @@ struct PairwiseSteps: TrainingSteps {
   ) {
     batches = PairwiseBatches(
       training: training, batchSize: configuration.batchSize, seed: configuration.seed,
-      negatives: Self.sampler(configuration.negatives, UserItemMatrix(training), model))
+      negatives: Self.sampler(configuration.negatives, training, model))
     source = RandomGenerator(seed: configuration.seed).split(0x6c6f_7373)
     self.loss = loss
   }
 
   private static func sampler(
-    _ sampling: NegativeSampling, _ positives: UserItemMatrix, _ model: any PairwiseRecommender
+    _ sampling: NegativeSampling, _ training: Interactions, _ model: any PairwiseRecommender
   ) -> (any NegativeSampler)? {
+    if sampling == .uniform { return nil }
+    let positives = UserItemMatrix(training)
     switch sampling {
     case .uniform: return nil
     case .popularity(let exponent): return PopularityNegativeSampler(avoiding: positives, exponent: exponent)

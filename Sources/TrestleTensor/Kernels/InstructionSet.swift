@@ -117,6 +117,9 @@ private struct KernelTables {
 
   /// A copy that is never freed: readers hold no reference, so no choice may go away. Choices are few.
   static func make(_ instructionSet: InstructionSet) -> UnsafePointer<KernelTables>? {
+    #if DEBUG
+      DebugBuild.announcement
+    #endif
     guard let float = trestle_kernels_table(instructionSet.level, 0),
       let double = trestle_kernels_table(instructionSet.level, 1),
       let conversions = trestle_conversions_table(instructionSet.level)

@@ -81,12 +81,20 @@ extension Parameter {
         m.shape == value.shape && v.shape == value.shape && m.dtype == value.dtype && v.dtype == value.dtype,
         "Adam: moments \(m.shape) and \(v.shape) for a parameter \(value.dtype) \(value.shape)")
       let table = Kernels.table(value.dtype, "Adam")
-      Self.update(value, gradient, "Adam") { shift, dp, count in
-        table.pointee.adam(
-          value.data + shift, dp, m.data + shift, v.data + shift, Int64(count), step.learningRate,
-          step.beta1, step.beta2, step.epsilon, step.weightDecay, step.isDecoupled ? 1 : 0, step.bias1,
-          step.bias2, step.gradientScale)
-      }
+      Self.update(
+        value, gradient, "Adam",
+        rows: { index, dp, count, cols in
+          table.pointee.adam_rows(
+            value.data, dp, m.data, v.data, index, Int64(count), Int64(cols), step.learningRate,
+            step.beta1, step.beta2, step.epsilon, step.weightDecay, step.isDecoupled ? 1 : 0, step.bias1,
+            step.bias2, step.gradientScale)
+        },
+        elements: { shift, dp, count in
+          table.pointee.adam(
+            value.data + shift, dp, m.data + shift, v.data + shift, Int64(count), step.learningRate,
+            step.beta1, step.beta2, step.epsilon, step.weightDecay, step.isDecoupled ? 1 : 0, step.bias1,
+            step.bias2, step.gradientScale)
+        })
     }
   }
 
@@ -102,19 +110,27 @@ extension Parameter {
         "SGD: momentum \(buffer.map { "\($0.shape)" } ?? "nil") for a parameter \(value.dtype) \(value.shape)"
       )
       let table = Kernels.table(value.dtype, "SGD")
-      Self.update(value, gradient, "SGD") { shift, dp, count in
+      func elements(_ shift: Int, _ dp: UnsafeMutableRawPointer, _ count: Int) {
         table.pointee.sgd(
           value.data + shift, dp, buffer.map { $0.data + shift }, Int64(count), step.learningRate,
           step.momentum, step.dampening, step.weightDecay, step.isNesterov ? 1 : 0, step.isFirst ? 1 : 0)
       }
+      let size = value.dtype.byteCount
+      Self.update(
+        value, gradient, "SGD",
+        rows: { index, dp, count, cols in
+          for row in 0..<count { elements(Int(index[row]) * cols * size, dp + row * cols * size, cols) }
+        }, elements: elements)
     }
   }
 
-  /// Calls `kernel(byte offset into the parameter, gradient, count)` over fixed chunks, or for each row of a
-  /// row-sparse gradient. Rows are distinct once coalesced, so the calls write disjoint elements.
+  /// Calls `elements(byte offset into the parameter, gradient, count)` over fixed chunks of a dense gradient, or
+  /// `rows(indices, gradient, count, columns)` over chunks of the rows of a row-sparse one. Rows are distinct once
+  /// coalesced, so the calls write disjoint elements.
   private static func update(
     _ value: Tensor, _ gradient: Gradient, _ name: StaticString,
-    _ kernel: (Int, UnsafeMutableRawPointer, Int) -> Void
+    rows kernelOfRows: (UnsafePointer<Int32>, UnsafeMutableRawPointer, Int, Int) -> Void,
+    elements kernel: (Int, UnsafeMutableRawPointer, Int) -> Void
   ) {
     let size = value.dtype.byteCount
     switch gradient {
@@ -140,9 +156,7 @@ extension Parameter {
       let index = indices.pointer(Int32.self)
       withExtendedLifetime((value.storage, g.storage, indices.storage)) {
         Kernels.parallelRows(g.shape[0], cols: cols, grain: Kernels.elementGrain / 4) { first, count in
-          for row in first..<first + count {
-            kernel(Int(index[row]) * cols * size, g.data + row * cols * size, cols)
-          }
+          kernelOfRows(index + first, g.data + first * cols * size, count, cols)
         }
       }
     }

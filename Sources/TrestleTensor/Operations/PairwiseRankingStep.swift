@@ -72,16 +72,13 @@ struct PairwiseRankingStep {
     let size = dtype.byteCount
     return withExtendedLifetime((users.storage, items.storage, batch, slopes.storage)) {
       let (u, p, n) = names
-      let score = scores.pointer(Scalar.self)
       Kernels.parallel(count, grain: Self.grain) { start, length in
         var squares = 0.0
-        for index in start..<start + length {
-          let user = users.data + Int(u[index]) * stride
-          score[index] = Scalar(
-            table.pointee.dot(user, items.data + Int(p[index]) * stride, Int64(cols)))
-          score[count + index] = Scalar(
-            table.pointee.dot(user, items.data + Int(n[index]) * stride, Int64(cols)))
-          if let penalty {
+        table.pointee.triple_scores(
+          users.data, items.data, u + start, p + start, n + start, scores.data + start * size,
+          scores.data + (count + start) * size, Int64(length), Int64(cols))
+        if let penalty {
+          for index in start..<start + length {
             squares += table.pointee.sum_squares(penalty.users.data + Int(u[index]) * stride, Int64(cols))
             squares += table.pointee.sum_squares(penalty.items.data + Int(p[index]) * stride, Int64(cols))
             squares += table.pointee.sum_squares(penalty.items.data + Int(n[index]) * stride, Int64(cols))

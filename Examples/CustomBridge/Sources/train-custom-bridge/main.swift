@@ -1,4 +1,5 @@
 import CustomBridge
+import Foundation
 import Trestle
 import TrestleTestSupport
 
@@ -6,14 +7,15 @@ import TrestleTestSupport
 let composition = try SmallComposition(seed: 1)
 let trainer = try BridgeTrainer(ListDistillation(), composition.context)
 trainer.onEpoch = { record in
-  let validation = record.validation.map { "\($0)" } ?? "–"
   print(
-    "\(record.phase), epoch \(record.epoch): loss \(record.loss), bridge \(record.bridgeLoss), validation \(validation)"
-  )
+    record.phase
+      + String(
+        format: ", epoch %d: loss %.4f, bridge %.4f, validation %.4f", record.epoch, record.loss,
+        record.bridgeLoss, record.validation ?? .nan))
 }
 try trainer.run()
 let recommenders = try trainer.bridge.recommenders(composition.context)
 if let domain = recommenders.domain {
   let result = try RankingEvaluator(composition.context.split).evaluate(domain)
-  print("the taught recommender: NDCG@10 on test data \(result.mean(.ndcg(10)) ?? 0)")
+  print(String(format: "the taught recommender: NDCG@10 on test data %.4f", result.mean(.ndcg(10)) ?? 0))
 }

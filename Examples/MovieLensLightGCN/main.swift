@@ -1,0 +1,90 @@
+import CommandLineOptions
+import Foundation
+import Trestle
+
+// Trains LightGCN on MovieLens-100K, compares it with Popularity on test data, and recommends films to one user.
+
+let help = """
+  movielens-lightgcn [options]
+
+    --user ID        to whom to recommend, as the data set calls them (196)
+    --epochs N       the most epochs; early stopping ends the training before (500)
+    --seed N         where the split and random numbers come from (0)
+    --output FILE    where the trained model is saved (lightgcn.safetensors)
+    --assets DIR     where fetched data lies (.assets, or TRESTLE_ASSETS)
+  """
+
+run("movielens-lightgcn") {
+  var (assets, user, epochs, seed) = (Assets(), "196", 500, UInt64(0))
+  var file = URL(filePath: "lightgcn.safetensors")
+  var options = CommandLineOptions(help: help)
+  while let option = options.next() {
+    switch option {
+    case "--user": user = try options.value()
+    case "--epochs": epochs = try options.number(in: 1...100_000)
+    case "--seed": seed = try options.number(in: 0...(.max))
+    case "--output": file = try options.file()
+    case "--assets": assets.folder = try options.file()
+    default: throw options.unknown
+    }
+  }
+
+  // Every rating is an interaction; of each user's, a tenth is for validation and a tenth for the test.
+  let data = try Dataset.recBole(at: assets.movieLens100K)
+  guard let userIndex = data.userIDs.index(of: user) else {
+    throw UsageError("--user: the data set has no user '\(user)'")
+  }
+  let split = try data.interactions.split(.ratio(), seed: seed)
+  print(
+    "\(data.interactions.count) interactions of \(data.userCount) users with \(data.itemCount) items; "
+      + "\(split.training.count) to train on")
+
+  // The model, trained until its ranking of the validation items no longer improves.
+  var generator = RandomGenerator(seed: seed)
+  let model = LightGCN(training: split.training, using: &generator)
+  var training = TrainingConfiguration()
+  training.epochs = epochs
+  training.learningRate = 5e-3
+  training.patience = 20
+  training.seed = seed
+  let trainer = try RecommenderTrainer(model, training: split.training, configuration: training)
+  let reports = try trainer.fit(split) { report in
+    guard report.epoch % 10 == 9 else { return }
+    print(
+      String(
+        format: "epoch %d: loss %.4f, NDCG@10 %.4f on validation", report.epoch + 1, report.loss,
+        report.validation ?? 0))
+  }
+  let best = reports.max { ($0.validation ?? 0) < ($1.validation ?? 0) }
+  print("\(reports.count) epochs, the best was epoch \((best?.epoch ?? 0) + 1)")
+  try model.save(to: file)
+
+  // Both models rank the whole catalogue for every user, without what they have seen.
+  let evaluator = RankingEvaluator(split)
+  let scorer = model.makeScorer()
+  let own = try evaluator.evaluate(scorer)
+  let popular = try evaluator.evaluate(Popularity(training: split.training).makeScorer())
+  print("\ntest data   NDCG@10   Recall@10  Hit@10")
+  for (name, result) in [("Popularity", popular), ("LightGCN  ", own)] {
+    let values = [RankingMetric.ndcg(10), .recall(10), .hit(10)].map {
+      String(format: "%.4f", result.mean($0) ?? 0)
+    }
+    print(name + "  " + values.joined(separator: "    "))
+  }
+  let comparison = try PairedComparison([own], over: [popular], metric: .ndcg(10))
+  print(
+    String(
+      format: "LightGCN above Popularity by %.4f in NDCG@10, 95 %% interval %.4f to %.4f, p %@",
+      comparison.difference.mean, comparison.difference.lower, comparison.difference.upper,
+      comparison.studentT.pValue < 0.001
+        ? "below .001" : String(format: "%.3f", comparison.studentT.pValue)))
+
+  // What this user has not rated, best first.
+  let rated = Set(UserItemMatrix(data.interactions).items(of: userIndex))
+  var scores = [Float](repeating: 0, count: data.itemCount)
+  var batch = try scorer.prepare(users: [Int32(userIndex)])
+  try batch.write(items: 0..<data.itemCount, into: &scores)
+  let order = (0..<data.itemCount).filter { !rated.contains(Int32($0)) }.sorted { scores[$0] > scores[$1] }
+  print("\nuser \(user) has rated \(rated.count) films; recommended:")
+  for item in order.prefix(10) { print("  " + data.items.summary(of: item)) }
+}
