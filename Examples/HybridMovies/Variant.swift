@@ -43,7 +43,7 @@ struct Budget {
     bridge.seed = seed
     // The recommender is drawn to where the texts would have its rows: a prior for what its data leaves open.
     bridge.domainDistance = .squaredDifference
-    bridge.domainWeight = share < 0.5 ? 0.1 : 0.03
+    bridge.domainWeight = share < 0.5 ? 0.1 : 0.006
     bridge.sharing.isNormalized = false
     bridge.sharing.writeRate = 1
     bridge.ridge = 1
