@@ -15,7 +15,7 @@ enum TextCases {
         encoder.model.arithmetic = setting.arithmetic
         let text = "Movie: Toy Story (1995). Genres: Animation Children's Comedy."
         let tokens = Array(repeating: encoder.tokens(of: text), count: 512)
-        return { _ = encoder.encode(tokens: tokens, batchTokens: 64 * 18) }
+        return { _ = encoder.encode(tokens: tokens) }
       },
       ModelBenchmark(
         name: "bpe_encode", shape: "smollm 114 kB English", measure: .rate(0.114, "MB/s")

@@ -47,7 +47,6 @@ static inline __attribute__((always_inline)) int block_floats(const int storage,
   return 0;
 }
 
-
 #include "bodies/matrix_level.inc"
 #pragma clang attribute pop
 #else
