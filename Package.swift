@@ -75,11 +75,15 @@ let package = Package(
     .executableTarget(
       name: "recommender-leaderboard", dependencies: ["Trestle"],
       path: "Examples/RecommenderLeaderboard", exclude: ["README.md"]),
+    .target(
+      name: "BenchmarkSupport", dependencies: ["CTrestleKernels", "TrestleTensor"],
+      path: "Benchmarks/BenchmarkSupport"),
     .executableTarget(
-      name: "kernel-benchmarks", dependencies: ["CTrestleKernels", "TrestleTensor"],
+      name: "kernel-benchmarks", dependencies: ["BenchmarkSupport", "TrestleTensor"],
       path: "Benchmarks/KernelBenchmarks"),
     .executableTarget(
-      name: "model-benchmarks", dependencies: ["Trestle"], path: "Benchmarks/ModelBenchmarks"),
+      name: "model-benchmarks", dependencies: ["BenchmarkSupport", "Trestle"],
+      path: "Benchmarks/ModelBenchmarks"),
     .testTarget(
       name: "TrestleTensorTests",
       dependencies: ["CTrestleKernels", "TrestleFormats", "TrestleNN", "TrestleTensor", "TrestleTestSupport"]),

@@ -1,7 +1,7 @@
 // Times the operations of TrestleTensor on the shapes that matter to small language models and recommenders.
 // `kernel-benchmarks --help` lists the options.
+import BenchmarkSupport
 import Foundation
-import TrestleTensor
 
 #if DEBUG
   FileHandle.standardError.write(
@@ -12,9 +12,9 @@ import TrestleTensor
   do {
     let options = try Options(CommandLine.arguments.dropFirst())
     if options.showsHelp {
-      print(Options.help)
+      print(KernelBenchmarks.help)
     } else {
-      try KernelBenchmarks(options).run()
+      try KernelBenchmarks.run(options)
     }
   } catch {
     FileHandle.standardError.write(Data("kernel-benchmarks: \(error)\n".utf8))

@@ -1,78 +1,64 @@
+import BenchmarkSupport
 import Foundation
 import Trestle
 
 /// Runs the benchmarks and reports them.
-struct ModelBenchmarks {
-  private let options: Options
+enum ModelBenchmarks {
+  static let help = """
+    Times language models and recommenders.
 
-  init(_ options: Options) { self.options = options }
+    usage: model-benchmarks [--filter TEXT] [--json FILE] [--threads N] [--isa NAME] [--repeats N] [--assets DIR]
+                            [--arithmetic f32|bf16|int8]
 
-  func run(_ all: [ModelBenchmark]) throws {
-    if let threads = options.threads { ThreadPool.shared.setThreadCount(threads) }
-    if let set = options.instructionSet { try InstructionSet.select(set) }
-    let benchmarks = all.filter { item in options.filter.map { item.name.contains($0) } ?? true }
-    guard !benchmarks.isEmpty else {
-      throw Options.Invalid(description: "no case's name contains '\(options.filter ?? "")'")
+    \(Options.help)
+      --assets DIR    the folder that Scripts/fetch-assets fills (default: TRESTLE_ASSETS, or .assets)
+      --arithmetic A  what the products are computed in where a case leaves it open: f32 (default), bf16 or int8
+    """
+
+  static func run(_ arguments: some Sequence<String>) throws {
+    let folder = ProcessInfo.processInfo.environment["TRESTLE_ASSETS"] ?? ".assets"
+    var setting = ModelBenchmark.Setting(assets: URL(fileURLWithPath: folder))
+    let options = try Options(arguments) { option, value in
+      switch option {
+      case "--assets": setting.assets = URL(fileURLWithPath: try value())
+      case "--arithmetic":
+        let names: [String: Arithmetic] = ["f32": .float32, "bf16": .bfloat16, "int8": .int8]
+        let name = try value()
+        guard let arithmetic = names[name] ?? Arithmetic(rawValue: name) else {
+          throw Options.Invalid("--arithmetic is f32, bf16 or int8, not '\(name)'")
+        }
+        setting.arithmetic = arithmetic
+      default: return false
+      }
+      return true
     }
-    let machine = Machine()
-    let threads = ThreadPool.shared.threadCount
-    print(
-      """
-      \(machine.name), \(machine.cores) cores; \(InstructionSet.current.rawValue), \(threads) threads; \
-      release build of \(machine.revision)
-      products reach \(text(machine.productGigaflops)) GFLOP/s in float32, memory \(text(machine.bandwidth)) GB/s
+    if options.showsHelp {
+      print(help)
+    } else {
+      try run(LanguageModelCases.all + TextCases.all + RecommenderCases.all, options, setting)
+    }
+  }
 
-      """)
-    print(row("case", "shape", "ms", "spread", "rate", ""))
-    var rows: [Row] = []
+  private static func run(
+    _ all: [ModelBenchmark], _ options: Options, _ setting: ModelBenchmark.Setting
+  ) throws {
+    try options.apply()
+    let benchmarks = all.filter { options.wants($0.name) }
+    guard !benchmarks.isEmpty else {
+      throw Options.Invalid("no case's name contains '\(options.filter ?? "")'")
+    }
+    var report = Report(options)
     for item in benchmarks {
-      guard let result = try item.run(assets: options.assets, repeats: options.repeats) else {
-        print(row(item.name, item.shape, "–", "", "", "left out: files are missing"))
+      guard let body = try item.prepare(setting) else {
+        report.leaveOut(item.name, shape: item.shape, because: "files are missing")
         continue
       }
-      let spread = (result.high - result.low) / result.median * 100
-      print(
-        row(
-          item.name, item.shape, text(result.median * 1e3), text(spread) + " %", text(result.rate),
-          result.unit))
-      rows.append(
-        Row(
-          case: item.name, shape: item.shape, ms: result.median * 1e3, ms_low: result.low * 1e3,
-          ms_high: result.high * 1e3, rate: result.rate, unit: result.unit, threads: threads,
-          isa: InstructionSet.current.rawValue, machine: machine.name, revision: machine.revision))
+      let timing = try Timing(
+        warmups: item.warmups, repeats: options.repeats(standard: item.repeats), body)
+      let (rate, unit) = item.rate(seconds: timing.median)
+      try report.add(
+        item.name, shape: item.shape, timing, rate: rate, unit: unit, arithmetic: item.arithmetic?(setting))
     }
-    guard let path = options.jsonPath else { return }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let lines = try rows.map { try encoder.encode($0) + Data("\n".utf8) }
-    try Data(lines.joined()).write(to: URL(fileURLWithPath: path))
-  }
-
-  private func text(_ number: Double) -> String {
-    String(format: abs(number) < 1 ? "%.4f" : abs(number) < 10 ? "%.3f" : "%.1f", number)
-  }
-
-  private func row(_ columns: String...) -> String {
-    let widths = [26, 28, 10, 8, 10, 8]
-    return zip(columns, widths).enumerated().map { index, column in
-      let padding = String(repeating: " ", count: max(0, column.1 - column.0.count))
-      return index < 2 || index == 5 ? column.0 + padding : padding + column.0
-    }.joined(separator: " ")
-  }
-
-  /// A row of the results file; the names are those of the peers' rows.
-  private struct Row: Encodable {
-    let `case`: String
-    let shape: String
-    let ms: Double
-    let ms_low: Double
-    let ms_high: Double
-    let rate: Double
-    let unit: String
-    let threads: Int
-    let isa: String
-    let machine: String
-    let configuration = "release"
-    let revision: String
+    try report.finish()
   }
 }

@@ -40,8 +40,8 @@ enum RecommenderCases {
       fit("ItemKNN") { _ = ItemNeighbors(training: $0) },
       ModelBenchmark(
         name: "evaluate_full_ranking", shape: "ML-100K 943 users x 1682 items d64", measure: .duration
-      ) { assets in
-        guard let split = try split(assets, .ratio()) else { return nil }
+      ) { setting in
+        guard let split = try split(setting.assets, .ratio()) else { return nil }
         var generator = RandomGenerator(seed: 0)
         let model = MatrixFactorization(
           userCount: split.userCount, itemCount: split.itemCount, using: &generator)
@@ -65,16 +65,16 @@ enum RecommenderCases {
     let part = strategy == .leaveOneOut ? "leave-one-out" : "80%"
     return ModelBenchmark(
       name: "epoch_" + name, shape: "ML-100K \(part) d64 batch 2048", measure: .duration
-    ) { assets in
-      guard let split = try split(assets, strategy) else { return nil }
+    ) { setting in
+      guard let split = try split(setting.assets, strategy) else { return nil }
       let trainer = try RecommenderTrainer(make(split.training), training: split.training)
       return { try trainer.trainEpoch() }
     }
   }
 
   private static func fit(_ name: String, _ body: @escaping (Interactions) throws -> Void) -> ModelBenchmark {
-    ModelBenchmark(name: "fit_" + name, shape: "ML-100K 80%", measure: .duration) { assets in
-      guard let split = try split(assets, .ratio()) else { return nil }
+    ModelBenchmark(name: "fit_" + name, shape: "ML-100K 80%", measure: .duration) { setting in
+      guard let split = try split(setting.assets, .ratio()) else { return nil }
       return { try body(split.training) }
     }
   }

@@ -8,12 +8,7 @@ import Foundation
   exit(64)
 #else
   do {
-    let options = try Options(CommandLine.arguments.dropFirst())
-    if options.showsHelp {
-      print(Options.help)
-    } else {
-      try ModelBenchmarks(options).run(RecommenderCases.all)
-    }
+    try ModelBenchmarks.run(CommandLine.arguments.dropFirst())
   } catch {
     FileHandle.standardError.write(Data("model-benchmarks: \(error)\n".utf8))
     exit(64)

@@ -68,6 +68,18 @@ import TrestleTestSupport
     }
   }
 
+  @Test(arguments: families) func readingTokenByTokenGivesTheSameStates(family: String) throws {
+    let fixture = try Fixture(family)
+    let model = try LanguageModels.load(fixture.folder)
+    let tokens = try fixture.tokens()[0]
+    let whole = model.hiddenStates(tokens: [tokens]).floats
+    let cache = KeyValueCache(layerCount: model.layerCount)
+    let states = tokens.map {
+      model.hiddenStates(model.embed([$0]), sequences: PackedSequences(lengths: [1]), cache: cache)
+    }
+    #expect(largestDifference(Tensor.concatenated(states, along: 0).floats, whole) < 1e-5)
+  }
+
   @Test func continuationsOfASharedPromptScoreAsWholeSequencesDo() throws {
     let model = try LanguageModels.load(try Fixture("llama").folder)
     let prompt: [Int32] = [5, 9, 33, 2]

@@ -37,4 +37,40 @@ import TrestleTestSupport
       #expect(abs(model.nextTokenLoss([ids]).item - loss) < 1e-4)
     }
   }
+
+  /// 8-bit activations apply to few rows, so tokens are read one by one; bfloat16 applies to many, so all at once.
+  @Test(arguments: [Arithmetic.int8, .bfloat16])
+  func narrowArithmeticStaysClose(arithmetic: Arithmetic) throws {
+    let reference = try reference.get()
+    let model = try load()
+    func logits(_ ids: [Int32]) -> [[Float]] {
+      let cache = KeyValueCache(layerCount: model.layerCount)
+      let parts = arithmetic == .int8 ? ids.map { [$0] } : [ids]
+      return parts.flatMap { part in
+        let states = model.hiddenStates(
+          model.embed(part), sequences: PackedSequences(lengths: [part.count]), cache: cache)
+        let rows = model.logits(states)
+        return (0..<part.count).map { rows.rows([$0]).floats }
+      }
+    }
+    var (positions, agreeing, largest) = (0, 0, 0.0)
+    for prompt in 0..<6 {
+      let ids = try reference.tokens("\(prompt).ids")[0]
+      model.arithmetic = .float32
+      let exact = logits(ids)
+      model.arithmetic = arithmetic
+      for (a, b) in zip(exact, logits(ids)) {
+        positions += 1
+        let difference = zip(a, b).reduce(0.0) { $0 + Double(($1.0 - $1.1) * ($1.0 - $1.1)) }
+        let mean = a.reduce(0.0) { $0 + Double($1) } / Double(a.count)
+        let spread = a.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) }
+        largest = max(largest, (difference / spread).squareRoot())
+        if a.indices.max(by: { a[$0] < a[$1] }) == b.indices.max(by: { b[$0] < b[$1] }) { agreeing += 1 }
+      }
+    }
+    #expect(positions > 40)
+    #expect(Double(agreeing) >= 0.95 * Double(positions), "\(agreeing) of \(positions)")
+    // Of the spread of the logits at a position, at the worst one; the first tokens are the most sensitive.
+    #expect(largest < (arithmetic == .int8 ? 0.4 : 0.2))
+  }
 }

@@ -40,7 +40,7 @@ struct TilePlan {
     let group = Int(TRESTLE_LINE_GROUP)
     rowStep = min(Self.roundUp(product.m, Int(kernels.tile_rows)), 3 * group)
     columnStep = min(Self.roundUp(product.n, Int(kernels.tile_columns)), 4 * group)
-    readsRowsInPlace = Self.canReadInPlace(product, kernels) && product.n <= 2 * Int(kernels.tile_columns)
+    readsRowsInPlace = Self.readsInPlace(product, kernels)
     let steps = Self.divideUp(min(kStep, product.k), Int(kernels.k_per_step))
     // Whole cache lines, so that the vectors of b's panels do not straddle them.
     panelBytesOfRows = readsRowsInPlace ? 0 : Self.roundUp(rowStep * steps * Int(kernels.bytes_per_step), 64)
@@ -157,6 +157,16 @@ struct TilePlan {
   }
 
   // MARK: Arithmetic of cuts
+
+  /// Whether the tiles read a where it lies. With few panels of b packing does not pay; rows that are contiguous in k are
+  /// read as fast as panels, unless they are so many bytes apart that they share their places in the cache.
+  private static func readsInPlace(_ product: KernelProduct, _ kernels: trestle_product_kernels) -> Bool {
+    guard canReadInPlace(product, kernels) else { return false }
+    let (columns, panel) = (product.n, Int(kernels.tile_columns))
+    if columns <= 2 * panel { return true }
+    let rowBytes = Int(product.a.stride * kernels.bytes_per_step / kernels.k_per_step)
+    return product.a.k_is_contiguous != 0 && columns <= 32 * panel && rowBytes % 4096 != 0
+  }
 
   /// Whether the tiles can read a where it lies: it has the panels' storage, and steps are whole and aligned.
   private static func canReadInPlace(_ product: KernelProduct, _ kernels: trestle_product_kernels) -> Bool {

@@ -1,24 +1,25 @@
+import CTrestleKernels
 import Foundation
-import Trestle
+import Synchronization
+import TrestleTensor
 
-/// Where the benchmarks run, and what it can do.
-struct Machine {
-  let name: String
-  let cores: Int
-  let revision: String
-  /// What our matrix product of 1024 × 1024 matrices reaches, in GFLOP/s.
-  let productGigaflops: Double
+/// Where the benchmarks run, and what is the most that it can do.
+package struct Machine {
+  package let name: String
+  package let cores: Int
+  package let revision: String
+  /// The float multiply-adds of all threads together, in registers alone, in GFLOP/s.
+  package let peakGigaflops: Double
   /// Reading memory that no cache holds with all threads, in GB/s.
-  let bandwidth: Double
+  package let bandwidth: Double
 
-  init() {
+  /// Measures the machine with the pool's current number of threads.
+  package init() {
     name = Self.processorName
     cores = ProcessInfo.processInfo.activeProcessorCount
     revision = Self.gitRevision
-    let matrix = Tensor.ones([1024, 1024])
-    productGigaflops = 2 * pow(1024, 3) / Self.bestSeconds { _ = matrix.matmul(matrix) } / 1e9
-    let block = Tensor.zeros([64 << 20])
-    bandwidth = Double(block.elementCount * 4) / Self.bestSeconds { _ = block.sum() } / 1e9
+    peakGigaflops = Self.measurePeak()
+    bandwidth = Self.measureBandwidth()
   }
 
   private static var processorName: String {
@@ -48,11 +49,37 @@ struct Machine {
     return commit + (git("status", "--porcelain", "--untracked-files=no") == "" ? "" : "+")
   }
 
-  private static func bestSeconds(_ body: () -> Void) -> Double {
-    (0..<5).map { _ in
-      let start = DispatchTime.now().uptimeNanoseconds
-      body()
-      return Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
-    }.min() ?? .infinity
+  private static func seconds(_ body: () -> Void) -> Double {
+    let start = DispatchTime.now().uptimeNanoseconds
+    body()
+    return Double(DispatchTime.now().uptimeNanoseconds - start) / 1e9
+  }
+
+  private static func measurePeak() -> Double {
+    let threads = ThreadPool.shared.threadCount
+    nonisolated(unsafe) let kernels = InstructionSet.kernels.float
+    let rounds: Int64 = 1_000_000
+    var best = 0.0
+    for _ in 0..<5 {
+      let operations = Atomic<Int>(0)
+      let time = seconds {
+        ThreadPool.shared.run(threads) { _ in
+          var sink = 0.0
+          operations.add(Int(kernels.pointee.peak(rounds, &sink)), ordering: .relaxed)
+        }
+      }
+      best = max(best, Double(operations.load(ordering: .relaxed)) / time / 1e9)
+    }
+    return best
+  }
+
+  private static func measureBandwidth() -> Double {
+    let x = Tensor.zeros([64 << 20])
+    var best = 0.0
+    for _ in 0..<5 {
+      let time = seconds { _ = x.sum() }
+      best = max(best, Double(x.elementCount * 4) / time / 1e9)
+    }
+    return best
   }
 }

