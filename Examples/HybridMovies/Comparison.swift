@@ -8,8 +8,8 @@ struct Comparison {
 
   /// Rows for the models found in `results`; each user's values are averaged over the seeds first.
   ///
-  /// The tests' p-values (the larger of the paired t-test's and Wilcoxon's) are corrected by Holm's method over all
-  /// comparisons of the table.
+  /// The tests' p-values (the larger of the paired t-test's and Wilcoxon's) are corrected by Holm's method: those of the
+  /// primary figure, NDCG@10 over all items, among themselves, and all others among themselves.
   static func rows(_ results: [RunResult], baselines: [String: String] = ModelName.baselines) -> [ReportData
     .Row]
   {
@@ -18,7 +18,7 @@ struct Comparison {
     let order = [
       ModelName.popularity, ModelName.domain, ModelName.random, ModelName.bridgedDomain,
       ModelName.bridgedLanguage,
-      ModelName.fusion,
+      ModelName.fusion, ModelName.text,
     ]
     models.sort { (order.firstIndex(of: $0) ?? 99) < (order.firstIndex(of: $1) ?? 99) }
     var rows: [ReportData.Row] = []
@@ -32,7 +32,7 @@ struct Comparison {
           var row = ReportData.Row(
             model: model, slice: slice, metric: metric, mean: interval.mean, low: interval.lower,
             high: interval.upper, pValue: nil, baseline: nil, users: users.count)
-          if let baseline = baseline(of: model, baselines),
+          if let baseline = baseline(of: model, baselines, slice, metric, results),
             let (others, theirs) = average(baseline, slice, metric, results), others == users
           {
             row.baseline = baseline
@@ -43,14 +43,28 @@ struct Comparison {
         }
       }
     }
-    let tested = rows.indices.filter { rows[$0].pValue != nil }
-    for (index, corrected) in zip(tested, PairedTests.holm(tested.map { rows[$0].pValue ?? 1 })) {
-      rows[index].pValue = corrected
+    let tested = Dictionary(grouping: rows.indices.filter { rows[$0].pValue != nil }) {
+      rows[$0].slice == slices[0] && rows[$0].metric == metrics[0]
+    }
+    for family in tested.values {
+      for (index, corrected) in zip(family, PairedTests.holm(family.map { rows[$0].pValue ?? 1 })) {
+        rows[index].pValue = corrected
+      }
     }
     return rows
   }
 
-  private static func baseline(of model: String, _ baselines: [String: String]) -> String? {
+  /// What a model is compared with; a fusion, with the better of the two sides that it fuses.
+  private static func baseline(
+    of model: String, _ baselines: [String: String], _ slice: String, _ metric: String,
+    _ results: [RunResult]
+  ) -> String? {
+    if model == ModelName.fusion {
+      let sides = [ModelName.bridgedDomain, ModelName.bridgedLanguage].compactMap { side in
+        average(side, slice, metric, results).map { (name: side, sum: $0.values.reduce(0, +)) }
+      }
+      return sides.max { $0.sum < $1.sum }?.name
+    }
     if let exact = baselines[model] { return exact }
     return baselines.first { model.hasPrefix($0.key + " (") }?.value
   }
@@ -79,7 +93,7 @@ struct Comparison {
       lines.append("  \(slice == "all" ? "all items" : "\(slice) items") (\(users) users)")
       lines.append(
         "  " + pad("model", 28) + metrics.map { pad($0, 10) }.joined() + pad("95 % of NDCG@10", 18)
-          + "p (own side alone)")
+          + "p (against)")
       for model in unique(part.map(\.model)) {
         let own = part.filter { $0.model == model }
         let figures = metrics.map { metric in

@@ -175,7 +175,7 @@ final class Experiment {
         try outcome(ModelName.popularity, popularity), try outcome(ModelName.domain, recommenders.domain),
       ].compactMap { $0 }
     case .randomTokens: return [try outcome(ModelName.random, recommenders.language)].compactMap { $0 }
-    case .textRows: return [try outcome("LM, text rows", recommenders.language)].compactMap { $0 }
+    case .textRows: return [try outcome(ModelName.text, recommenders.language)].compactMap { $0 }
     default:
       return [
         try outcome(ModelName.bridgedDomain + suffix, recommenders.domain),

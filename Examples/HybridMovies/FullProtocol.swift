@@ -43,7 +43,7 @@ enum FullProtocol {
     try writeTable(options)
   }
 
-  /// Writes `Results.md` beside the folder of the finished runs.
+  /// Writes `Results.md` beside the folder of the finished runs: their tables, then what `Notes.md` in that folder says.
   static func writeTable(_ options: Options) throws {
     let folders = try FileManager.default.contentsOfDirectory(
       at: options.results, includingPropertiesForKeys: nil)
@@ -54,19 +54,23 @@ enum FullProtocol {
       `hybrid-movies --full`. Protocol: every rating an interaction, random 8:1:1 by user, the full catalogue ranked with
       training and validation items masked, settings chosen on validation data, test data looked at once. Values are
       averaged over seeds for each user first; intervals are 95 % over users; p is the larger of the paired t-test's and
-      Wilcoxon's, corrected by Holm's method over the table.
+      Wilcoxon's, corrected by Holm's method: for the primary figure, NDCG@10 over all items, among the models of a share of
+      the data; for everything else, among all other figures of that share. A fusion is compared with the better of its sides.
 
       """
     for folder in folders.sorted(by: { $0.path < $1.path }) {
       let files =
         (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
       let results = files.sorted { $0.path < $1.path }.compactMap(RunResult.read)
+      guard !results.isEmpty else { continue }
       for share in Set(results.map(\.key.share)).sorted(by: >) {
         let part = results.filter { $0.key.share == share }
         text += "\n## \(folder.lastPathComponent), \(Int(share * 100)) % of the training data\n"
         text += markdown(part)
       }
     }
+    let notes = options.results.appending(path: "Notes.md")
+    if let data = try? Data(contentsOf: notes) { text += "\n" + String(decoding: data, as: UTF8.self) }
     let target = options.results.deletingLastPathComponent().appending(path: "Results.md")
     try AtomicFile.write(Array(text.utf8), to: target)
     say("wrote \(target.path)")

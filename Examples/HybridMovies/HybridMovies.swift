@@ -60,7 +60,9 @@ struct HybridMovies {
     say(
       "  \(ProgressLine.text(ContinuousClock.now - start)) in all. The report: \(options.output.path)/index.html"
     )
-    say("  Now try: hybrid-movies recommend --user \(world.dataset.userIDs[0])")
+    let place =
+      options.output.lastPathComponent == "hybrid-movies-output" ? "" : " --output \(options.output.path)"
+    say("  Now try: swift run -c release hybrid-movies recommend --user \(world.dataset.userIDs[0])\(place)")
   }
 
   private static func title(_ variant: Variant) -> String {

@@ -64,10 +64,14 @@ enum ModelName {
   static let popularity = "Popularity"
   static let domain = "LightGCN"
   static let random = "LM, random tokens"
+  static let text = "LM, text rows"
   static let bridgedDomain = "LightGCN + bridge"
   static let bridgedLanguage = "LM + bridge"
   static let fusion = "Fusion"
 
-  /// What each is compared with.
-  static let baselines = [bridgedDomain: domain, bridgedLanguage: random, fusion: bridgedDomain]
+  /// What each is compared with. The text-only model is compared with the bridged one that is to beat it; a fusion of the
+  /// bridge with something taken away, with the bridged recommender.
+  static let baselines = [
+    bridgedDomain: domain, bridgedLanguage: random, fusion: bridgedDomain, text: bridgedLanguage,
+  ]
 }

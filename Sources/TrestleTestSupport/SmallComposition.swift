@@ -58,6 +58,7 @@ public struct SmallComposition {
     language = LanguageSide(
       name: "small LM", recommender: recommender, adapters: adapters, split: split, vocabulary: vocabulary,
       itemTexts: (0..<dataset.itemCount).map { _ in (0..<5).map { _ in Int32(texts.index(below: 32)) } },
+      encodedItemTexts: Tensor.normal([dataset.itemCount, 6], using: &texts),
       configuration: reading)
     context = try BridgeContext(domain: domain, language: language, split: split)
   }

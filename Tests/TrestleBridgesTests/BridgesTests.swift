@@ -37,6 +37,17 @@ private func shortConfiguration() -> BDLMStrategy.Configuration {
     #expect(failures.isEmpty, "\(failures)")
   }
 
+  @Test func bdlmWithAPriorFromEncodedTextsKeepsTheContract() throws {
+    var configuration = shortConfiguration()
+    configuration.sharing.isNormalized = false
+    configuration.sharing.writeRate = 1
+    configuration.domainDistance = .squaredDifference
+    configuration.writtenItemSource = .encodedText
+    configuration.writtenUserSource = .encodedText
+    let failures = try checkSharingBridge { BDLMStrategy(configuration, schedule: shortSchedule()) }
+    #expect(failures.isEmpty, "\(failures)")
+  }
+
   @Test func slotInjectionKeepsTheContract() throws {
     let failures = try checkSharingBridge {
       SlotInjectionStrategy(domainEpochs: 3, projectorEpochs: 1, jointEpochs: 1)
@@ -221,6 +232,27 @@ private func shortConfiguration() -> BDLMStrategy.Configuration {
     #expect(half.recommend(user: 4, count: 5, by: .language) == nil)
     try Data("{}".utf8).write(to: folder.appending(path: "domain.safetensors"))
     #expect(throws: BridgeError.self) { try HybridRecommender(contentsOf: folder, sides: .domain) }
+  }
+
+  @Test func aUsersEncodedTextIsTheMeanOfTheHistorys() throws {
+    let composition = try SmallComposition(seed: 2)
+    let table = try #require(composition.language.encodedItemTexts)
+    let history = Array(UserItemMatrix(composition.context.split.training).items(of: 3))
+    let own = try composition.language.representations(of: .user, ids: [3], source: .encodedText)
+    #expect(own.shape == [1, table.shape[1]])
+    let mean = table.gatheredRows(Tensor(history)).mean(along: [0])
+    #expect(zip(own.floats, mean.floats).allSatisfy { abs($0 - $1) < 1e-6 })
+  }
+
+  @Test func aRidgeMapPassesOverExamplesWithoutWeight() {
+    let x = Tensor([1, 0, 0, 1, 1, 1, 5, -3] as [Float], shape: [4, 2])
+    let y = Tensor([1, 2, 3, 1000] as [Float], shape: [4, 1])
+    let first = (0..<3).map { Int32($0) }
+    let without = RidgeMap(
+      inputs: x.gatheredRows(Tensor(first)), outputs: y.gatheredRows(Tensor(first)), strength: 1e-6)
+    let weighted = RidgeMap(inputs: x, outputs: y, strength: 1e-6, weights: Tensor([1, 1, 1, 0] as [Float]))
+    #expect(zip(without.weight.floats, weighted.weight.floats).allSatisfy { abs($0 - $1) < 1e-4 })
+    #expect(abs(without.outputMean.floats[0] - weighted.outputMean.floats[0]) < 1e-5)
   }
 
   @Test func trainingWithTheBridgeMovesTheSidesTowardsEachOther() throws {
