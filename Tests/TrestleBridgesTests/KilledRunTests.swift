@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TrestleTestSupport
 
 #if canImport(Glibc)
   import Glibc
@@ -9,20 +10,7 @@ import Testing
 
 /// A run of the main job whose process is killed again and again ends with the results of one that was left alone.
 @Suite struct KilledRunTests {
-  /// The executable beside the tests', if it has been built.
-  static let executable: URL? = {
-    var folder = Bundle.main.executableURL?.deletingLastPathComponent()
-    // On macOS the tests are a bundle in a bundle.
-    for _ in 0..<4 {
-      guard let here = folder else { return nil }
-      let file = here.appending(path: "hybrid-movies")
-      if FileManager.default.isExecutableFile(atPath: file.path) { return file }
-      folder = here.deletingLastPathComponent()
-    }
-    return nil
-  }()
-
-  @Test(.enabled(if: executable != nil)) func aKilledRunGoesOnToTheSameResults() throws {
+  @Test func aKilledRunGoesOnToTheSameResults() throws {
     let folder = FileManager.default.temporaryDirectory.appending(path: "killed-run-\(UUID().uuidString)")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     defer { try? FileManager.default.removeItem(at: folder) }
@@ -59,8 +47,10 @@ import Testing
 
   /// The built-in world and the small model trained on its texts: no assets are needed.
   private func start(_ output: URL, in folder: URL) throws -> Process {
+    let executable: URL = try #require(
+      TestExecutables.url("hybrid-movies"), "hybrid-movies is not beside the tests: build the whole package")
     let process = Process()
-    process.executableURL = Self.executable
+    process.executableURL = executable
     process.arguments = ["--synthetic", "--quick", "--resume", "--output", output.path]
     process.currentDirectoryURL = folder
     process.standardOutput = FileHandle.nullDevice

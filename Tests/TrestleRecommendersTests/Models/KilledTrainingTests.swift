@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TrestleTestSupport
 
 #if canImport(Glibc)
   import Glibc
@@ -9,22 +10,9 @@ import Testing
 
 /// A training whose process is killed between any two instructions, started again and again, ends in the same bits.
 @Suite struct KilledTrainingTests {
-  /// The executable beside the tests', if it has been built.
-  static let executable: URL? = {
-    var folder = Bundle.main.executableURL?.deletingLastPathComponent()
-    // On macOS the tests are a bundle in a bundle.
-    for _ in 0..<4 {
-      guard let here = folder else { return nil }
-      let file = here.appending(path: "recommender-leaderboard")
-      if FileManager.default.isExecutableFile(atPath: file.path) { return file }
-      folder = here.deletingLastPathComponent()
-    }
-    return nil
-  }()
-
   private static let kills = 5
 
-  @Test(.enabled(if: executable != nil)) func aKilledProcessGoesOnToTheSameBits() throws {
+  @Test func aKilledProcessGoesOnToTheSameBits() throws {
     let folder = try TemporaryFolder()
     let (whole, killed) = (folder.url.appending(path: "whole"), folder.url.appending(path: "killed"))
     let reference = try start(whole, folder)
@@ -55,8 +43,11 @@ import Testing
 
   /// A world is made on the spot, as there are no assets in `folder`.
   private func start(_ checkpoints: URL, _ folder: TemporaryFolder) throws -> Process {
+    let executable: URL = try #require(
+      TestExecutables.url("recommender-leaderboard"),
+      "recommender-leaderboard is not beside the tests: build the whole package")
     let process = Process()
-    process.executableURL = Self.executable
+    process.executableURL = executable
     process.arguments = [
       "--assets", folder.url.path, "--checkpoints", checkpoints.path, "--models", "MF-BPR,GRU4Rec",
       "--epochs",
