@@ -54,7 +54,7 @@ let package = Package(
         "TrestleBridges", "TrestleLanguageModels", "TrestleNN", "TrestleRecommenders", "TrestleTensor",
       ]),
     .executableTarget(
-      name: "hybrid-movies", dependencies: ["Trestle"], path: "Examples/HybridMovies",
+      name: "hybrid-movies", dependencies: ["CommandLineOptions", "Trestle"], path: "Examples/HybridMovies",
       exclude: ["README.md"]),
     .target(name: "CommandLineOptions", path: "Examples/CommandLineOptions"),
     .executableTarget(

