@@ -30,7 +30,8 @@ private func shortConfiguration() -> BDLMStrategy.Configuration {
   @Test func bdlmWithTextPromptsAndScoreDivergenceKeepsTheContract() throws {
     var configuration = shortConfiguration()
     configuration.itemSource = .prompt
-    configuration.scoreWeight = 0.1
+    configuration.languageScoreWeight = 0.1
+    configuration.domainScoreWeight = 0.1
     configuration.domainDistance = .squaredError
     configuration.languageDistance = .infoNCE(temperature: 0.2)
     let failures = try checkSharingBridge { BDLMStrategy(configuration, schedule: shortSchedule()) }
@@ -275,5 +276,76 @@ private func shortConfiguration() -> BDLMStrategy.Configuration {
       return 1 - own.rowDot(store).mean().item
     }
     #expect(try distance(domainWeight: 1) < distance(domainWeight: 0))
+  }
+
+  /// The divergence of scores looks at the items that a user has not had in training, and at no others.
+  @Test(arguments: [nil, 3.0]) func theDivergenceOfScoresIsOverCandidates(deviation: Double?) throws {
+    let composition = try SmallComposition(seed: 5)
+    var configuration = shortConfiguration()
+    configuration.languageScoreWeight = 2
+    configuration.teacherDeviation = deviation
+    let bridge = BDLMStrategy(configuration, schedule: shortSchedule())
+    try bridge.prepare(composition.context)
+    let tuning = try #require(bridge.phases.first { $0.name == "tuning" })
+    let users: [Int32] = [3, 7]
+    let training = composition.context.split.training
+    let seen = Set(training.users.indices.filter { training.users[$0] == 3 }.map { Int(training.items[$0]) })
+    let count = composition.dataset.itemCount
+    let teacher = try composition.domain.scores(users: users).floats
+    let free = try #require((0..<count).filter { !seen.contains($0) }.max { teacher[$0] < teacher[$1] })
+    let had = try #require(seen.first)
+    // The teacher's own scores, given the deviation over each user's candidates.
+    var scores = teacher
+    if let deviation {
+      for (place, user) in users.enumerated() {
+        let own = Set(
+          training.users.indices.filter { training.users[$0] == user }.map { Int(training.items[$0]) })
+        let candidates = (0..<count).filter { !own.contains($0) }.map { Double(scores[place * count + $0]) }
+        let mean = candidates.reduce(0, +) / Double(candidates.count)
+        let variance = candidates.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(candidates.count)
+        for item in 0..<count {
+          let place = place * count + item
+          scores[place] = Float((Double(scores[place]) - mean) / variance.squareRoot() * deviation)
+        }
+      }
+    }
+    func divergence(raising item: Int?) throws -> Double {
+      var student = scores
+      if let item { student[item] += 4 }
+      var step = SideStep(loss: Tensor(0))
+      let logits = Tensor(student, shape: [users.count, count])
+      step.scores = { BatchScores(users: Tensor(users), logits: logits) }
+      return Double(try #require(try bridge.additionalLoss(step, in: tuning, composition.context)).item)
+    }
+    #expect(abs(try divergence(raising: nil)) < 1e-4)
+    #expect(abs(try divergence(raising: had)) < 1e-4)
+    #expect(try divergence(raising: free) > 0.05)
+    // In the recommender's phases the weight is that of its own side: 0 here.
+    let domain = try #require(bridge.phases.first { $0.name == "round 1: domain" })
+    var step = SideStep(loss: Tensor(0))
+    step.scores = { BatchScores(users: Tensor(users), logits: Tensor(scores, shape: [users.count, count])) }
+    #expect(try bridge.additionalLoss(step, in: domain, composition.context) == nil)
+  }
+
+  @Test func theDivergenceOfScoresMakesTheLanguageModelRankLikeTheRecommender() throws {
+    func agreement(weight: Double) throws -> Double {
+      let composition = try SmallComposition(seed: 6)
+      var configuration = shortConfiguration()
+      configuration.languageScoreWeight = weight
+      var schedule = shortSchedule()
+      schedule.warmUpEpochs = 20
+      schedule.tuningEpochs = 8
+      let bridge = BDLMStrategy(configuration, schedule: schedule)
+      for index in bridge.phases.indices { bridge.phases[index].keepsBest = false }
+      try BridgeTrainer(bridge, composition.context).run()
+      let users = Array(0..<Int32(composition.dataset.userCount))
+      func centred(_ scores: Tensor) -> Tensor {
+        (scores - scores.mean(along: [1], keepingDimensions: true)).unitNormalized()
+      }
+      return centred(try composition.domain.scores(users: users))
+        .rowDot(centred(try composition.language.scores(users: users))).mean().item
+    }
+    let (without, with) = (try agreement(weight: 0), try agreement(weight: 5))
+    #expect(with > without + 0.05, "correlation of the sides' scores \(without) without, \(with) with")
   }
 }

@@ -7,9 +7,11 @@ import TrestleTensor
 ///
 /// 1. Warm-up: the recommender trains alone; its representations are written to the store.
 /// 2. Token initialisation: the language model's entity rows become an orthonormal image of the store, with the mean and
-///    the spread of the pretrained rows; then fine-tuning on recommendation sequences.
+///    the spread of the pretrained rows; then fine-tuning on recommendation sequences, with the loss of the rounds.
 /// 3. Mutual rounds: the language model trains on its own loss plus α · distance(its representations, store) and writes
 ///    what it has learned; the recommender trains on its own loss plus β · distance(its representations, store) and writes.
+///
+/// Beside the store, each side's scores may be drawn to the other's (deep mutual learning).
 ///
 /// Source: Zhang et al., *Bridging the Information Gap Between Domain-Specific Model and General LLM for Personalized
 /// Recommendation* (2023). Its losses, weights and schedule are not public in detail: the exponential average of the
@@ -57,10 +59,17 @@ public final class BDLMStrategy: BridgeStrategy {
     public var ridge = 0.1
     /// In that regression an entity counts as its training interactions, up to this many.
     public var ridgeInteractions = 20
-    /// The weight of the Kullback–Leibler divergence from the other side's scores; 0 for none.
-    public var scoreWeight = 0.0
-    /// The temperature of that divergence.
-    public var scoreTemperature = 2.0
+    /// The weight, in all language phases, of the Kullback–Leibler divergence of the language model's scores from the
+    /// recommender's over the items that a user has not had in training; 0 for none.
+    public var languageScoreWeight = 0.0
+    /// The same in the recommender's phases of the rounds, with the language model as the teacher. It scores anew at
+    /// every step, which is dear for a large language model, and a teacher weaker than its student does harm.
+    public var domainScoreWeight = 0.0
+    /// The standard deviation that each user's scores of the teacher are given over these items, since a ranking loss does not
+    /// fix their scale; `nil` for the scores as they are.
+    public var teacherDeviation: Double?
+    /// The temperature of the divergence, for both sides' scores.
+    public var scoreTemperature = 1.0
     /// Determines the maps.
     public var seed: UInt64 = 0
 
@@ -111,6 +120,8 @@ public final class BDLMStrategy: BridgeStrategy {
 
   /// How the two sides exchange.
   public let configuration: Configuration
+  /// The training rows by user, once they are needed.
+  private var histories: (offsets: [Int], rows: [Int32])?
   /// The store.
   public private(set) var sharing: InformationSharingModule?
   /// What was written to the store, in order.
@@ -301,38 +312,73 @@ public final class BDLMStrategy: BridgeStrategy {
 
   // MARK: Losses
 
-  /// The distance of the batch's entities from the store, in the rounds.
+  /// The distance of the batch's entities from the store, and of its users' scores from the other side's.
   public override func additionalLoss(
     _ step: SideStep, in phase: BridgePhase, _ context: BridgeContext
   ) throws -> Tensor? {
-    guard phase.name.hasPrefix("round"), let sharing else { return nil }
-    let weight = phase.side == .language ? configuration.languageWeight : configuration.domainWeight
-    let distance = phase.side == .language ? configuration.languageDistance : configuration.domainDistance
     var total: Tensor?
-    for kind in EntityKind.allCases where weight > 0 {
-      guard let entities = step[kind] else { continue }
-      let own: Tensor
-      if phase.side == .language {
-        // A map fits the representations that it was made for, and no others.
-        guard let map = maps[kind], entities.source == source(kind) else { continue }
-        own = map(entities.representations)
-      } else {
-        own = entities.representations
+    func add(_ term: Tensor) { total = total.map { $0 + term } ?? term }
+    if phase.name != "warm-up", let sharing {
+      let weight = phase.side == .language ? configuration.languageWeight : configuration.domainWeight
+      let distance = phase.side == .language ? configuration.languageDistance : configuration.domainDistance
+      for kind in EntityKind.allCases where weight > 0 {
+        guard let entities = step[kind] else { continue }
+        let own: Tensor
+        if phase.side == .language {
+          // A map fits the representations that it was made for, and no others.
+          guard let map = maps[kind], entities.source == source(kind) else { continue }
+          own = map(entities.representations)
+        } else {
+          own = entities.representations
+        }
+        add(Self.distance(own, sharing.read(kind, entities.ids), distance) * weight)
       }
-      let term = Self.distance(own, sharing.read(kind, entities.ids), distance) * weight
-      total = total.map { $0 + term } ?? term
     }
-    if configuration.scoreWeight > 0, let scores = step.scores?() {
-      let peer = try context.side(
-        phase.side == .language ? .domain : .language, as: (any ScoreProvider).self, .scores, for: self)
-      let teacher = try peer.scores(users: scores.users.scalars())
-      let term =
-        Losses.kullbackLeibler(
-          teacherLogits: teacher, studentLogits: scores.logits, temperature: configuration.scoreTemperature)
-        * configuration.scoreWeight
-      total = total.map { $0 + term } ?? term
-    }
+    if let divergence = try scoreDivergence(step, in: phase, context) { add(divergence) }
     return total
+  }
+
+  /// How far the batch's users' scores are from those of the other side, weighted; `nil` if that does not count.
+  private func scoreDivergence(
+    _ step: SideStep, in phase: BridgePhase, _ context: BridgeContext
+  ) throws -> Tensor? {
+    let isLanguage = phase.side == .language
+    let weight = isLanguage ? configuration.languageScoreWeight : configuration.domainScoreWeight
+    // Before the rounds the language model has nothing to teach, while the recommender has been trained.
+    guard weight > 0, isLanguage || phase.name.hasPrefix("round"), let scores = step.scores?() else {
+      return nil
+    }
+    let peer = try context.side(
+      isLanguage ? .domain : .language, as: (any ScoreProvider).self, .scores, for: self)
+    let users = scores.users.scalars(as: Int32.self)
+    let candidates = candidates(users, context)
+    var teacher = try peer.scores(users: users).detached
+    if let deviation = configuration.teacherDeviation {
+      let count = candidates.sum(along: [1], keepingDimensions: true)
+      let mean = (teacher * candidates).sum(along: [1], keepingDimensions: true) / count
+      let centred = (teacher - mean) * candidates
+      let variance = centred.squared().sum(along: [1], keepingDimensions: true) / count
+      teacher = centred * (variance + 1e-12).sqrt().reciprocal() * deviation
+    }
+    let exclusion = (candidates - 1) * 1e9
+    return Losses.kullbackLeibler(
+      teacherLogits: teacher + exclusion, studentLogits: scores.logits + exclusion,
+      temperature: configuration.scoreTemperature) * weight
+  }
+
+  /// 1 at the items that a user has not had in training, else 0, `[users, items]`; a user who has had all keeps all.
+  private func candidates(_ users: [Int32], _ context: BridgeContext) -> Tensor {
+    let training = context.split.training
+    let (offsets, rows) = histories ?? training.rowsByUser()
+    histories = (offsets, rows)
+    let itemCount = context.split.itemCount
+    var mask = [Float](repeating: 1, count: users.count * itemCount)
+    for (place, user) in users.enumerated() {
+      let seen = rows[offsets[Int(user)]..<offsets[Int(user) + 1]].map { Int(training.items[Int($0)]) }
+      guard Set(seen).count < itemCount else { continue }
+      for item in seen { mask[place * itemCount + item] = 0 }
+    }
+    return Tensor(mask, shape: [users.count, itemCount])
   }
 
   static func distance(_ own: Tensor, _ store: Tensor, _ kind: Distance) -> Tensor {
