@@ -8,8 +8,9 @@ struct Comparison {
 
   /// Rows for the models found in `results`; each user's values are averaged over the seeds first.
   ///
-  /// The tests' p-values (the larger of the paired t-test's and Wilcoxon's) are corrected by Holm's method: those of the
-  /// primary figure, NDCG@10 over all items, among themselves, and all others among themselves.
+  /// A test pairs users over the seeds that both models have. The p-values (the larger of the paired t-test's and
+  /// Wilcoxon's) are corrected by Holm's method: those of the primary figure, NDCG@10 over all items, of the bridge and
+  /// of what it is compared with among themselves, and all others, those of the ablations too, among themselves.
   static func rows(_ results: [RunResult], baselines: [String: String] = ModelName.baselines) -> [ReportData
     .Row]
   {
@@ -32,19 +33,23 @@ struct Comparison {
           var row = ReportData.Row(
             model: model, slice: slice, metric: metric, mean: interval.mean, low: interval.lower,
             high: interval.upper, pValue: nil, baseline: nil, users: users.count)
-          if let baseline = baseline(of: model, baselines, slice, metric, results),
-            let (others, theirs) = average(baseline, slice, metric, results), others == users
-          {
-            row.baseline = baseline
-            row.pValue = Swift.max(
-              PairedTests.studentT(values, theirs).pValue, PairedTests.wilcoxon(values, theirs).pValue)
+          if let baseline = baseline(of: model, baselines, slice, metric, results) {
+            let common = seeds(model, results).intersection(seeds(baseline, results))
+            let paired = results.filter { common.contains($0.key.seed) }
+            if let (ours, values) = average(model, slice, metric, paired),
+              let (others, theirs) = average(baseline, slice, metric, paired), ours == others
+            {
+              row.baseline = baseline
+              row.pValue = Swift.max(
+                PairedTests.studentT(values, theirs).pValue, PairedTests.wilcoxon(values, theirs).pValue)
+            }
           }
           rows.append(row)
         }
       }
     }
     let tested = Dictionary(grouping: rows.indices.filter { rows[$0].pValue != nil }) {
-      rows[$0].slice == slices[0] && rows[$0].metric == metrics[0]
+      rows[$0].slice == slices[0] && rows[$0].metric == metrics[0] && ModelName.full(rows[$0].model) == nil
     }
     for family in tested.values {
       for (index, corrected) in zip(family, PairedTests.holm(family.map { rows[$0].pValue ?? 1 })) {
@@ -65,8 +70,11 @@ struct Comparison {
       }
       return sides.max { $0.sum < $1.sum }?.name
     }
-    if let exact = baselines[model] { return exact }
-    return baselines.first { model.hasPrefix($0.key + " (") }?.value
+    return baselines[model] ?? ModelName.full(model)
+  }
+
+  private static func seeds(_ model: String, _ results: [RunResult]) -> Set<UInt64> {
+    Set(results.filter { $0.models.contains { $0.model == model } }.map(\.key.seed))
   }
 
   /// Each user's mean over the runs that hold the model.

@@ -130,11 +130,15 @@ final class Experiment {
       return BridgeStrategy(name: variant.rawValue, phases: phases)
     case .initializationOnly:
       configuration.languageWeight = 0
+      configuration.languageScoreWeight = 0
       configuration.domainWeight = 0
       configuration.languageWrites = false
       configuration.domainWrites = false
     case .noWriteBack: configuration.languageWrites = false
-    case .toDomainOnly: configuration.languageWeight = 0
+    case .storeOnly: configuration.languageScoreWeight = 0
+    case .toDomainOnly:
+      configuration.languageWeight = 0
+      configuration.languageScoreWeight = 0
     case .toLanguageOnly: configuration.domainWeight = 0
     }
     return BDLMStrategy(configuration, schedule: budget.schedule)
@@ -167,7 +171,9 @@ final class Experiment {
       guard let scorer else { return nil }
       return ModelOutcome(name, try evaluator.evaluate(scorer))
     }
-    let suffix = Variant.main.contains(variant) ? "" : " (\(variant.rawValue))"
+    func name(_ model: String) -> String {
+      variant == .bridge ? model : ModelName.ablated(model, variant)
+    }
     switch variant {
     case .domainAlone:
       let popularity = Popularity(training: data.training).makeScorer()
@@ -178,9 +184,9 @@ final class Experiment {
     case .textRows: return [try outcome(ModelName.text, recommenders.language)].compactMap { $0 }
     default:
       return [
-        try outcome(ModelName.bridgedDomain + suffix, recommenders.domain),
-        try outcome(ModelName.bridgedLanguage + suffix, recommenders.language),
-        try outcome(ModelName.fusion + suffix, recommenders.fused),
+        try outcome(name(ModelName.bridgedDomain), recommenders.domain),
+        try outcome(name(ModelName.bridgedLanguage), recommenders.language),
+        try outcome(name(ModelName.fusion), recommenders.fused),
       ].compactMap { $0 }
     }
   }

@@ -56,7 +56,8 @@ enum FullProtocol {
       training and validation items masked, settings fixed before the runs (the notes say how), the test data read once by each. Values are
       averaged over seeds for each user first; intervals are 95 % over users; p is the larger of the paired t-test's and
       Wilcoxon's, corrected by Holm's method: for the primary figure, NDCG@10 over all items, among the models of a share of
-      the data; for everything else, among all other figures of that share. A fusion is compared with the better of its sides.
+      the data that are not ablations; for everything else, among all other figures of that share. A fusion is compared with the
+      better of its sides, an ablated bridge (its name in brackets) with the full one, over the seeds that both have.
 
       """
     for folder in folders.sorted(by: { $0.path < $1.path }) {

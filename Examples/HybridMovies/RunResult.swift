@@ -69,9 +69,16 @@ enum ModelName {
   static let bridgedLanguage = "LM + bridge"
   static let fusion = "Fusion"
 
-  /// What each is compared with. The text-only model is compared with the bridged one that is to beat it; a fusion of the
-  /// bridge with something taken away, with the bridged recommender.
+  /// What each is compared with. The text-only model is compared with the bridged one that is to beat it.
   static let baselines = [
     bridgedDomain: domain, bridgedLanguage: random, fusion: bridgedDomain, text: bridgedLanguage,
   ]
+
+  /// The name of a model of the bridge with something taken away.
+  static func ablated(_ model: String, _ variant: Variant) -> String { "\(model) (\(variant.rawValue))" }
+
+  /// The model of the full bridge that an ablated one is compared with; `nil` for a name that is no ablated one's.
+  static func full(_ model: String) -> String? {
+    [bridgedDomain, bridgedLanguage, fusion].first { model.hasPrefix($0 + " (") }
+  }
 }

@@ -13,9 +13,12 @@ enum Variant: String, CaseIterable, Codable {
   case textRows = "text-rows"
   /// The bridge without mutual rounds' losses and writings: tokens initialised from the recommender, nothing more.
   case initializationOnly = "initialization-only"
+  /// The bridge without the divergence of the language model's scores from the recommender's.
+  case storeOnly = "store-only"
   /// The bridge without the language model's writing to the store.
   case noWriteBack = "no-write-back"
-  /// The bridge without the language side's distance to the store: it teaches, and does not learn.
+  /// The bridge without the language side's distance to the store and divergence of scores: it teaches, and learns
+  /// no more than what its tokens began with.
   case toDomainOnly = "to-domain-only"
   /// The bridge without the recommender's distance to the store: it teaches, and does not learn.
   case toLanguageOnly = "to-language-only"
@@ -49,6 +52,8 @@ struct Budget {
     bridge.ridge = 1
     bridge.writtenItemSource = hasEncoder ? .encodedText : .text
     bridge.writtenUserSource = hasEncoder ? .encodedText : nil
+    // The language model is drawn to the ranking of the recommender, the better of the two.
+    bridge.languageScoreWeight = 3
     // The token rows, rather than the states after the histories: these cost a pass over all histories each time.
     bridge.userSource = .row
     side.userRepresentation = .row
