@@ -72,7 +72,7 @@ extension LanguageSide: ContextualRepresentations {
     if kind == .item { return encodedItemTexts.gatheredRows(Tensor(ids)) }
     let result = Tensor.zeros([ids.count, encodedItemTexts.shape[1]])
     for (place, user) in ids.enumerated() {
-      let items = Array(histories.items(of: Int(user)))
+      let items = histories.items[Int(user)]
       guard !items.isEmpty else { continue }
       let rows = encodedItemTexts.gatheredRows(Tensor(items))
       result.scatterAddInPlace(
@@ -81,10 +81,28 @@ extension LanguageSide: ContextualRepresentations {
     return result
   }
 
-  /// The states after the users' histories, `[users, hidden]`; zeros for a user without one.
-  func userStates(_ users: [Int32]) -> Tensor {
-    let lists = users.map { user in readableHistory(Int(user)) }
-    return statesAfter(lists, users: users)
+  /// The means of the states after the windows of the users' histories, `[users, hidden]`; zeros for a user without one
+  /// if sequences do not begin with a token.
+  func userStates(_ users: [Int32]) -> Tensor { meanOverWindows(users) { $0 } }
+
+  /// The means over each user's windows of what `transform` makes of the states after them.
+  private func meanOverWindows(_ users: [Int32], _ transform: (Tensor) -> Tensor) -> Tensor {
+    var windows: [[Int32]] = []
+    var owners: [Int32] = []
+    var weights: [Float] = []
+    for (place, user) in users.enumerated() {
+      var own = histories.readingWindows(
+        of: user, width: configuration.windowItems, most: configuration.readingItems, seed: configuration.seed
+      )
+      if own.isEmpty { own = [[]] }
+      windows += own
+      owners += own.map { _ in Int32(place) }
+      weights += own.map { _ in 1 / Float(own.count) }
+    }
+    let states = transform(statesAfter(windows, users: owners.map { users[Int($0)] }))
+    let result = Tensor.zeros([users.count, states.shape[1]])
+    result.scatterAddInPlace(states * Tensor(weights, shape: [weights.count, 1]), at: Tensor(owners))
+    return result
   }
 
   /// The states after given lists of items, `[lists, hidden]`, read in passes of bounded size.
@@ -101,13 +119,6 @@ extension LanguageSide: ContextualRepresentations {
       }
     }
     return result
-  }
-
-  /// A user's training items, evenly thinned to the most that are read.
-  private func readableHistory(_ user: Int) -> [Int32] {
-    let items = Array(histories.items(of: user))
-    guard items.count > configuration.readingItems else { return items }
-    return (0..<configuration.readingItems).map { items[$0 * items.count / configuration.readingItems] }
   }
 
   /// Cuts sequences, taken by length, into passes of bounded numbers of tokens.
@@ -144,11 +155,11 @@ extension LanguageSide: ContextualRepresentations {
 }
 
 extension LanguageSide: ScoreProvider {
-  /// Rows whose inner products are the item head's logits: the users' states and the items' rows, each with one column
-  /// more for the biases. Users that are not asked for have zeros.
+  /// Rows whose inner products are the item head's logits, averaged over a user's windows: the users' states and the
+  /// items' rows, each with one column more for the biases. Users that are not asked for have zeros.
   public func scoringRows(users: [Int32]) -> Representations {
     let items = withoutGradients { scoringItemRows() }
-    let states = scoringStates(userStates(users))
+    let states = meanOverWindows(users, scoringStates)
     let all = Tensor.zeros([vocabulary.userCount, states.shape[1]])
     all.scatterAddInPlace(states, at: Tensor(users))
     return Representations(users: all, items: items)
@@ -175,9 +186,10 @@ extension LanguageSide: ScoreProvider {
     InnerProductScorer(scoringRows(users: Array(0..<Int32(vocabulary.userCount))))
   }
 
-  /// The logits of all items after the users' histories.
+  /// The logits of all items, averaged over the windows of the users' histories.
   public func scores(users: [Int32]) throws -> Tensor {
-    scoringStates(userStates(users)).matmul(withoutGradients { scoringItemRows() }, transposingOther: true)
+    meanOverWindows(users, scoringStates).matmul(
+      withoutGradients { scoringItemRows() }, transposingOther: true)
   }
 }
 

@@ -5,19 +5,23 @@ import TrestleTensor
 
 /// A language model that reads users' histories as item tokens, as the language side of a bridge.
 ///
-/// A training sequence is a user's token followed by the items of the user's training history in random order; at every
-/// position the next item is predicted over the whole catalogue. Items that the sequence has already named are left out
-/// of the prediction, as they are when the catalogue is ranked.
+/// A history is read in windows: items of a user's training data that follow one another in time. A training sequence is
+/// the user's token followed by the items of one window in random order; at every position the next item is predicted
+/// over the whole catalogue. Items that the sequence has already named are left out of the prediction, as they are when
+/// the catalogue is ranked. A user's scores are the means over the windows.
 public final class LanguageSide: TrainableSide {
   /// How the side trains and reads.
   public struct Configuration: Codable, Sendable, Hashable {
-    /// The most items of a training sequence; of longer histories another random part is read in each epoch.
+    /// About how many items, consecutive in time, make a window: between two thirds and four thirds of it. At least 4.
+    /// Data without timestamps is taken in its own order.
+    public var windowItems = 32
+    /// The most items of a user that an epoch trains on; of longer histories other windows are read in each epoch.
     public var trainingItems = 96
-    /// The most items read when the catalogue is ranked.
-    public var readingItems = 192
-    /// The most sequences of a batch.
-    public var batchSequences = 16
-    /// The most tokens of a batch.
+    /// The most items of a user that are read when the catalogue is ranked, in windows at even distances.
+    public var readingItems = 768
+    /// The most users of a batch.
+    public var batchUsers = 16
+    /// The most items of a batch.
     public var batchTokens = 1536
     /// Whether sequences begin with the user's token.
     public var usesUserTokens = true
@@ -64,7 +68,7 @@ public final class LanguageSide: TrainableSide {
   public let encodedItemTexts: Tensor?
   /// Rows that stand for entities in the input instead of the side's own.
   public var injectedRows: ((_ kind: EntityKind, _ ids: Tensor) -> Tensor?)?
-  let histories: UserItemMatrix
+  let histories: TimedHistories
   private let evaluator: RankingEvaluator
   private let validationIDs: [Int32]
 
@@ -90,6 +94,9 @@ public final class LanguageSide: TrainableSide {
         && encodedItemTexts?.shape[0] ?? vocabulary.itemCount == vocabulary.itemCount,
       "LanguageSide: tokens of \(recommender.entities.itemCount) items, texts of \(itemTexts?.count ?? 0), encoded texts of \(encodedItemTexts?.shape[0] ?? 0), a vocabulary of \(vocabulary.itemCount)"
     )
+    precondition(
+      configuration.windowItems >= 4,
+      "LanguageSide: windows of \(configuration.windowItems) items, at least 4")
     self.name = name
     self.recommender = recommender
     self.adapters = adapters
@@ -97,7 +104,7 @@ public final class LanguageSide: TrainableSide {
     self.itemTexts = itemTexts
     self.encodedItemTexts = encodedItemTexts
     self.configuration = configuration
-    histories = UserItemMatrix(split.training)
+    histories = TimedHistories(split.training)
     var evaluation = RankingEvaluator.Configuration()
     evaluation.metrics = [configuration.metric]
     evaluation.listMetrics = []
@@ -115,8 +122,8 @@ public final class LanguageSide: TrainableSide {
   // MARK: Training
 
   struct Batch: SideBatch {
-    let users: [Int32]
-    let sequences: [[Int32]]
+    var users: [Int32]
+    var sequences: [[Int32]]
     var count: Int { sequences.reduce(0) { $0 + $1.count } }
   }
 
@@ -150,8 +157,8 @@ public final class LanguageSide: TrainableSide {
   private func plan(epoch: Int) -> [[Int32]] {
     var generator = RandomGenerator(seed: configuration.seed).split(UInt64(epoch) &* 2)
     let minimum = configuration.usesUserTokens ? 1 : 2
-    func length(_ user: Int32) -> Int { min(histories.count(of: Int(user)), configuration.trainingItems) }
-    let users = (0..<Int32(histories.userCount)).filter { histories.count(of: Int($0)) >= minimum }
+    func length(_ user: Int32) -> Int { min(histories.items[Int(user)].count, configuration.trainingItems) }
+    let users = (0..<Int32(histories.items.count)).filter { histories.items[Int($0)].count >= minimum }
     // The number of batches must not depend on the epoch: cut by length first, shuffle within equal lengths.
     var byLength = Dictionary(grouping: users, by: length)
     var batches: [[Int32]] = []
@@ -161,7 +168,7 @@ public final class LanguageSide: TrainableSide {
       var group = byLength.removeValue(forKey: key) ?? []
       generator.shuffle(&group)
       for user in group {
-        if current.count == configuration.batchSequences || tokens + key > configuration.batchTokens {
+        if current.count == configuration.batchUsers || tokens + key > configuration.batchTokens {
           if !current.isEmpty { batches.append(current) }
           current = []
           tokens = 0
@@ -180,19 +187,21 @@ public final class LanguageSide: TrainableSide {
     let order = RandomGenerator(seed: configuration.seed).split(UInt64(epoch) &* 2 + 1)
     return AnySequence(
       plan(epoch: epoch).lazy.map { [self] users -> any SideBatch in
-        Batch(
-          users: users,
-          sequences: users.map { user in
-            var items = Array(histories.items(of: Int(user)))
-            var generator = order.split(UInt64(user))
-            generator.shuffle(&items)
-            return Array(items.prefix(configuration.trainingItems))
-          })
+        var batch = Batch(users: [], sequences: [])
+        for user in users {
+          var generator = order.split(UInt64(user))
+          let windows = histories.trainingWindows(
+            of: user, width: min(configuration.windowItems, configuration.trainingItems),
+            most: configuration.trainingItems, using: &generator)
+          batch.users += windows.map { _ in user }
+          batch.sequences += windows
+        }
+        return batch
       })
   }
 
-  /// The mean cross-entropy over the items at every position; the batch's items with their rows, its users with the
-  /// states after their sequences.
+  /// The mean cross-entropy over the items at every position; the batch's items with their rows, its users, once for
+  /// each window, with the states after it.
   public func step(on batch: any SideBatch) throws -> SideStep {
     guard let batch = batch as? Batch else {
       preconditionFailure("LanguageSide.step: the batch is of another side")
