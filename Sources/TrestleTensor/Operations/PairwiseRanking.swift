@@ -132,41 +132,4 @@ extension SparseMatrix {
     }
     return state
   }
-
-  /// out += self · x.
-  private func addProduct(with x: Tensor, to out: Tensor) {
-    let cols = x.shape[1]
-    let table = Kernels.table(x.dtype, "propagatedMean")
-    // Rows differ in length: blocks of equal entries, fixed by the matrix alone.
-    withExtendedLifetime((x.storage, out.storage, values.storage)) {
-      rowStarts.withUnsafeBufferPointer { starts in
-        columns.withUnsafeBufferPointer { columns in
-          nonisolated(unsafe) let (starts, columns) = (starts, columns)
-          let blocks = Swift.max(1, Swift.min(64, entryCount * cols / Kernels.elementGrain))
-          ThreadPool.shared.run(blocks) { block in
-            let first = Self.row(at: entryCount * block / blocks, block, starts)
-            let last = Self.row(at: entryCount * (block + 1) / blocks, block + 1, starts)
-            let end = block + 1 == blocks ? rowCount : last
-            if first < end {
-              table.pointee.csr_times_dense(
-                starts.baseAddress, columns.baseAddress, values.data, x.data, out.data, Int64(first),
-                Int64(end),
-                Int64(cols), 1)
-            }
-          }
-        }
-      }
-    }
-  }
-
-  /// The first row whose entries begin at or behind `entry`; 0 for the first block.
-  private static func row(at entry: Int, _ block: Int, _ starts: UnsafeBufferPointer<Int64>) -> Int {
-    if block == 0 { return 0 }
-    var (low, high) = (0, starts.count - 1)
-    while low < high {
-      let middle = (low + high) >> 1
-      if starts[middle] < entry { low = middle + 1 } else { high = middle }
-    }
-    return low
-  }
 }

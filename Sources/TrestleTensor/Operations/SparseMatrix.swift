@@ -1,9 +1,13 @@
 internal import CTrestleKernels
+import Synchronization
 
 /// A constant matrix in compressed sparse row form, to be multiplied with dense tensors.
 ///
-/// The values carry no gradient; the dense factor does. `@unchecked Sendable`: the lazily made transpose is written once,
-/// under the lock that `lazily` holds; all else is immutable.
+/// The values carry no gradient; the dense factor does.
+///
+/// A row of the product gathers rows of the dense factor from anywhere. Where that factor is far larger than the caches,
+/// the product is made by blocks of columns: as many at a time as have their rows in the cache. The sums are
+/// added up in the same order either way, so the bits are the same.
 public final class SparseMatrix: Sendable {
   /// The number of rows.
   public let rowCount: Int
@@ -17,6 +21,8 @@ public final class SparseMatrix: Sendable {
   public let values: Tensor
   /// The transpose; `nil` for a symmetric matrix, which is its own.
   private let mirrored: SparseMatrix?
+  /// The entries by blocks of columns, made when a product first needs them.
+  private let blocks = Mutex<ColumnBlocks?>(nil)
 
   /// A matrix of entries at `(rows[i], columns[i])`; entries at the same place are kept apart and count as their sum.
   ///
@@ -100,23 +106,169 @@ public final class SparseMatrix: Sendable {
     }
   }
 
+  /// The bytes of the dense factor's rows that one block of columns gathers: they stay in the cache.
+  private static let blockBytes = 16 << 20
+  /// The bytes of a dense factor from which on the product is made by blocks.
+  package static let smallestBlockedBytes = 64 << 20
+  /// Whether a product by blocks has been made.
+  package var hasBlocks: Bool { blocks.withLock { $0 != nil } }
+
   private func product(_ x: Tensor) -> Tensor {
+    product(x, columnsPerBlock: columnsPerBlock(for: x))
+  }
+
+  /// The product, by blocks of so many columns if any.
+  package func product(_ x: Tensor, columnsPerBlock: Int?) -> Tensor {
+    let shape: Shape = [rowCount, x.shape[1]]
+    let isBlocked = columnsPerBlock != nil
+    let result =
+      isBlocked ? Tensor.zeros(shape, dtype: x.dtype) : Tensor(uninitialized: shape, dtype: x.dtype)
+    multiply(x, to: result, columnsPerBlock: columnsPerBlock, accumulates: isBlocked)
+    return result
+  }
+
+  /// out += self · x.
+  func addProduct(with x: Tensor, to out: Tensor) {
+    multiply(x, to: out, columnsPerBlock: columnsPerBlock(for: x), accumulates: true)
+  }
+
+  /// How many columns a block has, whose rows of `x` stay in the cache; `nil` where all of `x` nearly does.
+  private func columnsPerBlock(for x: Tensor) -> Int? {
+    let rowBytes = max(1, x.shape[1] * x.dtype.byteCount)
+    return columnCount * rowBytes >= Self.smallestBlockedBytes ? max(1, Self.blockBytes / rowBytes) : nil
+  }
+
+  private func multiply(_ x: Tensor, to out: Tensor, columnsPerBlock: Int?, accumulates: Bool) {
+    guard let columnsPerBlock else {
+      multiply(rowStarts, columns, values, x, to: out, firstRow: 0, accumulates: accumulates)
+      return
+    }
+    let blocks = blocks.withLock { blocks in
+      if let blocks, blocks.columnsPerBlock == columnsPerBlock { return blocks }
+      let made = ColumnBlocks(self, columnsPerBlock: columnsPerBlock)
+      blocks = made
+      return made
+    }
+    for block in blocks.blocks {
+      multiply(
+        block.rowStarts, blocks.columns, blocks.values, x, to: out, firstRow: block.firstRow,
+        accumulates: true)
+    }
+  }
+
+  /// Rows `firstRow`… of `out` become, or gain, the sums over the entries that `starts` tells apart.
+  private func multiply(
+    _ starts: [Int64], _ columns: [Int32], _ values: Tensor, _ x: Tensor, to out: Tensor, firstRow: Int,
+    accumulates: Bool
+  ) {
     let cols = x.shape[1]
-    let result = Tensor(uninitialized: [rowCount, cols], dtype: x.dtype)
-    let table = Kernels.table(x.dtype, "SparseMatrix.matmul")
-    let perRow = max(1, entryCount / max(rowCount, 1)) * cols
-    withExtendedLifetime((x.storage, values.storage)) {
-      rowStarts.withUnsafeBufferPointer { starts in
+    let rows = starts.count - 1
+    guard rows > 0 else { return }
+    let table = Kernels.table(x.dtype, "SparseMatrix")
+    let entries = Int(starts[rows] - starts[0])
+    // Rows differ in length: tasks of equal entries, fixed by the matrix alone.
+    let tasks = max(1, min(64, entries * cols / Kernels.elementGrain))
+    let target = out.data + firstRow * cols * x.dtype.byteCount
+    withExtendedLifetime((x.storage, values.storage, out.storage)) {
+      starts.withUnsafeBufferPointer { starts in
         columns.withUnsafeBufferPointer { columns in
-          nonisolated(unsafe) let (starts, columns) = (starts, columns)
-          Kernels.parallel(rowCount, grain: max(16, Kernels.elementGrain * 4 / perRow)) { row, count in
-            table.pointee.csr_times_dense(
-              starts.baseAddress, columns.baseAddress, values.data, x.data, result.data, Int64(row),
-              Int64(row + count), Int64(cols), 0)
+          nonisolated(unsafe) let (starts, columns, target) = (starts, columns, target)
+          ThreadPool.shared.run(tasks) { task in
+            let first = Self.row(at: Int(starts[0]) + entries * task / tasks, starts, isFirst: task == 0)
+            let end =
+              task + 1 == tasks
+              ? rows : Self.row(at: Int(starts[0]) + entries * (task + 1) / tasks, starts, isFirst: false)
+            if first < end {
+              table.pointee.csr_times_dense(
+                starts.baseAddress, columns.baseAddress, values.data, x.data, target, Int64(first),
+                Int64(end),
+                Int64(cols), accumulates ? 1 : 0)
+            }
           }
         }
       }
     }
-    return result
+  }
+
+  /// The first row whose entries begin at or behind `entry`; 0 for the first task.
+  private static func row(at entry: Int, _ starts: UnsafeBufferPointer<Int64>, isFirst: Bool) -> Int {
+    if isFirst { return 0 }
+    var (low, high) = (0, starts.count - 1)
+    while low < high {
+      let middle = (low + high) >> 1
+      if starts[middle] < entry { low = middle + 1 } else { high = middle }
+    }
+    return low
+  }
+}
+
+/// The entries of a sparse matrix by blocks of columns, and within a block by row.
+private struct ColumnBlocks: Sendable {
+  struct Block: Sendable {
+    /// The first row with an entry in the block.
+    var firstRow: Int
+    /// Where the entries of each row from there to the last with an entry begin, and their end.
+    var rowStarts: [Int64]
+  }
+
+  let columnsPerBlock: Int
+  let blocks: [Block]
+  let columns: [Int32]
+  let values: Tensor
+
+  init(_ matrix: SparseMatrix, columnsPerBlock: Int) {
+    self.columnsPerBlock = columnsPerBlock
+    // A row's entries are sorted by column: those of a block follow one another.
+    let count = (matrix.columnCount + columnsPerBlock - 1) / columnsPerBlock
+    var sizes = [Int64](repeating: 0, count: count)
+    var rows = [(first: Int, last: Int)](repeating: (Int.max, -1), count: count)
+    matrix.forEachRun(columnsPerBlock) { row, block, entries in
+      sizes[block] += Int64(entries.count)
+      rows[block] = (min(rows[block].first, row), row)
+    }
+    var blocks = rows.map {
+      Block(firstRow: $0.first, rowStarts: [Int64](repeating: 0, count: max($0.last - $0.first + 2, 1)))
+    }
+    var next = [Int64](repeating: 0, count: count)
+    for block in sizes.indices.dropFirst() { next[block] = next[block - 1] + sizes[block - 1] }
+    for block in blocks.indices { blocks[block].rowStarts[0] = next[block] }
+    var order = [Int32](repeating: 0, count: matrix.entryCount)
+    matrix.forEachRun(columnsPerBlock) { row, block, entries in
+      for entry in entries {
+        order[Int(next[block])] = Int32(entry)
+        next[block] += 1
+      }
+      blocks[block].rowStarts[row - blocks[block].firstRow + 1] = next[block]
+    }
+    // Rows without an entry in a block begin where the row before them ends.
+    for block in blocks.indices {
+      for row in blocks[block].rowStarts.indices.dropFirst() {
+        blocks[block].rowStarts[row] = max(blocks[block].rowStarts[row], blocks[block].rowStarts[row - 1])
+      }
+    }
+    self.blocks = blocks.filter { $0.rowStarts.count > 1 }
+    columns = order.map { matrix.columns[Int($0)] }
+    values = matrix.values.reshaped(to: [matrix.entryCount, 1]).gatheredRows(Tensor(order))
+      .reshaped(to: [matrix.entryCount])
+  }
+}
+
+extension SparseMatrix {
+  /// Calls `body` with each row's runs of entries in one block of columns.
+  fileprivate func forEachRun(
+    _ columnsPerBlock: Int, _ body: (_ row: Int, _ block: Int, _ entries: Range<Int>) -> Void
+  ) {
+    for row in 0..<rowCount {
+      var start = Int(rowStarts[row])
+      let end = Int(rowStarts[row + 1])
+      while start < end {
+        let block = Int(columns[start]) / columnsPerBlock
+        let bound = (block + 1) * columnsPerBlock
+        var stop = start + 1
+        while stop < end, Int(columns[stop]) < bound { stop += 1 }
+        body(row, block, start..<stop)
+        start = stop
+      }
+    }
   }
 }
