@@ -60,6 +60,7 @@ struct Budget {
     schedule.domainPatience = share < 0.5 ? 20 : 10
     schedule.domainValidationInterval = 2
     schedule.languagePatience = 2
+    schedule.languageAnnealing = 0.1
     if share < 0.5 {
       // Few sequences: at the full data's rates the language model learns them by heart.
       side.entityLearningRate = 2e-4

@@ -49,6 +49,40 @@ private func shortConfiguration() -> BDLMStrategy.Configuration {
     #expect(failures.isEmpty, "\(failures)")
   }
 
+  @Test func theLanguageModelsRatesFallOverAllItsPhases() {
+    var schedule = shortSchedule()
+    schedule.tuningEpochs = 2
+    schedule.languageAnnealing = 0.2
+    let phases = BDLMStrategy(schedule: schedule).phases.filter { $0.side == .language }
+    let expected = [(1.0, 0.6), (0.6, 0.4), (0.4, 0.2)]
+    #expect(phases.count == expected.count)
+    for (phase, rates) in zip(phases, expected) {
+      #expect(abs(phase.learningRateScale - rates.0) < 1e-12)
+      #expect(abs((phase.finalLearningRateScale ?? 0) - rates.1) < 1e-12)
+    }
+    schedule.languageAnnealing = 1
+    for phase in BDLMStrategy(schedule: schedule).phases {
+      #expect(phase.learningRateScale == 1 && phase.finalLearningRateScale ?? 1 == 1)
+    }
+  }
+
+  /// A rate of zero moves nothing; one that falls to zero moves less than one that stays.
+  @Test func aPhaseChangesTheLearningRateOverItsEpochs() throws {
+    func movement(_ start: Double, _ end: Double?) throws -> Double {
+      let composition = try SmallComposition(seed: 4)
+      let before = composition.language.entityRows(.item)?.copied()
+      var phase = BridgePhase(name: "language", side: .language, epochs: 3, keepsBest: false)
+      phase.learningRateScale = start
+      phase.finalLearningRateScale = end
+      try BridgeTrainer(BridgeStrategy(name: "alone", phases: [phase]), composition.context).run()
+      let after = try #require(composition.language.entityRows(.item))
+      return Double((after - (try #require(before))).squared().sum().item)
+    }
+    let (still, falling, steady) = (try movement(0, nil), try movement(1, 0), try movement(1, nil))
+    #expect(still == 0)
+    #expect(falling > 0 && falling < 0.8 * steady, "\(falling), \(steady)")
+  }
+
   @Test func slotInjectionKeepsTheContract() throws {
     let failures = try checkSharingBridge {
       SlotInjectionStrategy(domainEpochs: 3, projectorEpochs: 1, jointEpochs: 1)

@@ -17,16 +17,16 @@ public struct BridgePhase: Codable, Sendable, Hashable {
   public var validationInterval: Int
   /// Whether the side ends the phase at its best validated state rather than its last.
   public var keepsBest: Bool
-  /// What the groups' learning rates are multiplied by.
+  /// What the groups' learning rates are multiplied by at the phase's beginning.
   public var learningRateScale: Double
-  /// Whether the learning rate falls linearly to a tenth over the phase.
-  public var decaysLearningRate: Bool
+  /// What they are multiplied by at its end, after a linear change; `nil` for the same as at the beginning.
+  public var finalLearningRateScale: Double?
 
   /// A phase.
   public init(
     name: String, side: SideRole, groups: Set<String>? = nil, epochs: Int, patience: Int = 0,
     validationInterval: Int = 1, keepsBest: Bool = true, learningRateScale: Double = 1,
-    decaysLearningRate: Bool = false
+    finalLearningRateScale: Double? = nil
   ) {
     self.name = name
     self.side = side
@@ -36,7 +36,7 @@ public struct BridgePhase: Codable, Sendable, Hashable {
     self.validationInterval = validationInterval
     self.keepsBest = keepsBest
     self.learningRateScale = learningRateScale
-    self.decaysLearningRate = decaysLearningRate
+    self.finalLearningRateScale = finalLearningRateScale
   }
 }
 

@@ -94,6 +94,9 @@ public final class BDLMStrategy: BridgeStrategy {
     public var languagePatience = 0
     /// Epochs of a round's language phase.
     public var roundLanguageEpochs = 1
+    /// The part of the language model's learning rates that is left at its last step: they fall linearly over all its
+    /// phases. 1 keeps them.
+    public var languageAnnealing = 1.0
     /// The most epochs of a round's recommender phase.
     public var roundDomainEpochs = 100
 
@@ -156,8 +159,17 @@ public final class BDLMStrategy: BridgeStrategy {
         name: name, side: .domain, epochs: epochs, patience: schedule.domainPatience,
         validationInterval: schedule.domainValidationInterval)
     }
+    var past = 0
+    func rate() -> Double {
+      1 - (1 - schedule.languageAnnealing) * Double(past) / Double(max(schedule.languageEpochs, 1))
+    }
     func language(_ name: String, _ epochs: Int) -> BridgePhase {
-      BridgePhase(name: name, side: .language, epochs: epochs, patience: schedule.languagePatience)
+      var phase = BridgePhase(
+        name: name, side: .language, epochs: epochs, patience: schedule.languagePatience,
+        learningRateScale: rate())
+      past += epochs
+      phase.finalLearningRateScale = rate()
+      return phase
     }
     var phases = [domain("warm-up", schedule.warmUpEpochs)]
     if schedule.tuningEpochs > 0 { phases.append(language("tuning", schedule.tuningEpochs)) }

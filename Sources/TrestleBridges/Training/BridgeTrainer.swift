@@ -243,7 +243,8 @@ public final class BridgeTrainer {
 
   private func setLearningRate(_ optimizer: AdamW, _ phase: BridgePhase, done: Double) {
     let progress = (Double(cursor.epoch) + done) / Double(max(phase.epochs, 1))
-    let factor = phase.learningRateScale * (phase.decaysLearningRate ? 1 - 0.9 * progress : 1)
+    let (start, end) = (phase.learningRateScale, phase.finalLearningRateScale ?? phase.learningRateScale)
+    let factor = start + (end - start) * progress
     for index in optimizer.groups.indices { optimizer.groups[index].multiplier = factor }
   }
 
