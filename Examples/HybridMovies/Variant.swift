@@ -60,15 +60,8 @@ struct Budget {
     schedule.domainPatience = share < 0.5 ? 20 : 10
     schedule.domainValidationInterval = 2
     schedule.languagePatience = 2
-    if share < 0.5 {
-      // Few sequences: at the full data's rates the language model learns them by heart.
-      side.entityLearningRate = 2e-4
-      side.adapterLearningRate = 3e-4
-      side.headLearningRate = 1e-3
-    } else if !isQuick {
-      // Where steps are few, falling rates leave the language model short of them.
-      schedule.languageAnnealing = 0.1
-    }
+    // Where steps are few, falling rates leave the language model short of them.
+    if !isQuick { schedule.languageAnnealing = 0.1 }
     if isQuick {
       schedule.tuningEpochs = 1
       schedule.rounds = 1
