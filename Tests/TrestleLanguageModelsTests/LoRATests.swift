@@ -40,28 +40,30 @@ import TrestleTestSupport
   }
 
   @Test func savedAdaptersAreReadAgainAndFuse() throws {
-    let fixture = try Fixture("llama/lora")
-    let folder = FileManager.default.temporaryDirectory.appending(path: "lora-\(UUID().uuidString)")
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let tokens = Array(try fixture.tokens("batches")[0..<2])
-    let first = try model()
-    let plain = first.hiddenStates(tokens: tokens).floats
-    let adapters = try LoRAAdapters.load(from: fixture.folder.appending(path: "final"), into: first)
-    let adapted = first.hiddenStates(tokens: tokens).floats
-    #expect(largestDifference(adapted, plain) > 1e-2)
-    try adapters.save(to: folder)
+    try withSteadyInstructionSet {
+      let fixture = try Fixture("llama/lora")
+      let folder = FileManager.default.temporaryDirectory.appending(path: "lora-\(UUID().uuidString)")
+      defer { try? FileManager.default.removeItem(at: folder) }
+      let tokens = Array(try fixture.tokens("batches")[0..<2])
+      let first = try model()
+      let plain = first.hiddenStates(tokens: tokens).floats
+      let adapters = try LoRAAdapters.load(from: fixture.folder.appending(path: "final"), into: first)
+      let adapted = first.hiddenStates(tokens: tokens).floats
+      #expect(largestDifference(adapted, plain) > 1e-2)
+      try adapters.save(to: folder)
 
-    let second = try model()
-    let again = try LoRAAdapters.load(from: folder, into: second)
-    #expect(again.settings == adapters.settings)
-    #expect(second.hiddenStates(tokens: tokens).floats == adapted)
-    again.fuse()
-    #expect(largestDifference(second.hiddenStates(tokens: tokens).floats, adapted) < 1e-5)
+      let second = try model()
+      let again = try LoRAAdapters.load(from: folder, into: second)
+      #expect(again.settings == adapters.settings)
+      #expect(second.hiddenStates(tokens: tokens).floats == adapted)
+      again.fuse()
+      #expect(largestDifference(second.hiddenStates(tokens: tokens).floats, adapted) < 1e-5)
 
-    adapters.unload()
-    #expect(first.hiddenStates(tokens: tokens).floats == plain)
-    adapters.reload()
-    #expect(first.hiddenStates(tokens: tokens).floats == adapted)
+      adapters.unload()
+      #expect(first.hiddenStates(tokens: tokens).floats == plain)
+      adapters.reload()
+      #expect(first.hiddenStates(tokens: tokens).floats == adapted)
+    }
   }
 
   @Test func aTargetWithoutALayerIsAnError() throws {

@@ -11,11 +11,13 @@ import TrestleTestSupport
   }
 
   private func check(_ name: String, _ module: some Module, _ input: Tensor, _ body: (Tensor) -> Tensor) {
-    let checker = GradientChecker(.directions(4))
-    let parameters = checker.failures(of: name, parameters: module.parameters) { body(input) }
-    #expect(parameters.isEmpty, "\(parameters)")
-    let inputs = checker.failures(of: name, inputs: [input]) { body($0[0]) }
-    #expect(inputs.isEmpty, "\(inputs)")
+    withSteadyInstructionSet {
+      let checker = GradientChecker(.directions(4))
+      let parameters = checker.failures(of: name, parameters: module.parameters) { body(input) }
+      #expect(parameters.isEmpty, "\(parameters)")
+      let inputs = checker.failures(of: name, inputs: [input]) { body($0[0]) }
+      #expect(inputs.isEmpty, "\(inputs)")
+    }
   }
 
   @Test func everyLayerHasRightGradients() {
@@ -70,7 +72,9 @@ import TrestleTestSupport
       ("cosine", { Losses.cosine($0[0], $0[1]) }),
     ]
     for (name, loss) in losses {
-      let failures = GradientChecker().failures(of: name, inputs: [a, b, negatives], loss)
+      let failures = withSteadyInstructionSet {
+        GradientChecker().failures(of: name, inputs: [a, b, negatives], loss)
+      }
       #expect(failures.isEmpty, "\(failures)")
     }
     #expect(abs(Losses.kullbackLeibler(teacherLogits: a, studentLogits: a, temperature: 2).item) < 1e-12)

@@ -96,7 +96,9 @@ extension TensorCoreTests {
         let plain = x.detached
         return Tensor.custom("cube", inputs: [x], output: plain * plain * plain) { [$0 * plain * plain * 3] }
       }
-      let failures = GradientChecker().failures(of: "cube", inputs: [normal([2, 5])]) { cube($0[0]) * $0[0] }
+      let failures = withSteadyInstructionSet {
+        GradientChecker().failures(of: "cube", inputs: [normal([2, 5])]) { cube($0[0]) * $0[0] }
+      }
       #expect(failures.isEmpty, "\(failures)")
     }
 
@@ -186,34 +188,38 @@ extension TensorCoreTests {
     }
 
     @Test func gradientsOfSeveralBatchesAddUp() {
-      let table = Parameter(normal([6, 2]))
-      let weight = Parameter(normal([2], seed: 2))
-      func gradients(_ names: [Int32]) -> Gradients {
-        valueAndGradients(of: [table, weight]) {
-          (table.value.gatheredRows(Tensor(names)) * weight.value).sum()
-        }.gradients
+      withSteadyInstructionSet {
+        let table = Parameter(normal([6, 2]))
+        let weight = Parameter(normal([2], seed: 2))
+        func gradients(_ names: [Int32]) -> Gradients {
+          valueAndGradients(of: [table, weight]) {
+            (table.value.gatheredRows(Tensor(names)) * weight.value).sum()
+          }.gradients
+        }
+        var sum = gradients([1, 2])
+        sum.add(gradients([2, 5]))
+        let whole = gradients([1, 2, 2, 5])
+        for parameter in [table, weight] {
+          let (a, b) = (sum[parameter]?.dense().doubles ?? [], whole[parameter]?.dense().doubles ?? [1])
+          #expect(Mismatch.between(a, b, .float64, in: "sum of batches") == nil)
+        }
+        let norm = whole.norm
+        var clipped = whole
+        #expect(clipped.clip(toNorm: norm / 2) == norm)
+        #expect(abs(clipped.norm - norm / 2) < 1e-5)
       }
-      var sum = gradients([1, 2])
-      sum.add(gradients([2, 5]))
-      let whole = gradients([1, 2, 2, 5])
-      for parameter in [table, weight] {
-        let (a, b) = (sum[parameter]?.dense().doubles ?? [], whole[parameter]?.dense().doubles ?? [1])
-        #expect(Mismatch.between(a, b, .float64, in: "sum of batches") == nil)
-      }
-      let norm = whole.norm
-      var clipped = whole
-      #expect(clipped.clip(toNorm: norm / 2) == norm)
-      #expect(abs(clipped.norm - norm / 2) < 1e-5)
     }
 
     @Test func slicesOfOneTensorAddTheirGradientsInPlace() {
-      let failures = GradientChecker().failures(of: "slices", inputs: [normal([4, 3, 5])]) { inputs in
-        let x = inputs[0]
-        let parts = (0..<4).map { x[$0] } + [x.sliced(1..<3, along: 0).sum(along: [0]), x[1]]
-        let total = parts.enumerated().reduce(x[0]) { $0 * 0.5 + $1.element.tanh() * Double($1.offset) }
-        return total + x.sliced(2..<5, along: 2).sum() + x.sum(along: [0])
+      withSteadyInstructionSet {
+        let failures = GradientChecker().failures(of: "slices", inputs: [normal([4, 3, 5])]) { inputs in
+          let x = inputs[0]
+          let parts = (0..<4).map { x[$0] } + [x.sliced(1..<3, along: 0).sum(along: [0]), x[1]]
+          let total = parts.enumerated().reduce(x[0]) { $0 * 0.5 + $1.element.tanh() * Double($1.offset) }
+          return total + x.sliced(2..<5, along: 2).sum() + x.sum(along: [0])
+        }
+        #expect(failures.isEmpty, "\(failures)")
       }
-      #expect(failures.isEmpty, "\(failures)")
     }
 
     @Test func aProductWithAConstantKeepsTheConstantOnly() {
@@ -231,11 +237,13 @@ extension TensorCoreTests {
     }
 
     @Test func aTensorUsedTwiceReceivesBothGradients() {
-      let failures = GradientChecker().failures(of: "diamond", inputs: [normal([3, 3])]) { inputs in
-        let y = inputs[0].tanh()
-        return (y * y + y.transposed() * inputs[0]).matmul(y) + y
+      withSteadyInstructionSet {
+        let failures = GradientChecker().failures(of: "diamond", inputs: [normal([3, 3])]) { inputs in
+          let y = inputs[0].tanh()
+          return (y * y + y.transposed() * inputs[0]).matmul(y) + y
+        }
+        #expect(failures.isEmpty, "\(failures)")
       }
-      #expect(failures.isEmpty, "\(failures)")
     }
   }
 }
