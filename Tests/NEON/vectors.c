@@ -196,6 +196,25 @@ static void run_optimizers(const scene *s) {
     k->adam(s->out, s->b, s->out2, s->out3, n, 0.01, 0.9, 0.99, 1e-6, 0.1, step == 2, 0.1 * step, 0.01 * step, 0.5);
     save(s, "adam", s->out, n);
   }
+  const int32_t index[3] = {4, 0, 3};
+  k->linear_combination(1, s->a, 0, s->a, s->out, ROWS * n);
+  k->fill(0, s->out2, ROWS * n);
+  k->fill(0, s->out3, ROWS * n);
+  for (int step = 1; step <= 2; step++) {
+    k->adam_rows(s->out, s->b, s->out2, s->out3, index, 3, n, 0.01, 0.9, 0.99, 1e-6, 0.1, step == 2, 0.1 * step,
+                 0.01 * step, 0.5);
+    save(s, "adam_rows", s->out, ROWS * n);
+    save(s, "adam_rows moments", s->out3, ROWS * n);
+  }
+}
+
+static void run_ranking(const scene *s) {
+  enum { TRIPLES = 8 };
+  const int32_t user[TRIPLES] = {0, 4, 2, 2, 1, 3, 0, 4};
+  const int32_t positive[TRIPLES] = {1, 0, 4, 3, 3, 2, 4, 4}, negative[TRIPLES] = {4, 2, 0, 0, 1, 4, 1, 3};
+  s->kernels->triple_scores(s->a, s->b, user, positive, negative, s->out, s->out2, TRIPLES, s->n);
+  keep(s->to, "triple_scores", s->n, s->out, s->is_double, TRIPLES, s->tolerance * 100);
+  keep(s->to, "triple_scores", s->n, s->out2, s->is_double, TRIPLES, s->tolerance * 100);
 }
 
 typedef struct {
@@ -247,6 +266,7 @@ void run_vectors(recorder *to, int level, int is_double) {
     run_rows(&s);
     run_indexing(&s);
     run_optimizers(&s);
+    run_ranking(&s);
   }
   run_attention(&s);
   void *memory[] = {s.a, s.b, s.positive, s.out, s.out2, s.out3};
