@@ -40,7 +40,7 @@ struct Recommend {
     show { saved.hybrid.recommend(liking: items, languageState: state, count: options.count, by: $0) }
   }
 
-  private func show(_ list: (HybridRecommender.Part) -> [HybridRecommender.Recommendation]?) {
+  private func show(_ list: (HybridRecommender.Part) -> [Recommendation]?) {
     let names: [(HybridRecommender.Part, String)] = [
       (.fused, "Both together"), (.domain, "LightGCN"), (.language, saved.catalogue.languageModelName),
     ]

@@ -80,11 +80,9 @@ run("movielens-lightgcn") {
         ? "below .001" : String(format: "%.3f", comparison.studentT.pValue)))
 
   // What this user has not rated, best first.
-  let rated = Set(UserItemMatrix(data.interactions).items(of: userIndex))
-  var scores = [Float](repeating: 0, count: data.itemCount)
-  var batch = try scorer.prepare(users: [Int32(userIndex)])
-  try batch.write(items: 0..<data.itemCount, into: &scores)
-  let order = (0..<data.itemCount).filter { !rated.contains(Int32($0)) }.sorted { scores[$0] > scores[$1] }
+  let rated = UserItemMatrix(data.interactions).items(of: userIndex)
   print("\nuser \(user) has rated \(rated.count) films; recommended:")
-  for item in order.prefix(10) { print("  " + data.items.summary(of: item)) }
+  for recommendation in try scorer.recommend(user: userIndex, count: 10, without: rated) {
+    print("  " + data.items.summary(of: recommendation.item))
+  }
 }

@@ -19,14 +19,6 @@ public struct HybridRecommender: Sendable {
     case fused
   }
 
-  /// An item with its score.
-  public struct Recommendation: Sendable, Equatable {
-    /// The item.
-    public let item: Int
-    /// Its score; comparable within one list only.
-    public let score: Float
-  }
-
   /// The users and items.
   public let vocabulary: EntityVocabulary
   /// The split that the hybrid was trained on.

@@ -190,7 +190,7 @@ public struct RankingEvaluator: Sendable {
     var batch = Batch()
     batch.relevantScores = needsScores ? relevantScores : []
     for (row, user) in batchUsers.enumerated() {
-      let list = tops[row].sorted()
+      let list = tops[row].sorted().map(\.item)
       var counts = [Int](repeating: 0, count: ItemSlice.allCases.count)
       for item in relevant.items(of: Int(user)) { counts[slices.slices[Int(item)].index] += 1 }
       let relevance = list.map { relevant.contains(user: Int(user), item: $0) ? slices.slices[Int($0)] : nil }

@@ -31,11 +31,11 @@ struct TopItems {
     return nil
   }
 
-  /// The items from the best to the worst.
-  func sorted() -> [Int32] {
+  /// The items with their scores, from the best to the worst.
+  func sorted() -> [(item: Int32, score: Float)] {
     items.indices.sorted { first, second in
       scores[first] == scores[second] ? items[first] < items[second] : scores[first] > scores[second]
-    }.map { items[$0] }
+    }.map { (items[$0], scores[$0]) }
   }
 
   private mutating func insert(_ score: Float, _ item: Int32) {

@@ -85,7 +85,7 @@ private struct NeighborLists: Sendable {
         common[other] = 0
       }
       _ = top.offer(similarities, from: 0, count: itemCount, first: 0)
-      return top.sorted().filter { similarities[Int($0)] > 0 }.map { ($0, similarities[Int($0)]) }
+      return top.sorted().filter { $0.score > 0 }.map { ($0.item, $0.score) }
     }
     starts = [Int](repeating: 0, count: itemCount + 1)
     for list in kept { for entry in list { starts[Int(entry.item) + 1] += 1 } }
