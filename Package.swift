@@ -1,20 +1,34 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+// SwiftPM compiles a target again when a module that it names has changed, and no other; yet the optimiser puts code of all
+// modules below into it. So targets and products name everything that they build on, not just what they import: otherwise an
+// incremental build could keep code that knows a type by its former layout.
+let formats = ["TrestleFormats", "TrestleTensor"]
+let networks = ["TrestleNN"] + formats
+let text = ["TrestleText"] + formats
+let languageModels = ["TrestleLanguageModels", "TrestleText"] + networks
+let recommenders = ["TrestleRecommenders"] + networks
+let bridges = ["TrestleBridges", "TrestleRecommenders"] + languageModels
+let trestle = ["Trestle"] + bridges
+let testSupport = ["TrestleTestSupport"] + bridges
+
+func naming(_ names: [String]) -> [Target.Dependency] { names.map { .byName(name: $0) } }
+
 let package = Package(
   name: "Trestle",
   // macOS and iOS are declared so that the package resolves there; only Linux is tested so far.
   platforms: [.macOS(.v15), .iOS(.v18)],
   products: [
-    .library(name: "Trestle", targets: ["Trestle"]),
+    .library(name: "Trestle", targets: trestle),
     .library(name: "TrestleTensor", targets: ["TrestleTensor"]),
-    .library(name: "TrestleFormats", targets: ["TrestleFormats"]),
-    .library(name: "TrestleNN", targets: ["TrestleNN"]),
-    .library(name: "TrestleText", targets: ["TrestleText"]),
-    .library(name: "TrestleLanguageModels", targets: ["TrestleLanguageModels"]),
-    .library(name: "TrestleRecommenders", targets: ["TrestleRecommenders"]),
-    .library(name: "TrestleBridges", targets: ["TrestleBridges"]),
-    .library(name: "TrestleTestSupport", targets: ["TrestleTestSupport"]),
+    .library(name: "TrestleFormats", targets: formats),
+    .library(name: "TrestleNN", targets: networks),
+    .library(name: "TrestleText", targets: text),
+    .library(name: "TrestleLanguageModels", targets: languageModels),
+    .library(name: "TrestleRecommenders", targets: recommenders),
+    .library(name: "TrestleBridges", targets: bridges),
+    .library(name: "TrestleTestSupport", targets: testSupport),
     .executable(name: "hybrid-movies", targets: ["hybrid-movies"]),
     .executable(name: "training-from-scratch", targets: ["training-from-scratch"]),
     .executable(name: "text-generation", targets: ["text-generation"]),
@@ -29,51 +43,35 @@ let package = Package(
     .target(name: "CTrestleKernels", exclude: ["bodies"]),
     .target(name: "TrestleTensor", dependencies: ["CTrestleKernels"]),
     .target(name: "TrestleFormats", dependencies: ["TrestleTensor"]),
-    .target(name: "TrestleNN", dependencies: ["TrestleFormats", "TrestleTensor"]),
-    .target(name: "TrestleText", dependencies: ["TrestleFormats"]),
-    .target(
-      name: "TrestleLanguageModels",
-      dependencies: ["TrestleFormats", "TrestleNN", "TrestleTensor", "TrestleText"]),
-    .target(
-      name: "TrestleRecommenders", dependencies: ["TrestleFormats", "TrestleNN", "TrestleTensor"]),
-    .target(
-      name: "TrestleBridges",
-      dependencies: [
-        "TrestleFormats", "TrestleLanguageModels", "TrestleNN", "TrestleRecommenders",
-        "TrestleTensor", "TrestleText",
-      ]),
-    .target(
-      name: "Trestle",
-      dependencies: [
-        "TrestleBridges", "TrestleFormats", "TrestleLanguageModels", "TrestleNN",
-        "TrestleRecommenders", "TrestleTensor", "TrestleText",
-      ]),
-    .target(
-      name: "TrestleTestSupport",
-      dependencies: [
-        "TrestleBridges", "TrestleLanguageModels", "TrestleNN", "TrestleRecommenders", "TrestleTensor",
-      ]),
+    .target(name: "TrestleNN", dependencies: naming(formats)),
+    .target(name: "TrestleText", dependencies: naming(formats)),
+    .target(name: "TrestleLanguageModels", dependencies: naming(["TrestleText"] + networks)),
+    .target(name: "TrestleRecommenders", dependencies: naming(networks)),
+    .target(name: "TrestleBridges", dependencies: naming(["TrestleRecommenders"] + languageModels)),
+    .target(name: "Trestle", dependencies: naming(bridges)),
+    .target(name: "TrestleTestSupport", dependencies: naming(bridges)),
     .executableTarget(
-      name: "hybrid-movies", dependencies: ["CommandLineOptions", "Trestle"], path: "Examples/HybridMovies",
+      name: "hybrid-movies", dependencies: naming(["CommandLineOptions"] + trestle),
+      path: "Examples/HybridMovies",
       exclude: ["README.md"]),
     .target(name: "CommandLineOptions", path: "Examples/CommandLineOptions"),
     .executableTarget(
-      name: "training-from-scratch", dependencies: ["CommandLineOptions", "Trestle"],
+      name: "training-from-scratch", dependencies: naming(["CommandLineOptions"] + trestle),
       path: "Examples/TrainingFromScratch", exclude: ["README.md"]),
     .executableTarget(
-      name: "text-generation", dependencies: ["CommandLineOptions", "Trestle"],
+      name: "text-generation", dependencies: naming(["CommandLineOptions"] + trestle),
       path: "Examples/TextGeneration", exclude: ["README.md"]),
     .executableTarget(
-      name: "lora-fine-tuning", dependencies: ["CommandLineOptions", "Trestle"],
+      name: "lora-fine-tuning", dependencies: naming(["CommandLineOptions"] + trestle),
       path: "Examples/LoRAFineTuning", exclude: ["README.md"]),
     .executableTarget(
-      name: "movielens-lightgcn", dependencies: ["CommandLineOptions", "Trestle"],
+      name: "movielens-lightgcn", dependencies: naming(["CommandLineOptions"] + trestle),
       path: "Examples/MovieLensLightGCN", exclude: ["README.md"]),
     .executableTarget(
-      name: "text-embeddings", dependencies: ["CommandLineOptions", "Trestle"],
+      name: "text-embeddings", dependencies: naming(["CommandLineOptions"] + trestle),
       path: "Examples/TextEmbeddings", exclude: ["README.md"]),
     .executableTarget(
-      name: "recommender-leaderboard", dependencies: ["Trestle"],
+      name: "recommender-leaderboard", dependencies: naming(trestle),
       path: "Examples/RecommenderLeaderboard", exclude: ["README.md"]),
     .target(
       name: "BenchmarkSupport", dependencies: ["CTrestleKernels", "TrestleTensor"],
@@ -82,29 +80,17 @@ let package = Package(
       name: "kernel-benchmarks", dependencies: ["BenchmarkSupport", "TrestleTensor"],
       path: "Benchmarks/KernelBenchmarks"),
     .executableTarget(
-      name: "model-benchmarks", dependencies: ["BenchmarkSupport", "Trestle"],
+      name: "model-benchmarks", dependencies: naming(["BenchmarkSupport"] + trestle),
       path: "Benchmarks/ModelBenchmarks"),
     .testTarget(
       name: "TrestleTensorTests",
-      dependencies: ["CTrestleKernels", "TrestleFormats", "TrestleNN", "TrestleTensor", "TrestleTestSupport"]),
-    .testTarget(
-      name: "TrestleFormatsTests", dependencies: ["TrestleFormats", "TrestleTensor", "TrestleTestSupport"]),
-    .testTarget(
-      name: "TrestleNNTests",
-      dependencies: ["TrestleFormats", "TrestleNN", "TrestleTensor", "TrestleTestSupport"]),
-    .testTarget(
-      name: "TrestleTextTests", dependencies: ["TrestleFormats", "TrestleText", "TrestleTestSupport"]),
-    .testTarget(
-      name: "TrestleLanguageModelsTests",
-      dependencies: ["TrestleLanguageModels", "TrestleTestSupport"]),
-    .testTarget(
-      name: "TrestleRecommendersTests",
-      dependencies: ["TrestleRecommenders", "TrestleTestSupport"]),
-    .testTarget(
-      name: "TrestleBridgesTests",
-      dependencies: [
-        "Trestle", "TrestleBridges", "TrestleRecommenders", "TrestleTensor", "TrestleTestSupport",
-      ]),
+      dependencies: naming(["CTrestleKernels"] + testSupport)),
+    .testTarget(name: "TrestleFormatsTests", dependencies: naming(testSupport)),
+    .testTarget(name: "TrestleNNTests", dependencies: naming(testSupport)),
+    .testTarget(name: "TrestleTextTests", dependencies: naming(testSupport)),
+    .testTarget(name: "TrestleLanguageModelsTests", dependencies: naming(testSupport)),
+    .testTarget(name: "TrestleRecommendersTests", dependencies: naming(testSupport)),
+    .testTarget(name: "TrestleBridgesTests", dependencies: naming(["Trestle"] + testSupport)),
   ],
   swiftLanguageModes: [.v6]
 )
