@@ -9,7 +9,9 @@ training and validation items masked, every rating an interaction) and the best 
 `--split leave-one-out` takes each user's last two interactions instead, by time. There RecBole lets its sequential
 models rank what the user has already had, while it masks that for its other models: the row's `test` is RecBole's own
 figure, `test_masked` that of the same trained model with the history masked. `--minutes N` stops the training then, which
-the row tells by `stopped: time`; the model is left at its best, as after early stopping.
+the row tells by `stopped: time`; the model is left at its best, as after early stopping. `--folder DIR` keeps RecBole's
+checkpoints and logs there, and goes on from the newest checkpoint of the model if there is one: that is the best epoch
+so far, with its optimizer, but batches and dropout are drawn anew from the seed (`resumed_from` counts its epochs).
 """
 
 import glob
@@ -41,6 +43,7 @@ report = Report(
         ("--seed", dict(type=int, default=2020)),
         ("--split", dict(choices=["ratio", "leave-one-out"], default="ratio")),
         ("--minutes", dict(type=float, help="stop a training after this long")),
+        ("--folder", dict(help="keep the checkpoints here, and go on from them")),
         ("--batch", dict(type=int, default=2048, help="examples a batch; 2048 is RecBole's default")),
         ("--learning-rate", dict(type=float, default=1e-3)),
         ("--regularization", dict(type=float, help="RecBole's reg_weight, where the model has one")),
@@ -116,6 +119,21 @@ def evaluate_masked(checkpoint):
     return {key: float(value) for key, value in trainer.evaluate(test, load_best_model=False).items()}
 
 
+def resuming(checkpoint):
+    """Lets RecBole's trainer go on from a checkpoint; returns the number of epochs that it holds."""
+    from recbole.trainer import Trainer
+
+    fit = Trainer.fit
+
+    def resume(trainer, *values, **settings):
+        Trainer.fit = fit
+        trainer.resume_checkpoint(checkpoint)
+        return fit(trainer, *values, **settings)
+
+    Trainer.fit = resume
+    return torch.load(checkpoint, map_location="cpu")["epoch"] + 1
+
+
 class EpochTimes(logging.Handler):
     """Reads from RecBole's log how long each training epoch took, and which validation was the best."""
 
@@ -167,6 +185,8 @@ def train(model):
     root.addHandler(times)
     root.setLevel(logging.INFO)
     limit = TimeLimit(arguments.minutes)
+    kept = sorted(glob.glob(f"saved/{model}-*.pth"), key=os.path.getmtime)
+    resumed = resuming(kept[-1]) if kept else 0
     start = time.time()
     result = run_recbole(model=model, dataset="ml-100k", config_dict=settings)
     limit.restore()
@@ -174,6 +194,8 @@ def train(model):
     more = dict(
         epochs=len(times.seconds), total_s=round(time.time() - start, 1), seed=arguments.seed, split=arguments.split
     )
+    if resumed:
+        more["resumed_from"] = resumed
     if arguments.converge:
         more |= dict(
             test={key: float(value) for key, value in result["test_result"].items()},
@@ -194,7 +216,9 @@ def train(model):
 bridge_versions()
 with tempfile.TemporaryDirectory() as folder:  # RecBole writes logs and checkpoints where it stands.
     here = os.getcwd()
-    os.chdir(folder)
+    if arguments.folder:
+        os.makedirs(arguments.folder, exist_ok=True)
+    os.chdir(arguments.folder or folder)
     for model in arguments.model or MODELS:
         if report.wants(f"epoch_{model}"):
             train(model)

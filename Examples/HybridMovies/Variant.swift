@@ -67,9 +67,10 @@ struct Budget {
       schedule.rounds = 1
       schedule.warmUpEpochs = 120
       schedule.roundDomainEpochs = 40
-      side.trainingItems = 32
+      side.windowItems = 24
+      side.trainingItems = 24
       side.batchTokens = 512
-      side.readingItems = 64
+      side.readingItems = 48
       side.validationUsers = 100
     }
     if isSynthetic {
