@@ -44,6 +44,23 @@ import TrestleTestSupport
     #expect(largestDifference(logits.floats, expectedLogits) < 2e-5)
   }
 
+  @Test(arguments: families) func statesOfALayerLeadToThoseOfTheNext(family: String) throws {
+    try withSteadyInstructionSet {
+      let fixture = try Fixture(family)
+      let model = try LanguageModels.load(fixture.folder)
+      let tokens = try fixture.tokens()
+      let sequences = PackedSequences(lengths: tokens.map(\.count))
+      let embedded = model.embed(tokens.flatMap { $0 })
+      let top = model.layerCount
+      let all = model.states(embedded, sequences: sequences, from: 0, layers: [top, 1, 0])
+      #expect(all[0].floats == model.hiddenStates(tokens: tokens).floats)
+      #expect(all[2].floats == embedded.floats)
+      #expect(all[1].floats != embedded.floats)
+      let rest = model.states(all[1], sequences: sequences, from: 1, layers: [top])
+      #expect(rest[0].floats == all[0].floats)
+    }
+  }
+
   @Test(arguments: families) func readingInPiecesGivesTheSameStates(family: String) throws {
     try withSteadyInstructionSet {
       let fixture = try Fixture(family)

@@ -213,6 +213,23 @@ public final class Llama: LanguageModel {
     return x.rmsNormalized(gain: backbone.norm.value, epsilon: configuration.normEpsilon)
   }
 
+  /// The states of chosen layers, `[tokens, hidden]` each; see ``LanguageModel``.
+  public func states(
+    _ inputs: Tensor, sequences: PackedSequences, from start: Int, layers: [Int]
+  ) -> [Tensor] {
+    precondition(
+      inputs.shape == [sequences.queryCount, hiddenSize],
+      "states: inputs \(inputs.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)")
+    let angles = rotary.angles(at: sequences.queryPositions, dtype: inputs.dtype)
+    let context = DecoderContext(
+      sequences: sequences, cosines: angles.cosines, sines: angles.sines, cache: nil)
+    return collectStates(inputs, from: start, layers: layers) {
+      backbone.layers[$0]($1, context)
+    } norm: {
+      $0.rmsNormalized(gain: backbone.norm.value, epsilon: configuration.normEpsilon)
+    }
+  }
+
   /// The logits of the next token, `[rows, columns]`; see ``LanguageModel``.
   public func logits(_ states: Tensor, columns: [Int32]?) -> Tensor {
     (head ?? backbone.embedding).logits(states, columns: columns, arithmetic: arithmetic)
