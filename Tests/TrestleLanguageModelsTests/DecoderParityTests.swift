@@ -54,7 +54,8 @@ import TrestleTestSupport
       let top = model.layerCount
       let all = model.states(embedded, sequences: sequences, from: 0, layers: [top, 1, 0])
       #expect(all[0].floats == model.hiddenStates(tokens: tokens).floats)
-      #expect(all[2].floats == embedded.floats)
+      // GPT-2 adds its positions on the way into the first block.
+      if !(model is GPT2) { #expect(all[2].floats == embedded.floats) }
       #expect(all[1].floats != embedded.floats)
       let rest = model.states(all[1], sequences: sequences, from: 1, layers: [top])
       #expect(rest[0].floats == all[0].floats)
