@@ -140,6 +140,8 @@ public struct ReadReport: Sendable, Equatable {
   public var skipped = 0
   /// The first bad lines, at most 20.
   public var examples: [DataError] = []
+  /// What was found out about each file: its format, and which column was taken for what.
+  public var findings: [String] = []
 
   /// Creates an empty report.
   public init() {}
