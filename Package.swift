@@ -29,6 +29,7 @@ let package = Package(
     .library(name: "TrestleRecommenders", targets: recommenders),
     .library(name: "TrestleBridges", targets: bridges),
     .library(name: "TrestleTestSupport", targets: testSupport),
+    .executable(name: "trestle", targets: ["trestle"]),
     .executable(name: "hybrid-movies", targets: ["hybrid-movies"]),
     .executable(name: "training-from-scratch", targets: ["training-from-scratch"]),
     .executable(name: "text-generation", targets: ["text-generation"]),
@@ -51,27 +52,28 @@ let package = Package(
     .target(name: "Trestle", dependencies: naming(bridges)),
     .target(name: "TrestleTestSupport", dependencies: naming(bridges)),
     .executableTarget(
-      name: "hybrid-movies", dependencies: naming(["CommandLineOptions"] + trestle),
+      name: "hybrid-movies", dependencies: naming(["TrestleCommand"] + trestle),
       path: "Examples/HybridMovies",
       exclude: ["README.md"]),
-    .target(name: "CommandLineOptions", path: "Examples/CommandLineOptions"),
+    .target(name: "TrestleCommand", dependencies: naming(formats)),
+    .executableTarget(name: "trestle", dependencies: naming(["TrestleCommand"] + trestle)),
     .executableTarget(
-      name: "training-from-scratch", dependencies: naming(["CommandLineOptions"] + trestle),
+      name: "training-from-scratch", dependencies: naming(["TrestleCommand"] + trestle),
       path: "Examples/TrainingFromScratch", exclude: ["README.md"]),
     .executableTarget(
-      name: "text-generation", dependencies: naming(["CommandLineOptions"] + trestle),
+      name: "text-generation", dependencies: naming(["TrestleCommand"] + trestle),
       path: "Examples/TextGeneration", exclude: ["README.md"]),
     .executableTarget(
-      name: "lora-fine-tuning", dependencies: naming(["CommandLineOptions"] + trestle),
+      name: "lora-fine-tuning", dependencies: naming(["TrestleCommand"] + trestle),
       path: "Examples/LoRAFineTuning", exclude: ["README.md"]),
     .executableTarget(
-      name: "movielens-lightgcn", dependencies: naming(["CommandLineOptions"] + trestle),
+      name: "movielens-lightgcn", dependencies: naming(["TrestleCommand"] + trestle),
       path: "Examples/MovieLensLightGCN", exclude: ["README.md"]),
     .executableTarget(
-      name: "text-embeddings", dependencies: naming(["CommandLineOptions"] + trestle),
+      name: "text-embeddings", dependencies: naming(["TrestleCommand"] + trestle),
       path: "Examples/TextEmbeddings", exclude: ["README.md"]),
     .executableTarget(
-      name: "recommender-leaderboard", dependencies: naming(trestle),
+      name: "recommender-leaderboard", dependencies: naming(["TrestleCommand"] + trestle),
       path: "Examples/RecommenderLeaderboard", exclude: ["README.md"]),
     .target(
       name: "BenchmarkSupport", dependencies: ["CTrestleKernels", "TrestleTensor"],
@@ -90,6 +92,7 @@ let package = Package(
     .testTarget(name: "TrestleTextTests", dependencies: naming(testSupport)),
     .testTarget(name: "TrestleLanguageModelsTests", dependencies: naming(testSupport)),
     .testTarget(name: "TrestleRecommendersTests", dependencies: naming(testSupport)),
+    .testTarget(name: "TrestleCommandTests", dependencies: naming(["TrestleCommand"] + formats)),
     .testTarget(name: "TrestleBridgesTests", dependencies: naming(["Trestle"] + testSupport)),
   ],
   swiftLanguageModes: [.v6]

@@ -8,6 +8,10 @@ public struct ItemAttributes: Sendable, Equatable {
   public var years: [Int?]
   /// Free text about each item, empty if there is none.
   public var texts: [String]
+  /// Who made each item (its author, artist or brand), empty if unknown.
+  public var creators: [String]
+  /// What else is known, one column each.
+  public var details: [ItemDetail] = []
 
   /// Creates the attributes of `count` items of which nothing is known.
   public init(count: Int) {
@@ -15,6 +19,7 @@ public struct ItemAttributes: Sendable, Equatable {
     genres = Array(repeating: [], count: count)
     years = Array(repeating: nil, count: count)
     texts = Array(repeating: "", count: count)
+    creators = Array(repeating: "", count: count)
   }
 
   /// The number of items.
@@ -37,6 +42,10 @@ public struct ItemAttributes: Sendable, Equatable {
     genres.append(contentsOf: repeatElement([], count: missing))
     years.append(contentsOf: repeatElement(nil, count: missing))
     texts.append(contentsOf: repeatElement("", count: missing))
+    creators.append(contentsOf: repeatElement("", count: missing))
+    for index in details.indices {
+      details[index].values.append(contentsOf: repeatElement("", count: missing))
+    }
   }
 
   func selecting(_ items: [Int32]) -> ItemAttributes {
@@ -45,7 +54,25 @@ public struct ItemAttributes: Sendable, Equatable {
     chosen.genres = items.map { genres[Int($0)] }
     chosen.years = items.map { years[Int($0)] }
     chosen.texts = items.map { texts[Int($0)] }
+    chosen.creators = items.map { creators[Int($0)] }
+    chosen.details = details.map { detail in
+      ItemDetail(name: detail.name, values: items.map { detail.values[Int($0)] })
+    }
     return chosen
+  }
+}
+
+/// A further column of text about the items, such as `publisher`.
+public struct ItemDetail: Sendable, Equatable {
+  /// What the column is called in its file.
+  public var name: String
+  /// The text of each item, empty if unknown.
+  public var values: [String]
+
+  /// Creates a column.
+  public init(name: String, values: [String]) {
+    self.name = name
+    self.values = values
   }
 }
 
@@ -113,6 +140,8 @@ public struct ReadReport: Sendable, Equatable {
   public var skipped = 0
   /// The first bad lines, at most 20.
   public var examples: [DataError] = []
+  /// What was found out about each file: its format, and which column was taken for what.
+  public var findings: [String] = []
 
   /// Creates an empty report.
   public init() {}

@@ -35,6 +35,11 @@ public struct UserHistories: Sendable {
     (self.starts, self.items, itemCount) = (starts, items, parts[0].itemCount)
   }
 
+  /// Takes histories that are already in order.
+  init(starts: [Int], items: [Int32], itemCount: Int) {
+    (self.starts, self.items, self.itemCount) = (starts, items, itemCount)
+  }
+
   /// The number of users.
   public var userCount: Int { starts.count - 1 }
 

@@ -105,13 +105,13 @@ public final class RecommenderTrainer {
   ///   - split: trained on its training part, validated on its validation part.
   ///   - checkpoint: a folder that the state is saved in after every epoch; if it holds the state of an earlier call
   ///     with the same model, configuration and split, the training goes on from there and ends in the same bits.
-  ///   - progress: called after each epoch.
+  ///   - progress: called after each epoch, when its checkpoint is saved; what it throws ends the training.
   /// - Returns: the reports of all epochs, those before a resumption included.
   /// - Throws: `TensorError` if a loss is not finite, what the evaluation throws, ``DataError`` for a checkpoint of
   ///   another run, and what reading and writing checkpoints throws.
   @discardableResult
   public func fit(
-    _ split: DataSplit, checkpoint: URL? = nil, progress: (EpochReport) -> Void = { _ in }
+    _ split: DataSplit, checkpoint: URL? = nil, progress: (EpochReport) throws -> Void = { _ in }
   ) throws -> [EpochReport] {
     var evaluation = RankingEvaluator.Configuration()
     evaluation.metrics = [configuration.metric]
@@ -138,7 +138,7 @@ public final class RecommenderTrainer {
       let report = EpochReport(epoch: epoch - 1, loss: loss, validation: validation, seconds: seconds)
       run.reports.append(report)
       if let checkpoint { try save(run, isBest: isBest, split, to: checkpoint) }
-      progress(report)
+      try progress(report)
     }
     for (parameter, value) in zip(model.parameters, best) { parameter.update(to: value) }
     return run.reports

@@ -46,6 +46,11 @@ import TrestleTestSupport
     #expect(data.report?.lines == 7 && data.report?.skipped == 0)
   }
 
+  @Test func readsWhoMadeAnItem() throws {
+    let item = "item_id:token\ttitle:token_seq\tauthor:token_seq\ni1\tEmma\tJane Austen\n"
+    #expect(try read(item: item.utf8).items.creators == ["Jane Austen", ""])
+  }
+
   @Test func acceptsAByteOrderMarkBlankLinesAndNoOptionalColumns() throws {
     let data = try read(inter: "\u{FEFF}item_id:token\tuser_id:token\n\ni1\tu1\n\n\r\ni2\tu1\n".utf8)
     #expect(data.interactions.count == 2)

@@ -18,6 +18,8 @@ public struct RecBoleColumns: Sendable, Codable {
   public var years = ["release_year", "year"]
   /// Free text in `.item`: the first of these that exists.
   public var texts = ["description", "text"]
+  /// Who made the item, in `.item`: the first of these that exists.
+  public var creators = ["author", "authors", "artist", "creator", "director", "developer", "brand"]
 
   /// Creates RecBole's own names.
   public init() {}
@@ -91,6 +93,7 @@ extension Dataset {
     let genres = try header.find(columns.genres, type: "token")
     let year = try header.find(columns.years, type: nil)
     let text = try header.find(columns.texts, type: "token")
+    let creator = try header.find(columns.creators, type: "token")
     var seen = SeenRows()
     try readRecords(&reader, options, &report) { (reader: inout RecordReader) throws(DataError) in
       try reader.requireFields(header.names)
@@ -102,6 +105,7 @@ extension Dataset {
         items.years[item] = NumberParser.integer(reader.buffer, reader.fields[year]).map(Int.init)
       }
       if let text { items.texts[item] = reader.text(text) }
+      if let creator { items.creators[item] = reader.text(creator) }
     }
   }
 

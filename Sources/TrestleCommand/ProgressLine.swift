@@ -1,17 +1,18 @@
 import Foundation
 
 /// A progress bar with the time left on a terminal; plain lines, now and then, elsewhere.
-final class ProgressLine {
+package final class ProgressLine {
   private let label: String
   private let isTerminal = isatty(STDERR_FILENO) != 0
   private let start = ContinuousClock.now
   private var lastShown = ContinuousClock.now
   private var hasShown = false
 
-  init(_ label: String) { self.label = label }
+  /// A line that starts with `label`.
+  package init(_ label: String) { self.label = label }
 
   /// Shows that `done` of `total` is done.
-  func update(_ done: Int, of total: Int, note: String = "") {
+  package func update(_ done: Int, of total: Int, note: String = "") {
     let now = ContinuousClock.now
     let wait: Duration = isTerminal ? .milliseconds(100) : .seconds(20)
     guard now - lastShown >= wait, total > 0 else { return }
@@ -31,7 +32,7 @@ final class ProgressLine {
   }
 
   /// Replaces the bar by what came out.
-  func finish(_ outcome: String) {
+  package func finish(_ outcome: String) {
     let time = Self.text(start.duration(to: .now))
     if hasShown { write("\r\u{1B}[2K") }
     print("  \(label): \(outcome) (\(time))")
@@ -40,14 +41,15 @@ final class ProgressLine {
 
   private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
 
-  static func text(_ duration: Duration) -> String {
+  /// "2 min 5 s".
+  package static func text(_ duration: Duration) -> String {
     let seconds = Int(duration.components.seconds)
     return seconds >= 60 ? "\(seconds / 60) min \(seconds % 60) s" : "\(seconds) s"
   }
 }
 
 /// Prints a line and shows it at once, also when standard output is a file.
-func say(_ line: String) {
+package func say(_ line: String) {
   print(line)
   fflush(nil)
 }

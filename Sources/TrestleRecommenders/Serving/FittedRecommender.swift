@@ -1,0 +1,214 @@
+import Foundation
+import TrestleTensor
+
+/// What a fitted recommender says of itself.
+public struct RecommenderCard: Codable, Sendable, Equatable {
+  /// The model, as tables call it.
+  public let model: String
+  /// The data set's name.
+  public let dataset: String
+  /// The hash of the users' and items' ids.
+  public let vocabularyHash: String
+  /// The hash of the interactions that it was fitted on.
+  public let trainingHash: String
+  /// The number of interactions that it was fitted on.
+  public let trainingCount: Int
+  /// What was chosen and found: settings, epochs, and the measure on the validation data.
+  public let settings: [String: String]
+}
+
+/// A recommender that has been fitted and answers requests: immutable, with the ids, the titles and all that each user
+/// has had inside. It needs neither the data set nor the model's class.
+///
+/// ```swift
+/// let model = try data.fit(.lightGCN)
+/// for item in try model.recommend(for: "42", count: 10) { print(item.title) }
+/// try model.save(to: URL(filePath: "recommender"))
+/// ```
+public struct FittedRecommender: Sendable {
+  /// What it is.
+  public let card: RecommenderCard
+  /// The ids and titles.
+  public let catalogue: Catalogue
+  /// What each user has had, in the order of time, with what was held out while fitting.
+  public let histories: UserHistories
+  let served: ServedModel
+  let popularity: [Float]
+  private let scorer: any CatalogueScorer
+
+  /// Wraps a fitted model.
+  ///
+  /// - Parameters:
+  ///   - model: one of the package's models, or any with embeddings.
+  ///   - dataset: whose ids, titles and interactions are kept; all its interactions count as had.
+  ///   - training: what the model was fitted on.
+  ///   - settings: what the card is to say.
+  /// - Throws: ``ServingError/invalidRequest(expected:found:)`` for a model that cannot be served.
+  public init(
+    _ model: any Recommender, dataset: Dataset, training: Interactions, settings: [String: String] = [:]
+  ) throws {
+    guard model.userCount == dataset.userCount, model.itemCount == dataset.itemCount else {
+      throw ServingError.otherData(
+        expected: "a model of \(dataset.userCount) users and \(dataset.itemCount) items",
+        found: "\(model.userCount) and \(model.itemCount)")
+    }
+    let card = RecommenderCard(
+      model: model.name, dataset: dataset.name, vocabularyHash: dataset.vocabularyHash,
+      trainingHash: training.hash, trainingCount: training.count, settings: settings)
+    try self.init(
+      card: card, catalogue: Catalogue(dataset), histories: UserHistories(dataset.interactions),
+      popularity: training.itemCounts().map(Float.init), served: try ServedModel(model))
+  }
+
+  init(
+    card: RecommenderCard, catalogue: Catalogue, histories: UserHistories, popularity: [Float],
+    served: ServedModel
+  ) throws {
+    (self.card, self.catalogue, self.histories) = (card, catalogue, histories)
+    (self.popularity, self.served) = (popularity, served)
+    scorer = try served.scorer(histories, popularity: popularity)
+  }
+
+  /// The number of users.
+  public var userCount: Int { catalogue.userIDs.count }
+  /// The number of items.
+  public var itemCount: Int { catalogue.itemIDs.count }
+
+  /// The rows that scores are computed from: of the users, unless the model has none, and of the items.
+  public var embeddings: (users: Tensor?, items: Tensor)? {
+    served.tensors["items"].map { (served.tensors["users"], $0) }
+  }
+
+  // MARK: Answers
+
+  /// The best items for a user of the data set.
+  ///
+  /// A user without interactions gets the most popular items, and the answer says so.
+  ///
+  /// - Parameters:
+  ///   - user: the user's id.
+  ///   - count: how many items are wanted; there may be fewer.
+  ///   - filter: which items may be recommended.
+  ///   - reasons: how many of the user's items are named that speak most for each.
+  /// - Throws: ``ServingError`` for an id that nobody has, or a count below 0.
+  public func recommend(
+    for user: String, count: Int = 10, filter: ItemFilter = ItemFilter(), reasons: Int = 0
+  ) throws -> RecommendationList {
+    let index = try catalogue.user(user)
+    let history = histories.items(of: index)
+    let removed = try filter.removed(from: catalogue, known: history)
+    guard !history.isEmpty || served.form == .network else {
+      return try popular(
+        count, removed, "user '\(user)' has no interactions: these are the most popular items")
+    }
+    return try answer(scorer, user: index, count, removed, history, reasons: reasons)
+  }
+
+  /// The best items for someone new who likes some items.
+  ///
+  /// - Parameters:
+  ///   - items: the ids of the items liked, at least one; sequence models read them in this order.
+  ///   - count: how many items are wanted; there may be fewer.
+  ///   - filter: which items may be recommended.
+  ///   - reasons: how many of the liked items are named that speak most for each.
+  /// - Throws: ``ServingError`` for an id that no item has, or no items.
+  public func recommend(
+    liking items: [String], count: Int = 10, filter: ItemFilter = ItemFilter(), reasons: Int = 0
+  ) throws -> RecommendationList {
+    var liked: [Int32] = []
+    for id in items {
+      let item = Int32(try catalogue.item(id))
+      if !liked.contains(item) { liked.append(item) }
+    }
+    guard !liked.isEmpty else {
+      throw ServingError.invalidRequest(expected: "at least one liked item", found: "none")
+    }
+    let removed = try filter.removed(from: catalogue, known: liked)
+    guard let scores = served.scores(liking: liked) else {
+      let note =
+        served.form == .popularity ? nil : "\(card.model) knows nobody new: these are the most popular items"
+      return try popular(count, removed, note)
+    }
+    let scorer = RowScorer(itemCount: itemCount) { _ in scores }
+    return try answer(scorer, user: 0, count, removed, liked[...], reasons: reasons)
+  }
+
+  private func popular(_ count: Int, _ removed: Set<Int32>, _ note: String?) throws -> RecommendationList {
+    let scores = popularity
+    let list = try ranked(RowScorer(itemCount: itemCount) { _ in scores }, 0, count, removed)
+    return RecommendationList(items: list.map { described($0, []) }, source: .popularity, note: note)
+  }
+
+  private func answer(
+    _ scorer: any CatalogueScorer, user: Int, _ count: Int, _ removed: Set<Int32>,
+    _ history: ArraySlice<Int32>,
+    reasons: Int
+  ) throws -> RecommendationList {
+    let list = try ranked(scorer, user, count, removed)
+    let own = Set(history).sorted()
+    return RecommendationList(
+      items: list.map { described($0, reasons > 0 ? self.reasons(for: $0.item, among: own, reasons) : []) },
+      source: served.form == .popularity ? .popularity : .domain)
+  }
+
+  private func ranked(
+    _ scorer: any CatalogueScorer, _ user: Int, _ count: Int, _ removed: Set<Int32>
+  ) throws -> [Recommendation] {
+    guard count >= 0 else {
+      throw ServingError.invalidRequest(expected: "a count of at least 0", found: "\(count)")
+    }
+    return try scorer.recommend(user: user, count: count, without: removed)
+  }
+
+  private func described(_ item: Recommendation, _ reasons: [String]) -> RecommendedItem {
+    RecommendedItem(
+      id: catalogue.itemIDs[item.item], title: catalogue.titles[item.item], score: item.score,
+      reasons: reasons)
+  }
+
+  /// The titles of the items that the model takes to be most like `item`.
+  private func reasons(for item: Int, among own: [Int32], _ count: Int) -> [String] {
+    guard let similarities = served.similarities(of: Int32(item), to: own) else { return [] }
+    let order = own.indices.filter { similarities[$0] > 0 && Int(own[$0]) != item }
+      .sorted { similarities[$0] == similarities[$1] ? $0 < $1 : similarities[$0] > similarities[$1] }
+    return order.prefix(count).map { catalogue.titles[Int(own[$0])] }
+  }
+
+  // MARK: Evaluation
+
+  /// Measures the model on a part of a split that it was fitted on the training part of.
+  ///
+  /// - Throws: ``ServingError/otherData(expected:found:)`` if it was fitted on anything else: on all data, say, when
+  ///   the test items would be known to it.
+  public func evaluate(
+    on split: DataSplit, part: RankingEvaluator.Part = .test,
+    configuration: RankingEvaluator.Configuration = .init()
+  ) throws -> EvaluationResult {
+    guard split.training.hash == card.trainingHash else {
+      throw ServingError.otherData(
+        expected: "a model fitted on the split's \(split.training.count) training interactions",
+        found: "one fitted on \(card.trainingCount) others")
+    }
+    return try RankingEvaluator(split, on: part, configuration: configuration).evaluate(
+      evaluationScorer(split, part))
+  }
+
+  private func evaluationScorer(_ split: DataSplit, _ part: RankingEvaluator.Part) throws
+    -> any CatalogueScorer
+  {
+    // A sequential model goes on from all that came before the items that are measured.
+    let parts =
+      served.form == .sequence && part == .test ? [split.training, split.validation] : [split.training]
+    return try served.scorer(UserHistories(parts), popularity: popularity)
+  }
+
+  /// A scorer of people who are new to the model, by the items that each of them likes: what evaluates fold-in.
+  ///
+  /// Of someone without items, and of a model that knows nobody new, the scores are the items' popularity.
+  public func makeNewUserScorer(liking histories: UserHistories) -> any CatalogueScorer {
+    RowScorer(itemCount: itemCount) { [served, popularity] user in
+      let items = Array(histories.items(of: Int(user)))
+      return (items.isEmpty ? nil : served.scores(liking: items)) ?? popularity
+    }
+  }
+}

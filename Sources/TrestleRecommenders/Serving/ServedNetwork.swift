@@ -1,0 +1,81 @@
+import Foundation
+import Synchronization
+import TrestleFormats
+import TrestleNN
+import TrestleTensor
+
+/// A network that scores, fixed: who asks it at the same time waits for the other.
+final class ServedNetwork: Sendable {
+  /// The networks that can be served, with how they were built.
+  enum Architecture: Codable, Sendable {
+    case neuMF(NeuMF.Configuration)
+    case sasRec(SASRec.Configuration)
+    case gru4Rec(GRU4Rec.Configuration)
+
+    /// The network with arbitrary weights.
+    func make(userCount: Int, itemCount: Int) -> sending any TrainableRecommender {
+      var generator = RandomGenerator(seed: 0)
+      let nobody = Interactions.empty(userCount: userCount, itemCount: itemCount)
+      switch self {
+      case .neuMF(let configuration):
+        return NeuMF(
+          userCount: userCount, itemCount: itemCount, configuration: configuration, using: &generator)
+      case .sasRec(let configuration):
+        return SASRec(training: nobody, configuration: configuration, using: &generator)
+      case .gru4Rec(let configuration):
+        return GRU4Rec(training: nobody, configuration: configuration, using: &generator)
+      }
+    }
+  }
+
+  /// How the network was built.
+  let architecture: Architecture
+  private let itemCount: Int
+  private let model: Mutex<any TrainableRecommender>
+
+  /// The network with the weights of a source under their parameters' names, after `prefix`.
+  ///
+  /// - Throws: what `Module.load(from:)` throws if they do not fit; nothing is trapped by a strange configuration.
+  init(
+    _ architecture: Architecture, userCount: Int, itemCount: Int, weights: some TensorSource & Sendable, prefix: String
+  ) throws {
+    self.architecture = architecture
+    self.itemCount = itemCount
+    let model = architecture.make(userCount: userCount, itemCount: itemCount)
+    try model.load(from: weights) { $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : nil }
+    // Parameters are views over the file until they are copied: the folder may be exchanged.
+    for parameter in model.parameters { parameter.update(to: parameter.detached.copied()) }
+    self.model = Mutex(model)
+  }
+
+  /// A scorer of the users with these histories, or of the users that the network has rows for.
+  func scorer(_ histories: UserHistories) -> any CatalogueScorer {
+    model.withLock { model in
+      (model as? any SequentialRecommender)?.makeScorer(histories: histories) ?? model.makeScorer()
+    }
+  }
+
+  /// The scores of the items after a sequence; `nil` for a network that reads none.
+  func scores(continuing items: [Int32]) -> [Float]? {
+    let history = UserHistories(
+      Interactions(users: items.map { _ in 0 }, items: items, userCount: 1, itemCount: itemCount))
+    return model.withLock { model in
+      guard let model = model as? any SequentialRecommender else { return nil }
+      return model.userStates(history).matmul(model.itemEmbedding.detached, transposingOther: true).floats
+    }
+  }
+}
+
+/// Tensors in memory under their names.
+struct TensorDictionary: TensorSource, Sendable {
+  let tensors: [String: Tensor]
+  var sourcePath: String { "memory" }
+  var names: [String] { tensors.keys.sorted() }
+
+  func tensor(_ name: String) throws(FormatError) -> Tensor {
+    guard let tensor = tensors[name] else {
+      throw .missing(.init(sourcePath, at: name, expected: "a tensor", found: "none"))
+    }
+    return tensor
+  }
+}
