@@ -224,14 +224,34 @@ public final class Gemma3: LanguageModel {
       "hiddenStates: embeddings \(embeddings.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)"
     )
     let placed = cache?.extended(by: sequences) ?? sequences
-    let positions = placed.queryPositions
-    let context = Gemma3Context(
-      sequences: placed, local: localRotary.angles(at: positions, dtype: embeddings.dtype),
-      global: globalRotary.angles(at: positions, dtype: embeddings.dtype), cache: cache)
+    let context = context(placed, embeddings.dtype, cache)
     var x = embeddings
     for layer in backbone.layers { x = layer(x, context) }
     cache?.advance(by: sequences)
     return backbone.norm(x)
+  }
+
+  /// The states of chosen layers, `[tokens, hidden]` each; see ``LanguageModel``.
+  public func states(
+    _ inputs: Tensor, sequences: PackedSequences, from start: Int, layers: [Int]
+  ) -> [Tensor] {
+    precondition(
+      inputs.shape == [sequences.queryCount, hiddenSize],
+      "states: inputs \(inputs.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)")
+    let context = context(sequences, inputs.dtype, nil)
+    return collectStates(inputs, from: start, layers: layers) {
+      backbone.layers[$0]($1, context)
+    } norm: {
+      backbone.norm($0)
+    }
+  }
+
+  private func context(_ sequences: PackedSequences, _ dtype: DType, _ cache: KeyValueCache?) -> Gemma3Context
+  {
+    let positions = sequences.queryPositions
+    return Gemma3Context(
+      sequences: sequences, local: localRotary.angles(at: positions, dtype: dtype),
+      global: globalRotary.angles(at: positions, dtype: dtype), cache: cache)
   }
 
   /// The logits of the next token, `[rows, columns]`; see ``LanguageModel``.
