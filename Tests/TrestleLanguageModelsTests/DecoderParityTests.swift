@@ -9,7 +9,8 @@ import TrestleTestSupport
 /// Tiny random models of each family against Transformers.
 @Suite struct DecoderParityTests {
   static let families = [
-    "llama", "llama_tied", "llama3", "mistral", "mistral_window", "qwen2", "qwen3", "gpt2",
+    "llama", "llama_tied", "llama3", "mistral", "mistral_window", "qwen2", "qwen2_window", "qwen3",
+    "qwen3_yarn", "gemma3", "gpt2",
   ]
 
   @Test(arguments: families) func logitsLossAndGradientsAreThoseOfTransformers(family: String) throws {
