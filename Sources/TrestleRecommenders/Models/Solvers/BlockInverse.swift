@@ -5,12 +5,12 @@ import TrestleTensor
 /// With M = [A Bᵀ; B D] and the Schur complement S = D − B A⁻¹ Bᵀ, which is positive definite too:
 /// M⁻¹ = [A⁻¹ + Wᵀ S⁻¹ W, −Wᵀ S⁻¹; −S⁻¹ W, S⁻¹] with W = B A⁻¹. Halving down to small blocks, nearly all the work
 /// is matrix products. Beside the matrix, two blocks of a quarter of it are held at a time.
-enum BlockInverse {
+package enum BlockInverse {
   /// The size from which a block is cut in two.
   private static let blockSize = 48
 
   /// Replaces a dense `[n, n]` matrix in `float64`, which nobody else holds, by its inverse.
-  static func invert(_ matrix: Tensor) {
+  package static func invert(_ matrix: Tensor) {
     precondition(
       matrix.rank == 2 && matrix.shape[0] == matrix.shape[1] && matrix.dtype == .float64 && matrix.isDense,
       "BlockInverse.invert: \(matrix.dtype) \(matrix.shape)")
