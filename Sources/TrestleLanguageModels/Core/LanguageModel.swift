@@ -36,6 +36,20 @@ public protocol LanguageModel: Module, AnyObject {
   ///   - cache: keys and values of earlier tokens of the same sequences; the new ones are added to it.
   func hiddenStates(_ embeddings: Tensor, sequences: PackedSequences, cache: KeyValueCache?) -> Tensor
 
+  /// The states between the blocks of whole sequences, one tensor `[tokens, hidden]` for each of `layers`, in one pass that
+  /// ends at the highest of them.
+  ///
+  /// Layers are counted as Transformers counts `hidden_states`: 0 is what enters the first block, n the state after n
+  /// blocks, and ``layerCount`` the top-layer state, after the last normalisation.
+  ///
+  /// - Parameters:
+  ///   - inputs: `[tokens, hidden]`: rows of ``embed(_:)`` for `start` 0, else the states of layer `start`, below
+  ///     ``layerCount``.
+  ///   - sequences: where each sequence lies.
+  ///   - start: the layer that `inputs` are the states of.
+  ///   - layers: the layers that are wanted, each in `start...layerCount`.
+  func states(_ inputs: Tensor, sequences: PackedSequences, from start: Int, layers: [Int]) -> [Tensor]
+
   /// The logits of the next token.
   ///
   /// - Parameters:
@@ -52,6 +66,29 @@ extension LanguageModel {
   /// The top-layer states of whole sequences.
   public func hiddenStates(_ embeddings: Tensor, sequences: PackedSequences) -> Tensor {
     hiddenStates(embeddings, sequences: sequences, cache: nil)
+  }
+
+  /// Runs blocks from layer `start` on and collects the states of `layers`: what models share of
+  /// ``states(_:sequences:from:layers:)``.
+  ///
+  /// - Parameters:
+  ///   - block: applies the block with the given number to the states of the layer of that number.
+  ///   - norm: the last normalisation.
+  func collectStates(
+    _ inputs: Tensor, from start: Int, layers: [Int], block: (Int, Tensor) -> Tensor, norm: (Tensor) -> Tensor
+  ) -> [Tensor] {
+    precondition(
+      start >= 0 && start < layerCount && !layers.isEmpty
+        && layers.allSatisfy { $0 >= start && $0 <= layerCount },
+      "states(from: \(start), layers: \(layers)): a model of \(layerCount) layers")
+    let last = layers.max() ?? start
+    var collected: [Int: Tensor] = [:]
+    var x = inputs
+    for layer in start...last {
+      if layers.contains(layer) { collected[layer] = layer == layerCount ? norm(x) : x }
+      if layer < last { x = block(layer, x) }
+    }
+    return layers.map { collected[$0] ?? x }
   }
 
   /// The logits of all tokens of the vocabulary.

@@ -11,18 +11,29 @@ final class GGUFWeights: WeightSource {
   private let storage: WeightStorage
   private let architecture: String
   private let headSize: Int
+  private let blockNames: [String: String]
   private var used: Set<String> = []
 
-  init(_ file: GGUFFile, storage: WeightStorage, architecture: String, headSize: Int) {
+  /// - Parameter blockNames: the file's names of parts of a block that differ between architectures.
+  init(
+    _ file: GGUFFile, storage: WeightStorage, architecture: String, headSize: Int,
+    blockNames: [String: String] = GGUFWeights.twoNormNames
+  ) {
     self.file = file
     self.storage = storage
     self.architecture = architecture
     self.headSize = headSize
+    self.blockNames = blockNames
   }
 
   var path: String { file.file.path }
 
-  func contains(_ name: String) -> Bool { Self.ggufName(name).map { file.tensors[$0] != nil } ?? false }
+  func contains(_ name: String) -> Bool { ggufName(name).map { file.tensors[$0] != nil } ?? false }
+
+  /// The converter has added the one already.
+  func offsetGain(_ name: String, _ size: Int) throws(LanguageModelError) -> Parameter {
+    Parameter(try tensor(name, [size]) - 1)
+  }
 
   func tensor(_ name: String, _ shape: Shape) throws(LanguageModelError) -> Tensor {
     let record = try record(name, shape)
@@ -63,9 +74,9 @@ final class GGUFWeights: WeightSource {
 
   /// The file's record of a tensor, checked against the shape that the model needs.
   private func record(_ name: String, _ shape: Shape) throws(LanguageModelError) -> GGUFTensor {
-    guard let ggufName = Self.ggufName(name), let record = file.tensors[ggufName] else {
+    guard let ggufName = ggufName(name), let record = file.tensors[ggufName] else {
       throw .missingTensor(
-        .init(path, expected: "a tensor \"\(Self.ggufName(name) ?? name)\"", found: "none of that name"))
+        .init(path, expected: "a tensor \"\(ggufName(name) ?? name)\"", found: "none of that name"))
     }
     used.insert(ggufName)
     guard record.shape == Array(shape) else {
@@ -95,7 +106,7 @@ final class GGUFWeights: WeightSource {
         found: "\"\(first)\"\(left.count > 1 ? " and \(left.count - 1) more" : "")"))
   }
 
-  /// The divisors of rotary frequencies, if the file has them.
+  /// The divisors of rotary frequencies, if the file has them: positive numbers.
   func frequencyDivisors() throws(LanguageModelError) -> [Double]? {
     guard let record = file.tensors["rope_freqs.weight"], record.type == .f32 else { return nil }
     guard record.elementCount == headSize / 2 else {
@@ -105,28 +116,43 @@ final class GGUFWeights: WeightSource {
           found: "\(record.shape)"))
     }
     let values = try reading { () throws(FormatError) in try file.tensor(record.name) }.floats
+    if let index = values.firstIndex(where: { !($0.isFinite && $0 > 0) }) {
+      throw .configuration(
+        .init(
+          path, at: "tensor \"rope_freqs.weight\"[\(index)]", expected: "a positive number",
+          found: "\(values[index])"))
+    }
     return values.map(Double.init)
   }
 
   /// The name in GGUF files of the tensor that Hugging Face calls `name`.
-  static func ggufName(_ name: String) -> String? {
-    if let whole = wholeNames[name] { return whole }
+  private func ggufName(_ name: String) -> String? {
+    if let whole = Self.wholeNames[name] { return whole }
     let parts = name.split(separator: ".", maxSplits: 3, omittingEmptySubsequences: false)
     guard parts.count == 4, parts[0] == "model", parts[1] == "layers" else { return nil }
     let rest = String(parts[3])
-    guard let dot = rest.lastIndex(of: "."), let part = blockNames[String(rest[..<dot])] else { return nil }
-    return "blk.\(parts[2]).\(part)\(rest[dot...])"
+    guard let dot = rest.lastIndex(of: ".") else { return nil }
+    let part = String(rest[..<dot])
+    guard let ggufPart = blockNames[part] ?? Self.commonBlockNames[part] else { return nil }
+    return "blk.\(parts[2]).\(ggufPart)\(rest[dot...])"
   }
 
   private static let wholeNames = [
     "model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight",
     "lm_head.weight": "output.weight",
   ]
-  private static let blockNames = [
+  private static let commonBlockNames = [
     "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
     "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
     "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-    "input_layernorm": "attn_norm", "post_attention_layernorm": "ffn_norm",
+    "input_layernorm": "attn_norm",
+  ]
+  /// The norm before the feed-forward part, in models with two norms in a block.
+  static let twoNormNames = ["post_attention_layernorm": "ffn_norm"]
+  /// The other norms of models with four.
+  static let fourNormNames = [
+    "post_attention_layernorm": "post_attention_norm", "pre_feedforward_layernorm": "ffn_norm",
+    "post_feedforward_layernorm": "post_ffw_norm",
   ]
 }
 
@@ -144,75 +170,5 @@ extension GGUFTensorType {
     case .q6_K: .q6_K
     default: nil
     }
-  }
-}
-
-extension LlamaConfiguration {
-  /// The GGUF architectures that this configuration understands.
-  static let ggufArchitectures: Set<String> = ["llama", "qwen2", "qwen3"]
-
-  /// Reads the metadata of a GGUF file.
-  ///
-  /// - Throws: ``LanguageModelError``.
-  init(gguf file: GGUFFile, architecture: String) throws(LanguageModelError) {
-    let metadata = file.metadata
-    let path = file.file.path
-    func int(_ key: String) throws(LanguageModelError) -> Int? {
-      let full = architecture + "." + key
-      guard metadata.contains(full) else { return nil }
-      return try reading { () throws(FormatError) in try metadata.int(full, in: 0...(1 << 40)) }
-    }
-    func required(_ key: String) throws(LanguageModelError) -> Int {
-      guard let value = try int(key) else {
-        throw .configuration(
-          .init(path, at: "\(architecture).\(key)", expected: "a whole number", found: "none"))
-      }
-      return value
-    }
-    func double(_ key: String) throws(LanguageModelError) -> Double? {
-      let full = architecture + "." + key
-      guard metadata.contains(full) else { return nil }
-      return try reading { () throws(FormatError) in try metadata.double(full) }
-    }
-    if let experts = try int("expert_count"), experts > 0 {
-      throw .unsupported(
-        .init(path, at: "\(architecture).expert_count", expected: "0", found: "\(experts)"))
-    }
-    let embedding = try reading { () throws(FormatError) in try file.entry("token_embd.weight") }
-    guard embedding.shape.count == 2 else {
-      throw .wrongShape(
-        .init(
-          path, at: "tensor \"token_embd.weight\"", expected: "two dimensions", found: "\(embedding.shape)"))
-    }
-    let heads = try required("attention.head_count")
-    guard heads >= 1 else {
-      throw .configuration(
-        .init(path, at: "\(architecture).attention.head_count", expected: "at least 1", found: "\(heads)"))
-    }
-    self.init(
-      vocabularySize: embedding.shape[0], hiddenSize: try required("embedding_length"),
-      intermediateSize: try required("feed_forward_length"), layerCount: try required("block_count"),
-      headCount: heads, keyValueHeadCount: try int("attention.head_count_kv"),
-      headSize: try int("attention.key_length"))
-    modelType = architecture
-    contextLength = try required("context_length")
-    normEpsilon = try double("attention.layer_norm_rms_epsilon") ?? 1e-6
-    ropeBase = try double("rope.freq_base") ?? 10000
-    if let rotated = try int("rope.dimension_count"), rotated != headSize {
-      throw .unsupported(
-        .init(
-          path, at: "\(architecture).rope.dimension_count", expected: "the head's size \(headSize)",
-          found: "\(rotated)"))
-    }
-    if let factor = try double("rope.scaling.factor"), factor != 1 {
-      ropeScaling = RopeScaling(type: "linear", factor: factor)
-    }
-    slidingWindow = try int("attention.sliding_window").flatMap { $0 > 0 ? $0 : nil }
-    tiesEmbeddings = file.tensors["output.weight"] == nil
-    hasInputBiases = file.tensors["blk.0.attn_q.bias"] != nil
-    hasOutputBias = file.tensors["blk.0.attn_output.bias"] != nil
-    hasFeedForwardBiases = file.tensors["blk.0.ffn_gate.bias"] != nil
-    hasQueryKeyNorms = architecture == "qwen3"
-    try validate(path: path)
   }
 }

@@ -34,12 +34,13 @@ public enum LanguageModels {
     let architecture = try reading { () throws(FormatError) in
       try file.metadata.string("general.architecture")
     }
+    if architecture == Gemma3Configuration.ggufArchitecture { return try loadGemma3(file, storage) }
     guard LlamaConfiguration.ggufArchitectures.contains(architecture) else {
+      let known = LlamaConfiguration.ggufArchitectures.union([Gemma3Configuration.ggufArchitecture])
       throw .unsupported(
         .init(
           url.path, at: "metadata \"general.architecture\"",
-          expected: "one of \(LlamaConfiguration.ggufArchitectures.sorted().joined(separator: ", "))",
-          found: "\"\(architecture)\""))
+          expected: "one of \(known.sorted().joined(separator: ", "))", found: "\"\(architecture)\""))
     }
     let configuration = try LlamaConfiguration(gguf: file, architecture: architecture)
     let weights = GGUFWeights(
@@ -50,14 +51,28 @@ public enum LanguageModels {
     return model
   }
 
+  private static func loadGemma3(
+    _ file: GGUFFile, _ storage: WeightStorage
+  ) throws(LanguageModelError) -> Gemma3 {
+    let configuration = try Gemma3Configuration(gguf: file)
+    let weights = GGUFWeights(
+      file, storage: storage, architecture: Gemma3Configuration.ggufArchitecture,
+      headSize: configuration.headSize, blockNames: GGUFWeights.fourNormNames)
+    let model = try Gemma3(configuration, weights: weights)
+    try weights.finish()
+    return model
+  }
+
   private static func loadFolder(
     _ url: URL, storage: WeightStorage
   ) throws(LanguageModelError) -> any LanguageModel {
     let (json, path) = try configuration(of: url)
     let type = try ConfigurationReader(json: json, path: path).string("model_type") ?? ""
     if type == "gpt2" { return try loadGPT2(url, json, path, storage) }
+    if type == Gemma3Configuration.modelType { return try loadGemma3(url, json, path, storage) }
     guard LlamaConfiguration.modelTypes.contains(type) else {
-      let known = LlamaConfiguration.modelTypes.union(["gpt2"]).sorted().joined(separator: ", ")
+      let known = LlamaConfiguration.modelTypes.union(["gpt2", Gemma3Configuration.modelType]).sorted()
+        .joined(separator: ", ")
       throw .unsupported(.init(path, at: "model_type", expected: "one of \(known)", found: "\"\(type)\""))
     }
     let configuration = try LlamaConfiguration(json: json, path: path)
@@ -66,6 +81,16 @@ public enum LanguageModels {
     try weights.finish { name in
       name.hasSuffix(".rotary_emb.inv_freq") || configuration.tiesEmbeddings && name == "lm_head.weight"
     }
+    return model
+  }
+
+  private static func loadGemma3(
+    _ url: URL, _ json: JSONValue, _ path: String, _ storage: WeightStorage
+  ) throws(LanguageModelError) -> Gemma3 {
+    let configuration = try Gemma3Configuration(json: json, path: path)
+    let weights = FileWeights(try tensors(of: url), storage: storage)
+    let model = try Gemma3(configuration, weights: weights)
+    try weights.finish { $0 == "lm_head.weight" && configuration.tiesEmbeddings }
     return model
   }
 

@@ -22,6 +22,8 @@ protocol WeightSource {
   func tensor(_ name: String, _ shape: Shape) throws(LanguageModelError) -> Tensor
   /// The matrix of a linear layer or an embedding, held as the loading options say.
   func matrix(_ name: String, rows: Int, columns: Int) throws(LanguageModelError) -> LinearWeight
+  /// w of a norm whose gain is 1 + w, as Gemma's files hold it.
+  func offsetGain(_ name: String, _ size: Int) throws(LanguageModelError) -> Parameter
 }
 
 extension WeightSource {
@@ -37,6 +39,10 @@ extension WeightSource {
   /// A parameter of the tensor `name`.
   func parameter(_ name: String, _ shape: Shape) throws(LanguageModelError) -> Parameter {
     Parameter(try tensor(name, shape))
+  }
+
+  func offsetGain(_ name: String, _ size: Int) throws(LanguageModelError) -> Parameter {
+    try parameter(name, [size])
   }
 }
 
@@ -58,6 +64,8 @@ final class RandomWeights: WeightSource {
     if shape.rank == 1 { return .ones(shape, dtype: dtype) }
     return .normal(shape, deviation: 0.02, dtype: dtype, using: &generator)
   }
+
+  func offsetGain(_ name: String, _ size: Int) -> Parameter { Parameter(.zeros([size], dtype: dtype)) }
 
   func matrix(_ name: String, rows: Int, columns: Int) -> LinearWeight {
     .dense(Parameter(tensor(name, [rows, columns])))

@@ -257,6 +257,21 @@ public final class GPT2: LanguageModel {
     return backbone.norm(x)
   }
 
+  /// The states of chosen layers, `[tokens, hidden]` each; see ``LanguageModel``. Positions are added to inputs of layer 0.
+  public func states(
+    _ inputs: Tensor, sequences: PackedSequences, from start: Int, layers: [Int]
+  ) -> [Tensor] {
+    precondition(
+      inputs.shape == [sequences.queryCount, hiddenSize],
+      "states: inputs \(inputs.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)")
+    let positions = backbone.positions.value.gatheredRows(Tensor(sequences.queryPositions))
+    return collectStates(start == 0 ? inputs + positions : inputs, from: start, layers: layers) {
+      backbone.layers[$0]($1, sequences: sequences, cache: nil)
+    } norm: {
+      backbone.norm($0)
+    }
+  }
+
   /// The logits of the next token, `[rows, columns]`; see ``LanguageModel``.
   public func logits(_ states: Tensor, columns: [Int32]?) -> Tensor {
     backbone.tokens.logits(states, columns: columns, arithmetic: arithmetic)

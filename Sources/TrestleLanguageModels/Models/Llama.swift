@@ -42,7 +42,7 @@ public final class LlamaAttention: Module {
     queryNorm = c.hasQueryKeyNorms ? try weights.parameter(name + ".q_norm.weight", [c.headSize]) : nil
     keyNorm = c.hasQueryKeyNorms ? try weights.parameter(name + ".k_norm.weight", [c.headSize]) : nil
     headSize = c.headSize
-    window = c.slidingWindow ?? 0
+    window = c.window(ofLayer: layer)
     epsilon = c.normEpsilon
     self.layer = layer
   }
@@ -166,7 +166,7 @@ public final class Llama: LanguageModel {
         "lm_head.weight", rows: configuration.vocabularySize, columns: configuration.hiddenSize)
     rotary = RotaryEmbedding(
       rotatedSize: configuration.headSize, base: configuration.ropeBase,
-      scaling: frequencyDivisors.map { .divisors($0) } ?? configuration.rotaryScaling)
+      scaling: frequencyDivisors.map { .divisors($0) } ?? configuration.ropeScaling?.rotary)
   }
 
   /// A model with random weights.
@@ -213,6 +213,23 @@ public final class Llama: LanguageModel {
     return x.rmsNormalized(gain: backbone.norm.value, epsilon: configuration.normEpsilon)
   }
 
+  /// The states of chosen layers, `[tokens, hidden]` each; see ``LanguageModel``.
+  public func states(
+    _ inputs: Tensor, sequences: PackedSequences, from start: Int, layers: [Int]
+  ) -> [Tensor] {
+    precondition(
+      inputs.shape == [sequences.queryCount, hiddenSize],
+      "states: inputs \(inputs.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)")
+    let angles = rotary.angles(at: sequences.queryPositions, dtype: inputs.dtype)
+    let context = DecoderContext(
+      sequences: sequences, cosines: angles.cosines, sines: angles.sines, cache: nil)
+    return collectStates(inputs, from: start, layers: layers) {
+      backbone.layers[$0]($1, context)
+    } norm: {
+      $0.rmsNormalized(gain: backbone.norm.value, epsilon: configuration.normEpsilon)
+    }
+  }
+
   /// The logits of the next token, `[rows, columns]`; see ``LanguageModel``.
   public func logits(_ states: Tensor, columns: [Int32]?) -> Tensor {
     (head ?? backbone.embedding).logits(states, columns: columns, arithmetic: arithmetic)
@@ -246,10 +263,22 @@ extension LinearWeight {
   }
 
   /// The mean row, `[hidden]`, and the standard deviation of the entries about it.
+  ///
+  /// Rows are read a few at a time, so that a quantised table never becomes dense.
   func rowStatistics() -> (mean: Tensor, deviation: Double) {
-    let rows = densified()
-    let mean = rows.mean(along: [0])
-    let deviation = (rows - mean).squared().mean().item.squareRoot()
-    return (mean, deviation)
+    let (count, width) = (shape[0], shape[1])
+    var sums = [Double](repeating: 0, count: width)
+    var squares = 0.0
+    for start in stride(from: 0, to: count, by: 1024) {
+      let rows = withoutGradients { gatheredRows(Array(Int32(start)..<Int32(min(start + 1024, count)))) }
+        .converted(to: .float32)
+      for (index, sum) in rows.sum(along: [0]).floats.enumerated() { sums[index] += Double(sum) }
+      squares += rows.squared().sum().item
+    }
+    let means = sums.map { $0 / Double(max(count, 1)) }
+    let spread = squares / Double(max(count, 1)) - means.reduce(0) { $0 + $1 * $1 }
+    return (
+      Tensor(means.map(Float.init), shape: [width]), (max(spread, 0) / Double(max(width, 1))).squareRoot()
+    )
   }
 }

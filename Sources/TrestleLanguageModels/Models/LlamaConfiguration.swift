@@ -45,28 +45,8 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
   public var hasQueryKeyNorms = false
   /// How many of the last tokens are seen; `nil` for all.
   public var slidingWindow: Int?
-
-  /// A scaling of rotary frequencies, with Hugging Face's keys.
-  public struct RopeScaling: Codable, Sendable, Hashable {
-    /// `linear` or `llama3`.
-    public var type: String
-    /// What low frequencies are divided by.
-    public var factor: Double
-    /// Below this many turns within the original context, a frequency is low.
-    public var lowFactor: Double?
-    /// Above this many, it is high.
-    public var highFactor: Double?
-    /// The context length of the pretraining.
-    public var originalContext: Int?
-
-    enum CodingKeys: String, CodingKey {
-      case type = "rope_type"
-      case factor
-      case lowFactor = "low_freq_factor"
-      case highFactor = "high_freq_factor"
-      case originalContext = "original_max_position_embeddings"
-    }
-  }
+  /// How many of the first blocks see all tokens, though there is a ``slidingWindow``.
+  public var fullAttentionLayerCount = 0
 
   enum CodingKeys: String, CodingKey {
     case modelType = "model_type"
@@ -87,6 +67,7 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
     case hasFeedForwardBiases = "mlp_bias"
     case hasQueryKeyNorms = "query_key_norm"
     case slidingWindow = "sliding_window"
+    case fullAttentionLayerCount = "max_window_layers"
   }
 
   /// A configuration; what is not given has the documented defaults.
@@ -123,39 +104,12 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
     guard headSize % 2 == 0 else { throw check.failure("head_dim", "an even number", "\(headSize)") }
     try check("rms_norm_eps", normEpsilon, in: 0...1)
     try check("rope_theta", ropeBase, in: 1...1e12)
-    if let ropeScaling {
-      try check("rope_scaling.factor", ropeScaling.factor, in: 1e-3...1e6)
-      try check("rope_scaling.low_freq_factor", ropeScaling.lowFactor ?? 1, in: 1e-6...1e6)
-      try check("rope_scaling.high_freq_factor", ropeScaling.highFactor ?? 4, in: 1e-6...1e6)
-      try check(
-        "rope_scaling.original_max_position_embeddings", ropeScaling.originalContext ?? 1, in: 1...(1 << 24))
-    }
+    try check("max_window_layers", fullAttentionLayerCount, in: 0...(1 << 20))
+    try ropeScaling?.validate(check)
   }
 
-  var rotaryScaling: RotaryEmbedding.Scaling? {
-    guard let ropeScaling else { return nil }
-    if ropeScaling.type == "linear" { return .linear(factor: ropeScaling.factor) }
-    return .llama3(
-      factor: ropeScaling.factor, lowFactor: ropeScaling.lowFactor ?? 1,
-      highFactor: ropeScaling.highFactor ?? 4, originalContext: ropeScaling.originalContext ?? 8192)
-  }
-}
-
-/// Checks configuration values against ranges, and words the errors.
-struct RangeCheck {
-  let path: String
-
-  func failure(_ key: String, _ expected: String, _ found: String) -> LanguageModelError {
-    .configuration(.init(path, at: key, expected: expected, found: found))
-  }
-
-  func callAsFunction<Value: Comparable>(
-    _ key: String, _ value: Value, in range: ClosedRange<Value>
-  ) throws(LanguageModelError) {
-    guard range.contains(value) else {
-      throw failure(key, "a number in \(range.lowerBound)...\(range.upperBound)", "\(value)")
-    }
-  }
+  /// How many of the last tokens the block of that index sees at most; 0 for all.
+  func window(ofLayer layer: Int) -> Int { layer < fullAttentionLayerCount ? 0 : slidingWindow ?? 0 }
 }
 
 extension LlamaConfiguration {
@@ -195,12 +149,31 @@ extension LlamaConfiguration {
     let isWindowed = try reader.bool("use_sliding_window") ?? false
     let usesWindow = type == "mistral" || type.hasPrefix("qwen") && isWindowed
     slidingWindow = usesWindow ? try reader.int("sliding_window") : nil
+    if slidingWindow != nil, type.hasPrefix("qwen") { try readFullAttentionLayers(reader) }
     let activation = try reader.string("hidden_act") ?? "silu"
     guard activation == "silu" else {
       throw .unsupported(.init(path, at: "hidden_act", expected: "\"silu\"", found: "\"\(activation)\""))
     }
     try readRope(reader)
     try validate(path: path)
+  }
+
+  /// Which blocks see all tokens: the first `max_window_layers`, or what `layer_types` says (Transformers 5).
+  private mutating func readFullAttentionLayers(_ reader: ConfigurationReader) throws(LanguageModelError) {
+    guard let types = try reader.strings("layer_types") else {
+      fullAttentionLayerCount = try reader.int("max_window_layers") ?? 28
+      return
+    }
+    fullAttentionLayerCount = types.firstIndex { $0 != "full_attention" } ?? types.count
+    guard types.count == layerCount,
+      types[fullAttentionLayerCount...].allSatisfy({ $0 == "sliding_attention" })
+    else {
+      throw .unsupported(
+        .init(
+          reader.path, at: "layer_types",
+          expected: "\(layerCount) types, full_attention first and then sliding_attention",
+          found: types.prefix(8).joined(separator: ", ")))
+    }
   }
 
   /// `rope_theta` and `rope_scaling`, or both as `rope_parameters` (Transformers 5).
@@ -211,70 +184,6 @@ extension LlamaConfiguration {
     let innerBase = try parameters?.double("rope_theta")
     ropeBase = topBase ?? innerBase ?? 10000
     guard let scaling = parameters ?? scalings else { return }
-    let newType = try scaling.string("rope_type")
-    let oldType = try scaling.string("type")
-    let type = newType ?? oldType ?? "default"
-    switch type {
-    case "default": return
-    case "linear", "llama3":
-      guard let factor = try scaling.double("factor") else {
-        throw reader.failure("rope_scaling.factor", "a number", "none")
-      }
-      ropeScaling = RopeScaling(
-        type: type, factor: factor, lowFactor: try scaling.double("low_freq_factor"),
-        highFactor: try scaling.double("high_freq_factor"),
-        originalContext: try scaling.int("original_max_position_embeddings"))
-    default:
-      throw .unsupported(
-        .init(
-          reader.path, at: "rope_scaling.rope_type", expected: "default, linear or llama3",
-          found: "\"\(type)\""))
-    }
-  }
-}
-
-/// Reads optional members of a JSON object, with this module's errors. A `null` counts as absent.
-struct ConfigurationReader {
-  let json: JSONValue
-  let path: String
-
-  func failure(_ key: String, _ expected: String, _ found: String) -> LanguageModelError {
-    .configuration(.init(path, at: key, expected: expected, found: found))
-  }
-
-  private func member(_ key: String) throws(LanguageModelError) -> JSONValue? {
-    let value = try reading { () throws(FormatError) in try json.optionalMember(key) }
-    return value.flatMap { $0.isNull ? nil : $0 }
-  }
-
-  func int(_ key: String) throws(LanguageModelError) -> Int? {
-    guard let value = try member(key) else { return nil }
-    return try reading { () throws(FormatError) in try value.int(in: -(1 << 40)...(1 << 40)) }
-  }
-
-  func requiredInt(_ key: String) throws(LanguageModelError) -> Int {
-    guard let value = try int(key) else { throw failure(key, "a whole number", "none") }
-    return value
-  }
-
-  func double(_ key: String) throws(LanguageModelError) -> Double? {
-    guard let value = try member(key) else { return nil }
-    return try reading { () throws(FormatError) in try value.double() }
-  }
-
-  func bool(_ key: String) throws(LanguageModelError) -> Bool? {
-    guard let value = try member(key) else { return nil }
-    return try reading { () throws(FormatError) in try value.bool() }
-  }
-
-  func string(_ key: String) throws(LanguageModelError) -> String? {
-    guard let value = try member(key) else { return nil }
-    return try reading { () throws(FormatError) in try value.string() }
-  }
-
-  func object(_ key: String) throws(LanguageModelError) -> ConfigurationReader? {
-    guard let value = try member(key) else { return nil }
-    _ = try reading { () throws(FormatError) in try value.object() }
-    return ConfigurationReader(json: value, path: path)
+    ropeScaling = try RopeScaling(scaling, contextLength: contextLength)
   }
 }

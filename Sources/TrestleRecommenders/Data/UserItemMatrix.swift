@@ -110,6 +110,16 @@ public struct UserItemMatrix: Sendable, Equatable {
     return Int32(place + low - offsets[user])
   }
 
+  /// The users of all items, item after item and ascending within an item, and where each item's begin.
+  func usersByItem() -> (starts: [Int], users: [Int32]) {
+    var owners = [Int32](repeating: 0, count: count)
+    for user in 0..<userCount {
+      for place in offsets[user]..<offsets[user + 1] { owners[place] = Int32(user) }
+    }
+    let (starts, places) = Interactions.grouped(items, below: itemCount)
+    return (starts, places.map { owners[Int($0)] })
+  }
+
   /// The number of users of each item, `[itemCount]`.
   public func itemCounts() -> [Int32] { Interactions.counts(of: items, below: itemCount) }
 

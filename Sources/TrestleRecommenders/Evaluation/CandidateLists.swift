@@ -25,6 +25,14 @@ public struct CandidateLists: Sendable, Codable, Equatable {
     self.description = description
   }
 
+  /// The items to rank for a user who has a list.
+  func list(of user: Int32) -> [Int32] {
+    guard let index = users.sortedIndex(of: user) else {
+      preconditionFailure("CandidateLists: user \(user) has no list")
+    }
+    return items[index]
+  }
+
   /// For each user with test items: these, and `negatives` further items drawn uniformly without repetition from
   /// those the user has in no part of the split (all of them if there are fewer).
   public static func sampled(from split: DataSplit, negatives: Int, seed: UInt64) -> CandidateLists {
@@ -79,5 +87,31 @@ public struct CandidateLists: Sendable, Codable, Equatable {
       )
     }
     self.init(users: lists.users, items: lists.items, description: lists.description)
+  }
+}
+
+/// The items among which every user's list is ranked, what the user has seen left out.
+///
+/// Users without a relevant item among them are left out, and only these count as relevant: this is how new items, or the
+/// items of a slice, are ranked among themselves. Figures are comparable between equal sets only.
+public enum CandidateSet: Sendable, Codable, Equatable {
+  /// The whole catalogue.
+  case catalogue
+  /// These items; their order and repetitions do not matter.
+  case items([Int32])
+  /// The items of a slice of the training data.
+  case slice(ItemSlice)
+
+  /// The items, ascending and distinct; `nil` for the catalogue.
+  func items(_ slices: ItemSlices) -> [Int32]? {
+    switch self {
+    case .catalogue, .slice(.all): return nil
+    case .slice(let slice): return slices.items(of: slice)
+    case .items(let items):
+      precondition(
+        items.allSatisfy { $0 >= 0 && Int($0) < slices.slices.count },
+        "CandidateSet: an item is outside 0..<\(slices.slices.count)")
+      return Set(items).sorted()
+    }
   }
 }

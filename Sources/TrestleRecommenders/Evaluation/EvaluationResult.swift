@@ -19,8 +19,10 @@ public struct EvaluationResult: Sendable, Codable {
   public let listValues: [String: Double]
   /// Each user's list, best first, for the users of the slice `all`; `nil` unless it was asked for.
   public let lists: [[Int32]]?
-  /// The fixed candidates, `nil` if the whole catalogue was ranked.
+  /// The fixed candidates of each user, `nil` if there were none.
   public let candidates: CandidateLists?
+  /// The items that were ranked for everybody, ascending; `nil` if it was the whole catalogue.
+  public let candidateItems: [Int32]?
   /// The hash of the split.
   public let splitHash: String
   /// The time that the evaluation took.

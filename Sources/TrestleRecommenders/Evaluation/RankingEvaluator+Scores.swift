@@ -52,7 +52,7 @@ extension RankingEvaluator {
   ) throws {
     if let candidates, let scorer = scorer as? any CandidateScorer {
       for (row, user) in batchUsers.enumerated() {
-        let items = candidates.items[candidates.users.sortedIndex(of: user) ?? 0]
+        let items = candidates.list(of: user)
         let scores = try scorer.scores(user: user, items: items)
         precondition(
           scores.count == items.count, "CandidateScorer: \(scores.count) scores for \(items.count) items")
@@ -67,16 +67,25 @@ extension RankingEvaluator {
     var cursors = batchUsers.map { user in
       candidates == nil ? masked.offsets[Int(user)] : 0
     }
+    var setCursor = 0
     for first in stride(from: 0, to: relevant.itemCount, by: tileSize) {
       let tile = first..<min(first + tileSize, relevant.itemCount)
+      let set = candidateItems.map { $0[setCursor...].prefix { Int($0) < tile.upperBound } }
+      if let set {
+        setCursor = set.endIndex
+        if set.isEmpty { continue }
+      }
       try prepared.write(items: tile, into: &scores)
       for (row, user) in batchUsers.enumerated() {
         let start = row * tile.count
         if let candidates {
-          let list = candidates.items[candidates.users.sortedIndex(of: user) ?? 0]
+          let list = candidates.list(of: user)
           let items = list[cursors[row]...].prefix { Int($0) < tile.upperBound }
           cursors[row] += items.count
           try body(row, .list(Array(items)), items.map { scores[start + Int($0) - first] }, 0)
+        } else if let set {
+          let items = set.filter { !masked.contains(user: Int(user), item: $0) }
+          try body(row, .list(items), items.map { scores[start + Int($0) - first] }, 0)
         } else {
           let from = cursors[row]
           while cursors[row] < masked.offsets[Int(user) + 1],
@@ -93,6 +102,20 @@ extension RankingEvaluator {
 }
 
 extension UserItemMatrix {
+  /// The pairs of the given items, which are ascending.
+  func restricted(to wanted: [Int32]) -> UserItemMatrix {
+    var isWanted = [Bool](repeating: false, count: itemCount)
+    for item in wanted { isWanted[Int(item)] = true }
+    var offsets = [0]
+    offsets.reserveCapacity(userCount + 1)
+    var kept: [Int32] = []
+    for user in 0..<userCount {
+      for item in items(of: user) where isWanted[Int(item)] { kept.append(item) }
+      offsets.append(kept.count)
+    }
+    return UserItemMatrix(offsets: offsets, items: kept, itemCount: itemCount)
+  }
+
   /// The pairs that `other` does not have.
   func subtracting(_ other: UserItemMatrix) -> UserItemMatrix {
     var offsets = [0]

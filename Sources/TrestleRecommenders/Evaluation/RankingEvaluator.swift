@@ -5,8 +5,11 @@ import TrestleTensor
 ///
 /// The whole catalogue is ranked without what the user has seen, by scoring tiles of items for batches of users and
 /// keeping the best `k` per user: memory is `threads · batchSize · (tileSize + k)` scores, whatever the catalogue.
-/// Batches are a fixed partition of the users, so any number of threads gives the same bits. Of equal scores the lower
-/// item comes first.
+/// Batches are a fixed partition of the users, so any number of threads gives the same bits.
+///
+/// Items of equal score have no order: a measure's value is its mean over all orders that the scores allow (see
+/// ``RankingMetric/expectedValue(of:relevantCount:)``), so that a constant scorer gets what a random order gets. The lists
+/// themselves, and what is measured of all lists together, have the lower item first.
 ///
 /// A user without a relevant item is left out of every mean. An item that is both masked and in the test data (a
 /// repeated interaction) is neither ranked nor relevant.
@@ -19,6 +22,10 @@ public struct RankingEvaluator: Sendable {
     public var listMetrics: [ListMetric] = ListMetric.standard
     /// The slices beside `all`: only the test items of the slice are relevant, candidates stay the same.
     public var slices: [ItemSlice] = [.warm, .longTail, .cold, .unseen]
+    /// What is ranked.
+    public var candidates = CandidateSet.catalogue
+    /// The most users that are evaluated: of more, so many are drawn, the same each time; `nil` for all.
+    public var userLimit: Int?
     /// Users scored together.
     public var batchSize = 128
     /// Items scored together.
@@ -45,6 +52,8 @@ public struct RankingEvaluator: Sendable {
   let slices: ItemSlices
   let popularity: [Int32]
   let candidates: CandidateLists?
+  /// The items that are ranked, ascending; `nil` for the catalogue.
+  let candidateItems: [Int32]?
   let users: [Int32]
   private let splitHash: String
   private let activeUsers: Int
@@ -75,19 +84,31 @@ public struct RankingEvaluator: Sendable {
     let truth = UserItemMatrix(part == .test ? split.test : split.validation)
     self.configuration = configuration
     masked = seen
-    relevant = truth.subtracting(seen)
     slices = ItemSlices(training: split.training)
+    candidateItems = configuration.candidates.items(slices)
+    precondition(
+      candidates == nil || candidateItems == nil,
+      "RankingEvaluator: both lists of candidates and a set of items are given")
+    let unseen = truth.subtracting(seen)
+    relevant = candidateItems.map { unseen.restricted(to: $0) } ?? unseen
     popularity = split.training.itemCounts()
     activeUsers = split.training.userCounts().count { $0 > 0 }
     self.candidates = candidates
     splitHash = split.hash
-    let active = relevant.activeUsers()
+    var active = relevant.activeUsers()
     if let candidates {
       let listed = Set(candidates.users)
-      users = active.filter { listed.contains($0) }
-    } else {
-      users = active
+      active = active.filter { listed.contains($0) }
     }
+    users = Self.drawn(active, limit: configuration.userLimit)
+  }
+
+  /// At most `limit` of the users, ascending.
+  private static func drawn(_ users: [Int32], limit: Int?) -> [Int32] {
+    guard let limit, users.count > limit else { return users }
+    precondition(limit > 0, "RankingEvaluator: at most \(limit) users")
+    var generator = RandomGenerator(seed: 0).split(0x7573_6572)
+    return generator.permutation(of: users.count).prefix(limit).sorted().map { users[Int($0)] }
   }
 
   /// Ranks and measures.
@@ -123,7 +144,7 @@ public struct RankingEvaluator: Sendable {
     let elapsed = start.duration(to: .now).components
     return EvaluationResult(
       slices: sliceResults, listValues: listValues, lists: configuration.keepsLists ? lists : nil,
-      candidates: candidates, splitHash: splitHash,
+      candidates: candidates, candidateItems: candidateItems, splitHash: splitHash,
       seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
   }
 
@@ -132,11 +153,33 @@ public struct RankingEvaluator: Sendable {
     let user: Int32
     /// The slice of the relevant item at each place of the list, `nil` where the item is not relevant.
     let relevance: [ItemSlice?]
+    /// How the list's items, and those left out that tie with its last, fall into groups of equal score, best first;
+    /// empty if no two scores are equal.
+    let groupSizes: [Int]
+    /// The slices of the relevant items that were left out and tie with the list's last.
+    let leftOut: [ItemSlice]
     /// The number of relevant items by slice, in the order of ``ItemSlice/allCases``.
     let relevantCounts: [Int]
 
     func count(in slice: ItemSlice) -> Int {
       slice == .all ? relevantCounts.reduce(0, +) : relevantCounts[slice.index]
+    }
+
+    /// The value of a measure with a cutoff, of the relevant items of a slice.
+    func value(_ metric: RankingMetric, in slice: ItemSlice) -> Double {
+      func isRelevant(_ found: ItemSlice?) -> Bool { found != nil && (slice == .all || found == slice) }
+      let relevantCount = count(in: slice)
+      guard !groupSizes.isEmpty else {
+        return metric.value(relevance: relevance.map(isRelevant), relevantCount: relevantCount)
+      }
+      var start = 0
+      let groups = groupSizes.map { size in
+        let listed = relevance[start..<min(start + size, relevance.count)]
+        start += size
+        let hidden = start > relevance.count ? leftOut.count(where: isRelevant) : 0
+        return TieGroup(size: size, relevant: listed.count(where: isRelevant) + hidden)
+      }
+      return metric.expectedValue(of: groups, relevantCount: relevantCount)
     }
   }
 
@@ -172,9 +215,8 @@ public struct RankingEvaluator: Sendable {
 
   private func rank(_ batchUsers: [Int32], _ scorer: some CatalogueScorer) throws -> Batch {
     var tops = batchUsers.map { _ in TopItems(limit: listLength) }
-    let needsScores = configuration.metrics.contains { $0.cutoff == nil }
     var relevantScores = batchUsers.map {
-      needsScores ? [Float](repeating: 0, count: relevant.count(of: Int($0))) : []
+      [Float](repeating: -.infinity, count: relevant.count(of: Int($0)))
     }
     try forEachScoredRange(batchUsers, scorer) { row, items, scores, start in
       let bad = tops[row].offer(scores, from: start, items: items)
@@ -182,22 +224,45 @@ public struct RankingEvaluator: Sendable {
         throw DataError.notANumber(
           operation: "RankingEvaluator", user: Int(batchUsers[row]), item: bad)
       }
-      guard needsScores else { return }
       for (place, item) in relevant.items(of: Int(batchUsers[row])).enumerated() {
         if let offset = items.offset(of: Int(item)) { relevantScores[row][place] = scores[start + offset] }
       }
     }
     var batch = Batch()
-    batch.relevantScores = needsScores ? relevantScores : []
+    batch.relevantScores = relevantScores
     for (row, user) in batchUsers.enumerated() {
-      let list = tops[row].sorted().map(\.item)
-      var counts = [Int](repeating: 0, count: ItemSlice.allCases.count)
-      for item in relevant.items(of: Int(user)) { counts[slices.slices[Int(item)].index] += 1 }
-      let relevance = list.map { relevant.contains(user: Int(user), item: $0) ? slices.slices[Int($0)] : nil }
-      batch.users.append(RankedUser(user: user, relevance: relevance, relevantCounts: counts))
-      batch.lists.append(list)
+      batch.users.append(rankedUser(user, tops[row], relevantScores[row]))
+      batch.lists.append(tops[row].sorted().map(\.item))
     }
     return batch
+  }
+
+  private func rankedUser(_ user: Int32, _ top: TopItems, _ relevantScores: [Float]) -> RankedUser {
+    let list = top.sorted()
+    var counts = [Int](repeating: 0, count: ItemSlice.allCases.count)
+    for item in relevant.items(of: Int(user)) { counts[slices.slices[Int(item)].index] += 1 }
+    let relevance = list.map {
+      relevant.contains(user: Int(user), item: $0.item) ? slices.slices[Int($0.item)] : nil
+    }
+    var sizes: [Int] = []
+    for (place, entry) in list.enumerated() {
+      if place > 0, entry.score == list[place - 1].score {
+        sizes[sizes.count - 1] += 1
+      } else {
+        sizes.append(1)
+      }
+    }
+    var leftOut: [ItemSlice] = []
+    if let last = list.last, top.leftOutTies > 0 {
+      sizes[sizes.count - 1] += top.leftOutTies
+      for (item, score) in zip(relevant.items(of: Int(user)), relevantScores)
+      where score == last.score && !list.contains(where: { $0.item == item }) {
+        leftOut.append(slices.slices[Int(item)])
+      }
+    }
+    return RankedUser(
+      user: user, relevance: relevance, groupSizes: sizes.allSatisfy { $0 == 1 } ? [] : sizes,
+      leftOut: leftOut, relevantCounts: counts)
   }
 
   /// The values of all measures on a slice, users in ascending order.
@@ -209,13 +274,10 @@ public struct RankingEvaluator: Sendable {
     var sums: [String: Double] = [:]
     let measured = batches.flatMap(\.users).filter { $0.count(in: slice) > 0 }
     sliceUsers = measured.map(\.user)
-    let relevances = measured.map { user in user.relevance.map { $0 != nil && (slice == .all || $0 == slice) }
-    }
     for metric in configuration.metrics where metric.cutoff != nil {
       var sum = 0.0
       perUser[metric.name] = measured.indices.map { index in
-        let value = metric.value(
-          relevance: relevances[index], relevantCount: measured[index].count(in: slice))
+        let value = measured[index].value(metric, in: slice)
         sum += value
         return Float(value)
       }

@@ -5,6 +5,8 @@
 struct TopItems {
   private(set) var scores: [Float] = []
   private(set) var items: [Int32] = []
+  /// How many items have the worst kept item's score and were not kept.
+  private(set) var leftOutTies = 0
   private let limit: Int
 
   init(limit: Int) {
@@ -21,14 +23,24 @@ struct TopItems {
     var threshold = self.scores.count < limit ? -Float.infinity : self.scores[0]
     for offset in 0..<count {
       let score = tile[start + offset]
-      // Written so that NaN passes, which costs nothing on the usual path. A later item of equal score is worse.
-      if !(score <= threshold) {
+      // Written so that NaN passes, which costs nothing on the usual path.
+      if !(score < threshold) {
         if score.isNaN { return first + offset }
-        insert(score, Int32(first + offset))
-        if scores.count == limit { threshold = scores[0] }
+        if score > threshold {
+          insert(score, Int32(first + offset))
+          if scores.count == limit { threshold = scores[0] }
+        } else if score > -.infinity {
+          // A later item of equal score is worse.
+          leftOutTies += 1
+        }
       }
     }
     return nil
+  }
+
+  /// Offers one item, behind those offered before; its score is a number.
+  mutating func offer(_ score: Float, _ item: Int) {
+    if scores.count < limit || score > (scores.first ?? .infinity) { insert(score, Int32(item)) }
   }
 
   /// The items with their scores, from the best to the worst.
@@ -44,9 +56,11 @@ struct TopItems {
       items.append(item)
       siftUp(scores.count - 1)
     } else {
+      let replaced = scores[0]
       scores[0] = score
       items[0] = item
       siftDown()
+      leftOutTies = scores[0] == replaced ? leftOutTies + 1 : 0
     }
   }
 

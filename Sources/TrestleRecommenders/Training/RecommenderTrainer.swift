@@ -19,6 +19,8 @@ public struct TrainingConfiguration: Codable, Sendable, Equatable {
   public var evaluationInterval = 1
   /// What is measured on the validation data.
   public var metric = RankingMetric.ndcg(10)
+  /// The most users that it is measured on: of more, so many are drawn, always the same; `nil` for all.
+  public var validationUsers: Int? = 10_000
   /// How pairwise models choose negatives.
   public var negatives = NegativeSampling.uniform
   /// Determines the order of the data and all random draws.
@@ -96,7 +98,8 @@ public final class RecommenderTrainer {
     return total / Double(max(examples, 1))
   }
 
-  /// Trains until the validation metric has stopped rising, and leaves the model at its best.
+  /// Trains until the validation metric has stopped rising, and leaves the model at its best; where no user has a
+  /// validation item, trains all epochs and leaves the model as the last one left it.
   ///
   /// - Parameters:
   ///   - split: trained on its training part, validated on its validation part.
@@ -114,7 +117,9 @@ public final class RecommenderTrainer {
     evaluation.metrics = [configuration.metric]
     evaluation.listMetrics = []
     evaluation.slices = []
+    evaluation.userLimit = configuration.validationUsers
     let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
+    let canValidate = !evaluator.users.isEmpty
     var run = Run(stopping: EarlyStopping(patience: configuration.patience))
     var best: [Tensor] = []
     if let checkpoint { (run, best) = try resume(from: checkpoint, split) ?? (run, best) }
@@ -124,7 +129,7 @@ public final class RecommenderTrainer {
       let seconds = start.duration(to: .now).seconds
       var validation: Double?
       var isBest = false
-      if epoch % configuration.evaluationInterval == 0 || epoch == configuration.epochs {
+      if canValidate, epoch % configuration.evaluationInterval == 0 || epoch == configuration.epochs {
         let value = try evaluator.evaluate(model.makeScorer()).mean(configuration.metric) ?? 0
         validation = value
         isBest = run.stopping.note(value)

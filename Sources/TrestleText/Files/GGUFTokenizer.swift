@@ -5,7 +5,8 @@ extension PretrainedTokenizer {
   ///
   /// Models `gpt2` (byte-level BPE, with the `pre` rules `gpt-2`, `default`, `smollm`, `llama-bpe`, `qwen2`),
   /// `llama` (SentencePiece BPE by scores) and `bert` (WordPiece, uncased). Tokens of the types control, unknown
-  /// and user-defined are special: plain text never yields them.
+  /// and user-defined are special: plain text never yields them. User-defined tokens of white space alone are the
+  /// exception in `llama` files, where they are how text spells its runs of spaces and line breaks.
   ///
   /// - Throws: ``TextError/invalid(path:place:expected:found:)``.
   public init(gguf: GGUFFile) throws(TextError) {
@@ -81,12 +82,22 @@ private struct GGUFTokenizerReader {
     let scores = try TextError.converting { () throws(FormatError) in
       try metadata.floats("tokenizer.ggml.scores")
     }
-    let specials = try specialTokens(tokens, types, beginsByDefault: true)
+    let isText = zip(tokens, types).map { token, type in type == .userDefined && Self.isWhiteSpace(token) }
+    let specials = try specialTokens(
+      tokens, zip(types, isText).map { $1 ? .normal : $0 }, beginsByDefault: true)
     let prefix: SentencePieceTokenizer.SpacePrefix =
       try flag("add_space_prefix", default: true) ? .always : .never
     return try SentencePieceTokenizer(
       vocabulary: tokens, scores: scores, isMergeable: types.map { $0 == .normal }, specialTokens: specials,
-      configuration: .init(spacePrefix: prefix, unknownToken: specials.unknown), path: source.path)
+      configuration: .init(
+        spacePrefix: prefix, unknownToken: specials.unknown,
+        wholeTokens: isText.indices.filter { isText[$0] }.map(Int32.init)),
+      path: source.path)
+  }
+
+  /// Whether a token is spaces, tabs and line breaks alone.
+  private static func isWhiteSpace(_ token: [UInt8]) -> Bool {
+    !token.isEmpty && token.allSatisfy { $0 == 0x20 || (0x09...0x0D).contains($0) }
   }
 
   /// The converter writes `▁` before tokens that begin a word and takes `##` from those that continue one; the

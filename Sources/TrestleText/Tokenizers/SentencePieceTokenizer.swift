@@ -1,4 +1,4 @@
-/// SentencePiece-style byte-pair encoding with byte fallback: LLaMA 1 and 2, Vicuna, Mistral.
+/// SentencePiece-style byte-pair encoding with byte fallback: LLaMA 1 and 2, Vicuna, Mistral, Gemma.
 ///
 /// Spaces are written `▁`, a text begins with one of its own, pieces are merged from characters, and characters
 /// without a piece become the tokens of their UTF-8 bytes (`<0xE2>`).
@@ -27,11 +27,15 @@ public struct SentencePieceTokenizer: Tokenizer {
     public var unknownToken: Int32?
     /// Whether neighbouring unknown characters are one unknown token.
     public var fusesUnknown: Bool
+    /// Tokens that plain text yields wherever it spells them, before anything is merged; of several that begin at one
+    /// place, the longest. Those of more than 128 bytes, spaces counted as three, are never found.
+    public var wholeTokens: [Int32]
 
     /// Creates a configuration; the defaults are LLaMA's.
     public init(
       spacePrefix: SpacePrefix = .always, keepsExistingSpace: Bool = false, splitsAtEverySpace: Bool = false,
-      fallsBackToBytes: Bool = true, unknownToken: Int32? = nil, fusesUnknown: Bool = true
+      fallsBackToBytes: Bool = true, unknownToken: Int32? = nil, fusesUnknown: Bool = true,
+      wholeTokens: [Int32] = []
     ) {
       self.spacePrefix = spacePrefix
       self.keepsExistingSpace = keepsExistingSpace
@@ -39,6 +43,7 @@ public struct SentencePieceTokenizer: Tokenizer {
       self.fallsBackToBytes = fallsBackToBytes
       self.unknownToken = unknownToken
       self.fusesUnknown = fusesUnknown
+      self.wholeTokens = wholeTokens
     }
   }
 
@@ -59,6 +64,7 @@ public struct SentencePieceTokenizer: Tokenizer {
   private let asciiTokens: [Int32]
   /// Whether no merge joins a `▁` to a character before it, so that words are independent of each other.
   private let splitsIntoWords: Bool
+  private let wholePieces: WholePieces
   private let workspaces = WorkspacePool()
 
   /// U+2581 in UTF-8.
@@ -126,6 +132,11 @@ public struct SentencePieceTokenizer: Tokenizer {
         && !specialTokens.contains(merges[$0].right)
     }
     self.merges = MergeTable(usable.map { merges[$0] }, ranks: usable.map { ranks[$0] })
+    if let bad = configuration.wholeTokens.first(where: { $0 < 0 || Int($0) >= tokens.count }) {
+      throw source.error("whole tokens", expected: "ids below \(tokens.count)", found: "\(bad)")
+    }
+    wholePieces = WholePieces(
+      configuration.wholeTokens.map { (bytes: Self.escaped(tokens[Int($0)]), id: $0) })
     splitsIntoWords = usable.allSatisfy { !Self.joinsWords(tokens[Int(merges[$0].result)]) }
 
     var byteTokens = [Int32](repeating: -1, count: 256)
@@ -160,13 +171,32 @@ public struct SentencePieceTokenizer: Tokenizer {
     ids.reserveCapacity(bytes.count / 4 + 8)
     workspaces.withWorkspace { workspace in
       var start = 0
-      while start < bytes.count {
-        let end = wordEnd(in: bytes, from: start)
-        appendWord(bytes, from: start, to: end, &ids, &workspace)
-        start = end
+      var index = wholePieces.isEmpty ? bytes.count : 0
+      while index < bytes.count {
+        guard let piece = wholePieces.longest(in: bytes, at: index) else {
+          index += 1
+          continue
+        }
+        appendWords(bytes, from: start, to: index, &ids, &workspace)
+        ids.append(piece.id)
+        (start, index) = (piece.end, piece.end)
       }
+      appendWords(bytes, from: start, to: bytes.count, &ids, &workspace)
     }
     return ids
+  }
+
+  /// Appends the tokens of a stretch without whole pieces.
+  private func appendWords(
+    _ bytes: [UInt8], from first: Int, to last: Int, _ ids: inout [Int32],
+    _ workspace: inout EncodingWorkspace
+  ) {
+    var start = first
+    while start < last {
+      let end = wordEnd(in: bytes, from: start, to: last)
+      appendWord(bytes, from: start, to: end, &ids, &workspace)
+      start = end
+    }
   }
 
   /// The token as the vocabulary spells it, `nil` outside the vocabulary.
@@ -227,15 +257,20 @@ public struct SentencePieceTokenizer: Tokenizer {
     return bytes
   }
 
+  /// A token's bytes with `▁` for spaces, as ``escaped(_:at:)`` leaves them in a text.
+  private static func escaped(_ token: [UInt8]) -> [UInt8] {
+    token.flatMap { $0 == UInt8(ascii: " ") ? space : [$0] }
+  }
+
   /// The end of the word at `start`: the next `▁` that follows another character, or any next `▁`; the end of the
   /// text for vocabularies whose merges cross words.
-  private func wordEnd(in bytes: [UInt8], from start: Int) -> Int {
-    guard splitsIntoWords || configuration.splitsAtEverySpace else { return bytes.count }
+  private func wordEnd(in bytes: [UInt8], from start: Int, to last: Int) -> Int {
+    guard splitsIntoWords || configuration.splitsAtEverySpace else { return last }
     var index = start
     var isInside = false
-    while index < bytes.count {
+    while index < last {
       let isSpace =
-        bytes[index] == 0xE2 && index + 2 < bytes.count && bytes[index + 1] == 0x96
+        bytes[index] == 0xE2 && index + 2 < last && bytes[index + 1] == 0x96
         && bytes[index + 2] == 0x81
       if isSpace {
         if isInside || (configuration.splitsAtEverySpace && index > start) { return index }
@@ -245,7 +280,7 @@ public struct SentencePieceTokenizer: Tokenizer {
         index += 1
       }
     }
-    return bytes.count
+    return last
   }
 
   private func appendWord(

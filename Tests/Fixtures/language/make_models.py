@@ -1,6 +1,6 @@
 """Makes tiny random models of each architecture beside this file, as Hugging Face folders, with what they compute.
 
-    python make_models.py
+    python make_models.py [family…]
 
 Made with Python 3.11, PyTorch 2.15.0, Transformers 5.23.0, PEFT 0.21.2, safetensors 0.8.0 (see versions.json).
 
@@ -12,19 +12,27 @@ gradients of sum(last_hidden_state · upstream); positions that the mask exclude
 llama/lora: twenty AdamW steps of a LoRA adapter on the tiny Llama: initial and final adapter in PEFT's layout,
 batches [20, 2, 10] (four that come again), losses [20] before each step.
 llama_sharded: the weights of llama in several files with an index.
+gemma3/model.gguf: the weights of gemma3 in float32 as llama.cpp's converter lays them out (norms as 1 + w).
+qwen3_yarn/model.gguf: likewise, with the metadata of YaRN.
+
+With names as arguments, only those families are made; the order of seeds makes them independent of each other.
 """
 
 import importlib.metadata
 import json
 import pathlib
 import shutil
+import sys
 
+import gguf
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
 from transformers import (
     BertConfig,
     BertModel,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
     LlamaConfig,
@@ -53,7 +61,8 @@ def randomise(model, seed):
             if name.endswith("bias"):
                 parameter.copy_(0.1 * noise)
             elif is_norm:
-                parameter.copy_(1 + 0.2 * noise)
+                # Gemma's gains are 1 + w.
+                parameter.copy_(0.2 * noise if "Gemma" in type(model).__name__ else 1 + 0.2 * noise)
             else:
                 parameter.copy_(0.25 * noise)
     return model.eval()
@@ -89,6 +98,8 @@ def gradients(model, folder):
 
 def decoder(family, model, seed, old_config=None):
     """Saves one decoder; `old_config` edits config.json into the spelling that files in the wild mostly have."""
+    if len(sys.argv) > 1 and family not in sys.argv[1:]:
+        return
     randomise(model, seed)
     folder, config = save(model, family)
     if old_config:
@@ -111,6 +122,89 @@ def rope_theta_at_top(config):
     rope = config.pop("rope_parameters")
     config["rope_theta"] = rope.pop("rope_theta")
     config["rope_scaling"] = None if rope.get("rope_type") == "default" else rope
+
+
+def window_layers_by_number(config):
+    """`layer_types` (Transformers 5) left out: `max_window_layers` says the same."""
+    rope_theta_at_top(config)
+    del config["layer_types"]
+
+
+# Per architecture: the metadata's prefix, and the GGUF names of a block's tensors.
+GGUF_BLOCK = {
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "self_attn.q_norm": "attn_q_norm",
+    "self_attn.k_norm": "attn_k_norm",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+    "input_layernorm": "attn_norm",
+}
+GGUF_NORMS = {
+    "qwen3": {"post_attention_layernorm": "ffn_norm"},
+    "gemma3": {
+        "post_attention_layernorm": "post_attention_norm",
+        "pre_feedforward_layernorm": "ffn_norm",
+        "post_feedforward_layernorm": "post_ffw_norm",
+    },
+}
+
+
+def gguf_file(family, architecture, extra):
+    """Writes the weights of a family's folder as a GGUF file; `extra` adds metadata of the architecture."""
+    if len(sys.argv) > 1 and family not in sys.argv[1:]:
+        return
+    folder = HERE / family
+    config = json.loads((folder / "config.json").read_text())
+    writer = gguf.GGUFWriter(folder / "model.gguf", architecture)
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_key_length(config["head_dim"])
+    writer.add_value_length(config["head_dim"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    extra(writer)
+    names = GGUF_BLOCK | GGUF_NORMS[architecture]
+    for name, value in load_file(folder / "model.safetensors").items():
+        if architecture == "gemma3" and "norm" in name:
+            value = value + 1
+        if name.endswith("q_norm.weight") and "query_pre_attn_scalar" in config:
+            # Readers scale by the head's size: the norm of the queries takes the difference.
+            value = value * (config["head_dim"] / config["query_pre_attn_scalar"]) ** 0.5
+        if name.startswith("model.layers."):
+            _, _, layer, part = name.removesuffix(".weight").split(".", 3)
+            name = f"blk.{layer}.{names[part]}.weight"
+        else:
+            name = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight"}[name]
+        writer.add_tensor(name, value.numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
+def gguf_files():
+    def gemma3(writer):
+        writer.add_rope_freq_base(1000000.0)
+        writer.add_sliding_window(4)
+        writer.add_uint32("gemma3.attention.sliding_window_pattern", 2)
+        writer.add_rope_scaling_type(gguf.RopeScalingType.LINEAR)
+        writer.add_rope_scaling_factor(2.0)
+
+    def yarn(writer):
+        writer.add_rope_freq_base(10000.0)
+        writer.add_rope_scaling_type(gguf.RopeScalingType.YARN)
+        writer.add_rope_scaling_factor(4.0)
+        writer.add_rope_scaling_orig_ctx_len(16)
+
+    gguf_file("gemma3", "gemma3", gemma3)
+    gguf_file("qwen3_yarn", "qwen3", yarn)
 
 
 def decoders():
@@ -165,6 +259,44 @@ def decoders():
     decoder("mistral_window", MistralForCausalLM(MistralConfig(**shared, sliding_window=4, head_dim=6)), 500)
     decoder("qwen2", Qwen2ForCausalLM(Qwen2Config(**shared, tie_word_embeddings=True)), 600, rope_theta_at_top)
     decoder("qwen3", Qwen3ForCausalLM(Qwen3Config(**shared, head_dim=8, tie_word_embeddings=True)), 700)
+    decoder(
+        "qwen2_window",
+        Qwen2ForCausalLM(
+            Qwen2Config(
+                **(shared | dict(num_hidden_layers=3)),
+                tie_word_embeddings=True,
+                use_sliding_window=True,
+                sliding_window=4,
+                max_window_layers=1,
+            )
+        ),
+        610,
+        window_layers_by_number,
+    )
+    yarn = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=16)
+    decoder(
+        "qwen3_yarn",
+        Qwen3ForCausalLM(Qwen3Config(**shared, head_dim=8, tie_word_embeddings=True, rope_parameters=yarn)),
+        710,
+        rope_theta_at_top,
+    )
+    decoder(
+        "gemma3",
+        Gemma3ForCausalLM(
+            Gemma3TextConfig(
+                **(shared | dict(num_hidden_layers=3)),
+                head_dim=8,
+                query_pre_attn_scalar=10,
+                sliding_window=4,
+                layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+                rope_parameters=dict(
+                    full_attention=dict(rope_type="linear", rope_theta=1000000.0, factor=2.0),
+                    sliding_attention=dict(rope_type="default", rope_theta=10000.0),
+                ),
+            )
+        ),
+        750,
+    )
     decoder(
         "gpt2",
         GPT2LMHeadModel(
@@ -297,8 +429,10 @@ def lora():
 
 
 decoders()
-bert()
-sharded()
-lora()
-versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "safetensors")}
-(HERE / "versions.json").write_text(json.dumps(versions) + "\n")
+gguf_files()
+if len(sys.argv) == 1:
+    bert()
+    sharded()
+    lora()
+    versions = {name: importlib.metadata.version(name) for name in ("torch", "transformers", "peft", "safetensors")}
+    (HERE / "versions.json").write_text(json.dumps(versions) + "\n")

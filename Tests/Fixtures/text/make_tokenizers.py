@@ -4,7 +4,7 @@ post-processor and decoder.
 
     python make_tokenizers.py --assets .assets
 
-Made with Python 3.11, tokenizers 0.23.3, gguf 0.19.0; the versions used are stored in every fixture.
+Made with Python 3.11, tokenizers 0.23.3, gguf 0.19.0, sentencepiece 0.2.3; the versions used are stored in every fixture.
 
 `<family>.json` holds
   strings   text, its `ids` as plain text (special tokens spelled in the text stay text, no template);
@@ -285,10 +285,93 @@ def smol_lm2(assets):
     )
 
 
+class SentencePieceReference:
+    """A SentencePiece model made of a GGUF file's pieces, scores and types, with the interface that `write` needs.
+
+    User-defined pieces other than white space count as control pieces: text must not forge them.
+    """
+
+    def __init__(self, reader):
+        import sentencepiece
+        from sentencepiece import sentencepiece_model_pb2 as protocol
+
+        field = lambda name: reader.fields["tokenizer.ggml." + name].contents()
+        model = protocol.ModelProto()
+        for token, score, kind in zip(field("tokens"), field("scores"), field("token_type")):
+            if kind == 4 and not token.isspace():
+                kind = 3
+            # Converters write user-defined pieces with spaces.
+            model.pieces.add(piece=token.replace(" ", "\u2581") if kind == 4 else token, score=score, type=kind)
+        trainer, normalizer = model.trainer_spec, model.normalizer_spec
+        trainer.model_type, trainer.byte_fallback = protocol.TrainerSpec.BPE, True
+        trainer.pad_id, trainer.eos_id, trainer.bos_id, trainer.unk_id = (
+            field(name + "_token_id") for name in ("padding", "eos", "bos", "unknown")
+        )
+        trainer.pad_piece, trainer.eos_piece, trainer.bos_piece, trainer.unk_piece = "<pad>", "<eos>", "<bos>", "<unk>"
+        normalizer.name, normalizer.add_dummy_prefix = "identity", field("add_space_prefix")
+        normalizer.remove_extra_whitespaces, normalizer.escape_whitespaces = False, True
+        self.processor = sentencepiece.SentencePieceProcessor(model_proto=model.SerializeToString())
+
+    def encode(self, text, add_special_tokens):
+        ids = self.processor.encode(text)
+        return collections.namedtuple("Encoding", "ids")([self.processor.bos_id()] * add_special_tokens + ids)
+
+    def decode(self, ids, skip_special_tokens=False):
+        return self.processor.decode(ids)
+
+    def get_vocab_size(self):
+        return self.processor.vocab_size()
+
+
+def gemma3(assets):
+    """The ids of SentencePiece itself under the pieces of the GGUF file."""
+    import importlib.metadata
+
+    import gguf
+
+    reader = gguf.GGUFReader(assets / "gemma3-270m/gemma-3-270m-q4_k_m.gguf")
+    versions = {name: importlib.metadata.version(name) for name in ("gguf", "sentencepiece")}
+    write("gemma3", SentencePieceReference(reader), "Gemma 3's pieces and scores (from the GGUF asset).", None, versions)
+
+
+def qwen_reference(reader):
+    """Vocabulary and merges of a GGUF file under Qwen 2's rules."""
+    field = lambda name: reader.fields["tokenizer.ggml." + name].contents()
+    tokens, kinds = field("tokens"), field("token_type")
+    merges = [tuple(merge.split(" ")) for merge in field("merges")]
+    tokenizer = Tokenizer(models.BPE(vocab={token: index for index, token in enumerate(tokens)}, merges=merges))
+    tokenizer.normalizer = normalizers.NFC()
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(QWEN2), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens([special(token) for token, kind in zip(tokens, kinds) if kind in (3, 4)])
+    return tokenizer
+
+
+def qwen25(assets):
+    """The ids of Qwen2.5's tokenizer."""
+    import importlib.metadata
+
+    import gguf
+
+    reader = gguf.GGUFReader(assets / "qwen2.5-0.5b/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf")
+    versions = dict(gguf=importlib.metadata.version("gguf"))
+    note = "Qwen2.5-Coder's vocabulary and merges (from the GGUF asset)."
+    write("qwen2.5", qwen_reference(reader), note, None, versions)
+
+
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--assets", type=pathlib.Path, required=True)
-    assets = arguments.parse_args().assets
+    arguments.add_argument("--only", help="the one family to make, of those that need larger assets")
+    arguments = arguments.parse_args()
+    assets = arguments.assets
+    if arguments.only:
+        return dict(gemma3=gemma3, qwen25=qwen25)[arguments.only](assets)
     assert len(HARD) >= 220 and len(set(HARD)) == len(HARD), (len(HARD), [t for t in HARD if HARD.count(t) > 1])
     smol_lm2(assets)
     byte_level("gpt2", None, ["<|endoftext|>"], note="GPT-2 byte-level BPE.")
@@ -310,6 +393,9 @@ def main():
     sentencepiece_bpe()
     word_piece()
     mini_lm(assets)
+    gemma3(assets)
+    qwen25(assets)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,7 @@ import TrestleRecommenders
     configuration.listMetrics = [.coverage(2)]
     let evaluator = RankingEvaluator(RankingEvaluatorTests.split, configuration: configuration)
     var board = Leaderboard(dataset: "tiny")
-    let worse = try evaluator.evaluate(RankingEvaluatorTests.scorer)
+    let worse = try evaluator.evaluate(RankingEvaluatorTests.untied)
     let better = try evaluator.evaluate(RowScorer(itemCount: 6) { _ in [6, 5, 4, 3, 2, 1] })
     board.add(model: "B", seed: 0, result: worse, trainingSeconds: 1.25)
     board.add(model: "A, best", seed: 0, result: better, trainingSeconds: 2)

@@ -77,7 +77,7 @@ import TrestleRecommenders
   @Test func comparisonAveragesSeedsAndPairsUsers() throws {
     let evaluator = RankingEvaluator(
       RankingEvaluatorTests.split, configuration: RankingEvaluatorTests.configuration([.mrr(6)]))
-    let baseline = try evaluator.evaluate(RankingEvaluatorTests.scorer)
+    let baseline = try evaluator.evaluate(RankingEvaluatorTests.untied)
     let better = try evaluator.evaluate(RowScorer(itemCount: 6) { _ in [6, 5, 4, 3, 2, 1] })
     let comparison = try PairedComparison([better, baseline], over: [baseline], metric: .mrr(6))
     // Reciprocal ranks: user 0 has 1 in all runs, user 1 has 1 and ¼ against ¼.

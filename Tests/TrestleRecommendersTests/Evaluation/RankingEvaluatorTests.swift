@@ -17,6 +17,11 @@ import TrestleTensor
     user == 0 ? [9, 8, 5, 1, 5, 3] : [0, 1, 2, 3, 4, 5]
   }
 
+  /// The same without the tie, item 2 before 4.
+  static let untied = RowScorer(itemCount: 6) { user in
+    user == 0 ? [9, 8, 5.5, 1, 5, 3] : [0, 1, 2, 3, 4, 5]
+  }
+
   static func configuration(_ metrics: [RankingMetric]) -> RankingEvaluator.Configuration {
     var configuration = RankingEvaluator.Configuration()
     configuration.metrics = metrics
@@ -26,16 +31,17 @@ import TrestleTensor
     return configuration
   }
 
-  @Test func masksWhatWasSeenAndBreaksTiesByItem() throws {
+  @Test func masksWhatWasSeenAndListsTheLowerOfTiedItemsFirst() throws {
     let result = try RankingEvaluator(
       Self.split, configuration: Self.configuration([.recall(2), .ndcg(4), .precision(10)])
     ).evaluate(Self.scorer)
     #expect(result.users == [0, 1])
     #expect(result.lists == [[2, 4, 5, 3], [3, 2, 1, 0]])
     #expect(result.values(.recall(2)) == [0.5, 0])
-    // User 0: (1 + 1/log2 5) / (1 + 1/log2 3); user 1: 1/log2 5.
-    let expected = [(1 + 1 / log2(5)) / (1 + 1 / log2(3)), 1 / log2(5.0)]
-    #expect(result.values(.ndcg(4)) == expected.map { Float($0) })
+    // User 0's item 2 ties with 4: it is first or second alike. User 1: 1/log2 5.
+    let first = (1 + 1 / log2(3.0)) / 2
+    let expected = [(first + 1 / log2(5)) / (1 + 1 / log2(3)), 1 / log2(5.0)]
+    #expect(zip(result.values(.ndcg(4)), expected).allSatisfy { abs(Double($0) - $1) < 1e-7 })
     let mean = try #require(result.mean(.ndcg(4)))
     #expect(abs(mean - (expected[0] + expected[1]) / 2) < 1e-12)
     #expect(result.mean(.precision(10)) == (0.2 + 0.1) / 2)

@@ -106,6 +106,20 @@ import TrestleTensor
     #expect(abs(reached - (reports.compactMap(\.validation).max() ?? 0)) < 1e-12)
   }
 
+  @Test func withoutValidationRowsTheLastEpochStays() throws {
+    let whole = try #require(Self.split)
+    let nothing = Interactions.empty(userCount: whole.userCount, itemCount: whole.itemCount)
+    let split = DataSplit(training: whole.training, validation: nothing, test: whole.test)
+    let models = [Kind.factorization.make(split.training), Kind.factorization.make(split.training)]
+    let trainers = try models.map {
+      try RecommenderTrainer($0, training: split.training, configuration: configuration(epochs: 4))
+    }
+    let reports = try trainers[0].fit(split)
+    for _ in 0..<4 { try trainers[1].trainEpoch() }
+    #expect(reports.count == 4 && reports.allSatisfy { $0.validation == nil })
+    #expect(bits(models[0]) == bits(models[1]))
+  }
+
   @Test func sampledSoftmaxLearnsToo() throws {
     let split = try #require(Self.split)
     var generator = RandomGenerator(seed: 2)

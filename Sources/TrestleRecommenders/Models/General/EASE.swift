@@ -5,7 +5,7 @@ import TrestleTensor
 /// X = X B under a ridge penalty.
 ///
 /// P = (XᵀX + λ I)⁻¹; B[i, j] = −P[i, j] / P[j, j] off the diagonal. P is computed in `float64` by recursive block
-/// elimination on matrix products; memory is a few times items² × 8 bytes.
+/// elimination on matrix products, in place: time is 4/3 items³ operations, memory at most 14 bytes times items².
 ///
 /// Source: Steck, *Embarrassingly Shallow Autoencoders for Sparse Data* (2019).
 public final class EASE: Recommender {
@@ -44,36 +44,45 @@ public final class EASE: Recommender {
     }
     self.configuration = configuration
     history = UserItemMatrix(training)
-    let inverse = BlockInverse.inverse(Self.gram(history, configuration.regularization))
-    weights = Self.weights(inverse)
+    let matrix = Self.gram(history, configuration.regularization)
+    BlockInverse.invert(matrix)
+    weights = Self.weights(matrix)
   }
 
-  /// XᵀX + λ I.
+  /// Rows of items that a task computes.
+  private static let grain = 16
+
+  /// XᵀX + λ I; counts are exact, whoever adds them up.
   private static func gram(_ history: UserItemMatrix, _ regularization: Double) -> Tensor {
     let count = history.itemCount
-    var gram = [Double](repeating: 0, count: count * count)
-    for user in 0..<history.userCount {
-      let items = history.items(of: user)
-      for first in items {
-        let row = Int(first) * count
-        for second in items { gram[row + Int(second)] += 1 }
+    let gram = Tensor.zeros([count, count], dtype: .float64)
+    let (starts, users) = history.usersByItem()
+    ThreadPool.shared.run((count + grain - 1) / grain) { task in
+      for item in task * grain..<min((task + 1) * grain, count) {
+        let row = gram.pointer(Double.self) + item * count
+        for user in users[starts[item]..<starts[item + 1]] {
+          for other in history.items(of: Int(user)) { row[Int(other)] += 1 }
+        }
+        row[item] += regularization
       }
     }
-    for item in 0..<count { gram[item * count + item] += regularization }
-    return Tensor(gram, shape: [count, count])
+    return gram
   }
 
   private static func weights(_ inverse: Tensor) -> Tensor {
     let count = inverse.shape[0]
-    let values: [Double] = inverse.scalars()
-    let scales = (0..<count).map { -1 / values[$0 * count + $0] }
-    var weights = [Float](repeating: 0, count: count * count)
-    for row in 0..<count {
-      for column in 0..<count where column != row {
-        weights[row * count + column] = Float(values[row * count + column] * scales[column])
+    let weights = Tensor(uninitialized: [count, count], dtype: .float32)
+    let diagonal = inverse.pointer(Double.self)
+    let scales = (0..<count).map { -1 / diagonal[$0 * count + $0] }
+    ThreadPool.shared.run((count + grain - 1) / grain) { task in
+      for item in task * grain..<min((task + 1) * grain, count) {
+        let source = inverse.pointer(Double.self) + item * count
+        let target = weights.pointer(Float.self) + item * count
+        for column in 0..<count { target[column] = Float(source[column] * scales[column]) }
+        target[item] = 0
       }
     }
-    return Tensor(weights, shape: [count, count])
+    return withExtendedLifetime(inverse) { weights }
   }
 
   /// The number of users.
@@ -112,53 +121,5 @@ struct ScoreTable: UserBatchScores {
   func write(items: Range<Int>, into target: inout [Float]) {
     let values = scores.sliced(items, along: 1).floats
     target.replaceSubrange(0..<values.count, with: values)
-  }
-}
-
-/// The inverse of symmetric positive definite matrices.
-///
-/// With M = [A Bᵀ; B D] and the Schur complement S = D − B A⁻¹ Bᵀ, which is positive definite too:
-/// M⁻¹ = [A⁻¹ + Wᵀ S⁻¹ W, −Wᵀ S⁻¹; −S⁻¹ W, S⁻¹] with W = B A⁻¹. Halving down to small blocks, nearly all the work
-/// is matrix products.
-enum BlockInverse {
-  /// The size from which a block is cut in two.
-  private static let blockSize = 48
-
-  /// The inverse of `[n, n]` in `float64`.
-  static func inverse(_ matrix: Tensor) -> Tensor {
-    let count = matrix.shape[0]
-    if count <= blockSize { return small(matrix) }
-    let half = count / 2
-    func part(_ rows: Range<Int>, _ columns: Range<Int>) -> Tensor {
-      matrix.sliced(rows, along: 0).sliced(columns, along: 1)
-    }
-    let a = inverse(part(0..<half, 0..<half))
-    let b = part(half..<count, 0..<half)
-    let w = b.matmul(a)
-    let s = inverse(part(half..<count, half..<count) - w.matmul(b, transposingOther: true))
-    let lower = s.matmul(w).negated()
-    let upper = a - w.matmul(lower, transposingSelf: true)
-    return Tensor.concatenated(
-      [
-        Tensor.concatenated([upper, lower.transposed()], along: 1),
-        Tensor.concatenated([lower, s], along: 1),
-      ], along: 0)
-  }
-
-  /// Gauss–Jordan elimination without pivoting, which positive definite matrices do not need.
-  private static func small(_ matrix: Tensor) -> Tensor {
-    let count = matrix.shape[0]
-    var values: [Double] = matrix.scalars()
-    for pivot in 0..<count {
-      let scale = 1 / values[pivot * count + pivot]
-      values[pivot * count + pivot] = 1
-      for column in 0..<count { values[pivot * count + column] *= scale }
-      for row in 0..<count where row != pivot {
-        let factor = values[row * count + pivot]
-        values[row * count + pivot] = 0
-        for column in 0..<count { values[row * count + column] -= factor * values[pivot * count + column] }
-      }
-    }
-    return Tensor(values, shape: [count, count])
   }
 }

@@ -67,26 +67,31 @@ private struct NeighborLists: Sendable {
   private(set) var targets: [Int32]
   private(set) var weights: [Float]
 
+  /// Items whose neighbours a task finds.
+  private static let grain = 64
+
   init(_ matrix: UserItemMatrix, _ configuration: ItemNeighbors.Configuration) {
     let itemCount = matrix.itemCount
     let norms = matrix.itemCounts().map { Double($0).squareRoot() }
-    let users = Self.users(of: matrix)
-    var common = [Int32](repeating: 0, count: itemCount)
-    kept = (0..<itemCount).map { item in
-      for user in users.rows[users.starts[item]..<users.starts[item + 1]] {
-        for other in matrix.items(of: Int(user)) { common[Int(other)] += 1 }
+    let common = CommonUsers(matrix)
+    var found = [[(item: Int32, similarity: Float)]](repeating: [], count: itemCount)
+    found.withUnsafeMutableBufferPointer { found in
+      // Safe: each task writes the lists of its own items.
+      nonisolated(unsafe) let found = found
+      ThreadPool.shared.run((itemCount + Self.grain - 1) / Self.grain) { task in
+        var row = common.makeRow()
+        for item in task * Self.grain..<min((task + 1) * Self.grain, itemCount) {
+          var top = TopItems(limit: configuration.neighbors)
+          common.forEach(with: item, &row) { other, count in
+            let similarity = Float(
+              Double(count) / (norms[item] * norms[other] + configuration.shrinkage + 1e-6))
+            if similarity > 0 { top.offer(similarity, other) }
+          }
+          found[item] = top.sorted().map { ($0.item, $0.score) }
+        }
       }
-      common[item] = 0
-      var top = TopItems(limit: configuration.neighbors)
-      var similarities = [Float](repeating: 0, count: itemCount)
-      for other in 0..<itemCount where common[other] > 0 {
-        similarities[other] = Float(
-          Double(common[other]) / (norms[item] * norms[other] + configuration.shrinkage + 1e-6))
-        common[other] = 0
-      }
-      _ = top.offer(similarities, from: 0, count: itemCount, first: 0)
-      return top.sorted().filter { $0.score > 0 }.map { ($0.item, $0.score) }
     }
+    kept = found
     starts = [Int](repeating: 0, count: itemCount + 1)
     for list in kept { for entry in list { starts[Int(entry.item) + 1] += 1 } }
     for index in 0..<itemCount { starts[index + 1] += starts[index] }
@@ -101,14 +106,45 @@ private struct NeighborLists: Sendable {
       }
     }
   }
+}
 
-  private static func users(of matrix: UserItemMatrix) -> (starts: [Int], rows: [Int32]) {
-    var owners: [Int32] = []
-    owners.reserveCapacity(matrix.count)
-    for user in 0..<matrix.userCount {
-      owners.append(contentsOf: repeatElement(Int32(user), count: matrix.count(of: user)))
+/// How many users items have in common, item by item.
+struct CommonUsers: Sendable {
+  /// The counts of one item, kept between items so that they need not be cleared.
+  struct Row {
+    fileprivate var counts: [Int32]
+    fileprivate var touched: [Int32] = []
+  }
+
+  private let matrix: UserItemMatrix
+  private let starts: [Int]
+  private let users: [Int32]
+
+  init(_ matrix: UserItemMatrix) {
+    self.matrix = matrix
+    (starts, users) = matrix.usersByItem()
+  }
+
+  func makeRow() -> Row { Row(counts: [Int32](repeating: 0, count: matrix.itemCount)) }
+
+  /// Calls `body` with every other item that shares a user with `item`, ascending, and the number of shared users.
+  func forEach(with item: Int, _ row: inout Row, _ body: (_ other: Int, _ count: Int32) -> Void) {
+    row.touched.removeAll(keepingCapacity: true)
+    for user in users[starts[item]..<starts[item + 1]] {
+      for other in matrix.items(of: Int(user)) {
+        if row.counts[Int(other)] == 0 { row.touched.append(other) }
+        row.counts[Int(other)] += 1
+      }
     }
-    let (starts, rows) = Interactions.grouped(matrix.items, below: matrix.itemCount)
-    return (starts, rows.map { owners[Int($0)] })
+    // Sorting a few beats looking at all, looking at all beats sorting many.
+    if row.touched.count * 16 < matrix.itemCount {
+      row.touched.sort()
+      for other in row.touched where Int(other) != item { body(Int(other), row.counts[Int(other)]) }
+    } else {
+      for other in row.counts.indices where row.counts[other] > 0 && other != item {
+        body(other, row.counts[other])
+      }
+    }
+    for other in row.touched { row.counts[Int(other)] = 0 }
   }
 }

@@ -103,7 +103,7 @@ extension RankingEvaluator {
   /// The scores of the user's relevant items of a slice that are candidates.
   private func relevantScores(_ batch: Batch, _ row: Int, _ slice: ItemSlice) -> [Float] {
     let user = batch.users[row].user
-    let list = candidates.map { $0.items[$0.users.sortedIndex(of: user) ?? 0] }
+    let list = candidates?.list(of: user)
     return zip(relevant.items(of: Int(user)), batch.relevantScores[row]).compactMap { item, score in
       guard slice == .all || slices.slices[Int(item)] == slice else { return nil }
       if let list, list.sortedIndex(of: item) == nil { return nil }

@@ -1,0 +1,128 @@
+import TrestleFormats
+
+/// Reads the metadata of a GGUF file under its architecture's prefix, with this module's errors.
+struct GGUFConfigurationReader {
+  let file: GGUFFile
+  let architecture: String
+
+  var path: String { file.file.path }
+  private var metadata: GGUFMetadata { file.metadata }
+
+  func failure(_ key: String, _ expected: String, _ found: String) -> LanguageModelError {
+    .configuration(.init(path, at: "\(architecture).\(key)", expected: expected, found: found))
+  }
+
+  func unsupported(_ key: String, _ expected: String, _ found: String) -> LanguageModelError {
+    .unsupported(.init(path, at: "\(architecture).\(key)", expected: expected, found: found))
+  }
+
+  func int(_ key: String) throws(LanguageModelError) -> Int? {
+    let full = architecture + "." + key
+    guard metadata.contains(full) else { return nil }
+    return try reading { () throws(FormatError) in try metadata.int(full, in: 0...(1 << 40)) }
+  }
+
+  func requiredInt(_ key: String) throws(LanguageModelError) -> Int {
+    guard let value = try int(key) else { throw failure(key, "a whole number", "none") }
+    return value
+  }
+
+  func double(_ key: String) throws(LanguageModelError) -> Double? {
+    let full = architecture + "." + key
+    guard metadata.contains(full) else { return nil }
+    return try reading { () throws(FormatError) in try metadata.double(full) }
+  }
+
+  func string(_ key: String) throws(LanguageModelError) -> String? {
+    let full = architecture + "." + key
+    guard metadata.contains(full) else { return nil }
+    return try reading { () throws(FormatError) in try metadata.string(full) }
+  }
+
+  /// The number of tokens: the embedding's rows.
+  func vocabularySize() throws(LanguageModelError) -> Int {
+    let embedding = try reading { () throws(FormatError) in try file.entry("token_embd.weight") }
+    guard embedding.shape.count == 2 else {
+      throw .wrongShape(
+        .init(
+          path, at: "tensor \"token_embd.weight\"", expected: "two dimensions", found: "\(embedding.shape)"))
+    }
+    return embedding.shape[0]
+  }
+
+  /// The number of query heads, at least one.
+  func headCount() throws(LanguageModelError) -> Int {
+    let heads = try requiredInt("attention.head_count")
+    guard heads >= 1 else { throw failure("attention.head_count", "at least 1", "\(heads)") }
+    return heads
+  }
+
+  /// Stops mixtures of experts, and heads that are rotated in part.
+  func checkVariants(headSize: Int) throws(LanguageModelError) {
+    if let experts = try int("expert_count"), experts > 0 {
+      throw unsupported("expert_count", "0", "\(experts)")
+    }
+    if let rotated = try int("rope.dimension_count"), rotated != headSize {
+      throw unsupported("rope.dimension_count", "the head's size \(headSize)", "\(rotated)")
+    }
+  }
+
+  /// How rotary frequencies are scaled, by `rope.scaling.*`.
+  func ropeScaling(contextLength: Int) throws(LanguageModelError) -> LlamaConfiguration.RopeScaling? {
+    let type = try string("rope.scaling.type")
+    let given = try double("rope.scaling.factor")
+    switch type ?? "linear" {
+    case "none": return nil
+    case "linear":
+      guard let given, given != 1 else { return nil }
+      return .init(type: "linear", factor: given)
+    case "yarn":
+      guard let given else { throw failure("rope.scaling.factor", "a number", "none") }
+      var scaling = LlamaConfiguration.RopeScaling(type: "yarn", factor: given)
+      scaling.originalContext = try int("rope.scaling.original_context_length") ?? contextLength
+      scaling.betaFast = try double("rope.scaling.yarn_beta_fast")
+      scaling.betaSlow = try double("rope.scaling.yarn_beta_slow")
+      for key in ["rope.scaling.attn_factor", "rope.scaling.yarn_attn_factor"] {
+        // Such a factor multiplies the usual one.
+        guard let factor = try double(key), factor != 1 else { continue }
+        scaling.attentionFactor = factor * LlamaConfiguration.RopeScaling.magnitude(given, 1)
+      }
+      if let mix = try double("rope.scaling.yarn_ext_factor"), mix != 1 {
+        throw unsupported("rope.scaling.yarn_ext_factor", "1", "\(mix)")
+      }
+      return scaling
+    case let other: throw unsupported("rope.scaling.type", "none, linear or yarn", "\"\(other)\"")
+    }
+  }
+}
+
+extension LlamaConfiguration {
+  /// The GGUF architectures that this configuration understands.
+  static let ggufArchitectures: Set<String> = ["llama", "qwen2", "qwen3"]
+
+  /// Reads the metadata of a GGUF file.
+  ///
+  /// - Throws: ``LanguageModelError``.
+  init(gguf file: GGUFFile, architecture: String) throws(LanguageModelError) {
+    let reader = GGUFConfigurationReader(file: file, architecture: architecture)
+    self.init(
+      vocabularySize: try reader.vocabularySize(), hiddenSize: try reader.requiredInt("embedding_length"),
+      intermediateSize: try reader.requiredInt("feed_forward_length"),
+      layerCount: try reader.requiredInt("block_count"), headCount: try reader.headCount(),
+      keyValueHeadCount: try reader.int("attention.head_count_kv"),
+      headSize: try reader.int("attention.key_length"))
+    try reader.checkVariants(headSize: headSize)
+    modelType = architecture
+    contextLength = try reader.requiredInt("context_length")
+    normEpsilon = try reader.double("attention.layer_norm_rms_epsilon") ?? 1e-6
+    ropeBase = try reader.double("rope.freq_base") ?? 10000
+    ropeScaling = try reader.ropeScaling(contextLength: contextLength)
+    slidingWindow = try reader.int("attention.sliding_window").flatMap { $0 > 0 ? $0 : nil }
+    tiesEmbeddings = file.tensors["output.weight"] == nil
+    hasInputBiases = file.tensors["blk.0.attn_q.bias"] != nil
+    hasOutputBias = file.tensors["blk.0.attn_output.bias"] != nil
+    hasFeedForwardBiases = file.tensors["blk.0.ffn_gate.bias"] != nil
+    hasQueryKeyNorms = architecture == "qwen3"
+    try validate(path: reader.path)
+  }
+}

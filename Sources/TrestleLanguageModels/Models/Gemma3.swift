@@ -1,0 +1,267 @@
+import TrestleNN
+import TrestleTensor
+
+/// What every block of one forward pass of Gemma 3 shares: sequences, the angles of both kinds of block, the cache.
+struct Gemma3Context {
+  let sequences: PackedSequences
+  let local: (cosines: Tensor, sines: Tensor)
+  let global: (cosines: Tensor, sines: Tensor)
+  let cache: KeyValueCache?
+}
+
+/// The norm x / rms(x) · (1 + w).
+final class Gemma3Norm: Module {
+  static let checkpointKeys = ["weight": ""]
+  let weight: Parameter
+  private let epsilon: Double
+
+  init(_ name: String, width: Int, epsilon: Double, weights: some WeightSource) throws(LanguageModelError) {
+    weight = try weights.offsetGain(name, width)
+    self.epsilon = epsilon
+  }
+
+  func callAsFunction(_ x: Tensor) -> Tensor { x.rmsNormalized(gain: weight.value + 1, epsilon: epsilon) }
+}
+
+/// Self-attention with normalised queries and keys, over all tokens or the last ones.
+final class Gemma3Attention: Module {
+  static let checkpointKeys = [
+    "query": "q_proj", "key": "k_proj", "value": "v_proj", "output": "o_proj", "queryNorm": "q_norm.weight",
+    "keyNorm": "k_norm.weight",
+  ]
+  let query: Linear
+  let key: Linear
+  let value: Linear
+  let output: Linear
+  let queryNorm: Gemma3Norm
+  let keyNorm: Gemma3Norm
+  private let kind: Gemma3Configuration.LayerKind
+  private let headSize: Int
+  private let window: Int
+  private let scale: Double
+  private let layer: Int
+
+  init(
+    _ configuration: Gemma3Configuration, layer: Int, weights: some WeightSource
+  ) throws(LanguageModelError) {
+    let (c, name) = (configuration, "model.layers.\(layer).self_attn")
+    let (queries, keys) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
+    query = try weights.linear(name + ".q_proj", inputs: c.hiddenSize, outputs: queries)
+    key = try weights.linear(name + ".k_proj", inputs: c.hiddenSize, outputs: keys)
+    value = try weights.linear(name + ".v_proj", inputs: c.hiddenSize, outputs: keys)
+    output = try weights.linear(name + ".o_proj", inputs: queries, outputs: c.hiddenSize)
+    queryNorm = try Gemma3Norm(
+      name + ".q_norm.weight", width: c.headSize, epsilon: c.normEpsilon, weights: weights)
+    keyNorm = try Gemma3Norm(
+      name + ".k_norm.weight", width: c.headSize, epsilon: c.normEpsilon, weights: weights)
+    kind = c.layerKinds[layer]
+    headSize = c.headSize
+    window = kind == .local ? c.slidingWindow : 0
+    scale = 1 / c.queryScale.squareRoot()
+    self.layer = layer
+  }
+
+  /// softmax(Q Kᵀ / √s) V, heads joined and projected.
+  ///
+  /// - Parameter x: `[tokens, hidden]`.
+  func callAsFunction(_ x: Tensor, _ context: Gemma3Context) -> Tensor {
+    let heads = { (y: Tensor) in y.reshaped(to: [y.shape[0], -1, self.headSize]) }
+    let angles = kind == .local ? context.local : context.global
+    let q = queryNorm(heads(query(x))).rotated(cosines: angles.cosines, sines: angles.sines)
+    var k = keyNorm(heads(key(x))).rotated(cosines: angles.cosines, sines: angles.sines)
+    var v = heads(value(x))
+    if let cache = context.cache {
+      (k, v) = cache.append(layer: layer, keys: k, values: v, sequences: context.sequences)
+    }
+    let mixed = q.decoderAttention(
+      keys: k, values: v, sequences: context.sequences, window: window, scale: scale)
+    return output(mixed.reshaped(to: [x.shape[0], -1]))
+  }
+}
+
+/// The gated feed-forward part: down(gelu(gate(x)) · up(x)), with the tanh form of GELU.
+final class Gemma3FeedForward: Module {
+  static let checkpointKeys = ["gate": "gate_proj", "up": "up_proj", "down": "down_proj"]
+  let gate: Linear
+  let up: Linear
+  let down: Linear
+
+  init(
+    _ configuration: Gemma3Configuration, layer: Int, weights: some WeightSource
+  ) throws(LanguageModelError) {
+    let name = "model.layers.\(layer).mlp"
+    let (hidden, inner) = (configuration.hiddenSize, configuration.intermediateSize)
+    gate = try weights.linear(name + ".gate_proj", inputs: hidden, outputs: inner)
+    up = try weights.linear(name + ".up_proj", inputs: hidden, outputs: inner)
+    down = try weights.linear(name + ".down_proj", inputs: inner, outputs: hidden)
+  }
+
+  func callAsFunction(_ x: Tensor) -> Tensor { down(gate(x).geluTanh() * up(x)) }
+}
+
+/// One block: y = x + norm(attention(norm(x))), then y + norm(feedForward(norm(y))); four norms of their own.
+final class Gemma3Block: Module {
+  static let checkpointKeys = [
+    "attention": "self_attn", "feedForward": "mlp", "attentionNorm": "input_layernorm.weight",
+    "afterAttention": "post_attention_layernorm.weight",
+    "feedForwardNorm": "pre_feedforward_layernorm.weight",
+    "afterFeedForward": "post_feedforward_layernorm.weight",
+  ]
+  let attention: Gemma3Attention
+  let feedForward: Gemma3FeedForward
+  let attentionNorm: Gemma3Norm
+  let afterAttention: Gemma3Norm
+  let feedForwardNorm: Gemma3Norm
+  let afterFeedForward: Gemma3Norm
+
+  init(
+    _ configuration: Gemma3Configuration, layer: Int, weights: some WeightSource
+  ) throws(LanguageModelError) {
+    let name = "model.layers.\(layer)"
+    func norm(_ part: String) throws(LanguageModelError) -> Gemma3Norm {
+      try Gemma3Norm(
+        "\(name).\(part).weight", width: configuration.hiddenSize, epsilon: configuration.normEpsilon,
+        weights: weights)
+    }
+    attention = try Gemma3Attention(configuration, layer: layer, weights: weights)
+    feedForward = try Gemma3FeedForward(configuration, layer: layer, weights: weights)
+    attentionNorm = try norm("input_layernorm")
+    afterAttention = try norm("post_attention_layernorm")
+    feedForwardNorm = try norm("pre_feedforward_layernorm")
+    afterFeedForward = try norm("post_feedforward_layernorm")
+  }
+
+  func callAsFunction(_ x: Tensor, _ context: Gemma3Context) -> Tensor {
+    let y = x + afterAttention(attention(attentionNorm(x), context))
+    return y + afterFeedForward(feedForward(feedForwardNorm(y)))
+  }
+}
+
+/// Embedding, blocks and last norm.
+final class Gemma3Backbone: Module {
+  static let checkpointKeys = ["embedding": "embed_tokens.weight", "norm": "norm.weight"]
+  let embedding: LinearWeight
+  let layers: [Gemma3Block]
+  let norm: Gemma3Norm
+
+  init(_ configuration: Gemma3Configuration, weights: some WeightSource) throws(LanguageModelError) {
+    let c = configuration
+    embedding = try weights.matrix(
+      "model.embed_tokens.weight", rows: c.vocabularySize, columns: c.hiddenSize)
+    var layers: [Gemma3Block] = []
+    for layer in 0..<c.layerCount { layers.append(try Gemma3Block(c, layer: layer, weights: weights)) }
+    self.layers = layers
+    norm = try Gemma3Norm("model.norm.weight", width: c.hiddenSize, epsilon: c.normEpsilon, weights: weights)
+  }
+}
+
+/// Gemma 3, its text models.
+///
+/// What differs from the LLaMA family: rows of the embedding are multiplied by √hidden, norms stand before and after each
+/// part and have the gain 1 + w, queries and keys are normalised, the gate is GELU, and of six blocks five see the last
+/// tokens alone, with a rotary base of their own.
+///
+/// Source: Gemma Team, *Gemma 3 Technical Report* (2025), section 2.
+public final class Gemma3: LanguageModel {
+  /// The parts' names in checkpoints.
+  public static let checkpointKeys = ["backbone": "model", "head": "lm_head.weight"]
+  /// The sizes and variants.
+  public let configuration: Gemma3Configuration
+  let backbone: Gemma3Backbone
+  /// `nil` when the embedding serves as the output matrix.
+  let head: LinearWeight?
+  private let localRotary: RotaryEmbedding
+  private let globalRotary: RotaryEmbedding
+
+  init(_ configuration: Gemma3Configuration, weights: some WeightSource) throws(LanguageModelError) {
+    try configuration.validate(path: weights.path)
+    let c = configuration
+    self.configuration = c
+    backbone = try Gemma3Backbone(c, weights: weights)
+    head =
+      c.tiesEmbeddings
+      ? nil : try weights.matrix("lm_head.weight", rows: c.vocabularySize, columns: c.hiddenSize)
+    localRotary = RotaryEmbedding(rotatedSize: c.headSize, base: c.localRopeBase, scaling: nil)
+    globalRotary = RotaryEmbedding(
+      rotatedSize: c.headSize, base: c.ropeBase,
+      scaling: c.ropeFactor == 1 ? nil : .linear(factor: c.ropeFactor))
+  }
+
+  /// A model with random weights.
+  ///
+  /// - Throws: ``LanguageModelError/configuration(_:)`` if the configuration makes no model.
+  public convenience init(
+    _ configuration: Gemma3Configuration, dtype: DType = .float32, using generator: RandomGenerator
+  ) throws(LanguageModelError) {
+    try self.init(configuration, weights: RandomWeights(dtype: dtype, using: generator))
+  }
+
+  /// The number of tokens.
+  public var vocabularySize: Int { configuration.vocabularySize }
+  /// The width of the states.
+  public var hiddenSize: Int { configuration.hiddenSize }
+  /// The number of blocks.
+  public var layerCount: Int { configuration.layerCount }
+  /// The longest sequence that the model was made for.
+  public var contextLength: Int { configuration.contextLength }
+
+  /// In what the products with the weights are computed.
+  public var arithmetic = Arithmetic.float32 {
+    didSet { for layer in namedLinears { layer.linear.arithmetic = arithmetic } }
+  }
+
+  private var embeddingScale: Double { Double(hiddenSize).squareRoot() }
+
+  /// The embedding rows of tokens times √hidden, `[tokens, hidden]`.
+  public func embed(_ tokens: [Int32]) -> Tensor { backbone.embedding.gatheredRows(tokens) * embeddingScale }
+
+  /// The top-layer states, after the last norm, `[tokens, hidden]`; see ``LanguageModel``.
+  public func hiddenStates(
+    _ embeddings: Tensor, sequences: PackedSequences, cache: KeyValueCache?
+  ) -> Tensor {
+    precondition(
+      embeddings.shape == [sequences.queryCount, hiddenSize],
+      "hiddenStates: embeddings \(embeddings.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)"
+    )
+    let placed = cache?.extended(by: sequences) ?? sequences
+    let context = context(placed, embeddings.dtype, cache)
+    var x = embeddings
+    for layer in backbone.layers { x = layer(x, context) }
+    cache?.advance(by: sequences)
+    return backbone.norm(x)
+  }
+
+  /// The states of chosen layers, `[tokens, hidden]` each; see ``LanguageModel``.
+  public func states(
+    _ inputs: Tensor, sequences: PackedSequences, from start: Int, layers: [Int]
+  ) -> [Tensor] {
+    precondition(
+      inputs.shape == [sequences.queryCount, hiddenSize],
+      "states: inputs \(inputs.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)")
+    let context = context(sequences, inputs.dtype, nil)
+    return collectStates(inputs, from: start, layers: layers) {
+      backbone.layers[$0]($1, context)
+    } norm: {
+      backbone.norm($0)
+    }
+  }
+
+  private func context(_ sequences: PackedSequences, _ dtype: DType, _ cache: KeyValueCache?) -> Gemma3Context
+  {
+    let positions = sequences.queryPositions
+    return Gemma3Context(
+      sequences: sequences, local: localRotary.angles(at: positions, dtype: dtype),
+      global: globalRotary.angles(at: positions, dtype: dtype), cache: cache)
+  }
+
+  /// The logits of the next token, `[rows, columns]`; see ``LanguageModel``.
+  public func logits(_ states: Tensor, columns: [Int32]?) -> Tensor {
+    (head ?? backbone.embedding).logits(states, columns: columns, arithmetic: arithmetic)
+  }
+
+  /// The mean of the rows that ``embed(_:)`` gives, and the standard deviation of their entries about it.
+  public func embeddingStatistics() -> (mean: Tensor, deviation: Double) {
+    let (mean, deviation) = backbone.embedding.rowStatistics()
+    return (mean * embeddingScale, deviation * embeddingScale)
+  }
+}

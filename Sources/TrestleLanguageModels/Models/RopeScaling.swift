@@ -1,0 +1,106 @@
+import Foundation
+import TrestleFormats
+
+extension LlamaConfiguration {
+  /// A scaling of rotary frequencies, with Hugging Face's keys.
+  public struct RopeScaling: Codable, Sendable, Hashable {
+    /// `linear`, `llama3` or `yarn`.
+    public var type: String
+    /// What low frequencies are divided by.
+    public var factor: Double
+    /// `llama3`: below this many turns within the original context, a frequency is low.
+    public var lowFactor: Double?
+    /// `llama3`: above this many, it is high.
+    public var highFactor: Double?
+    /// The context length of the pretraining; needed by `llama3` and `yarn`.
+    public var originalContext: Int?
+    /// `yarn`: from this many turns within the original context on, a frequency is kept; 32 if `nil`.
+    public var betaFast: Double?
+    /// `yarn`: up to this many turns, a frequency is divided in full; 1 if `nil`.
+    public var betaSlow: Double?
+    /// `yarn`: what cosines and sines are multiplied by; 0.1 ln(factor) + 1 if `nil`.
+    public var attentionFactor: Double?
+    /// `yarn`: whether the ends of the blend are whole indices; `true` if `nil`.
+    public var truncates: Bool?
+
+    enum CodingKeys: String, CodingKey {
+      case type = "rope_type"
+      case factor
+      case lowFactor = "low_freq_factor"
+      case highFactor = "high_freq_factor"
+      case originalContext = "original_max_position_embeddings"
+      case betaFast = "beta_fast"
+      case betaSlow = "beta_slow"
+      case attentionFactor = "attention_factor"
+      case truncates = "truncate"
+    }
+  }
+}
+
+extension LlamaConfiguration.RopeScaling {
+  /// Reads `rope_scaling` or `rope_parameters`; `nil` if nothing is scaled.
+  ///
+  /// - Parameter contextLength: the original context if the object does not give it.
+  init?(_ reader: ConfigurationReader, contextLength: Int) throws(LanguageModelError) {
+    let newType = try reader.string("rope_type")
+    let oldType = try reader.string("type")
+    let type = newType ?? oldType ?? "default"
+    if type == "default" { return nil }
+    guard ["linear", "llama3", "yarn"].contains(type) else {
+      throw .unsupported(
+        .init(
+          reader.path, at: "rope_scaling.rope_type", expected: "default, linear, llama3 or yarn",
+          found: "\"\(type)\""))
+    }
+    guard let factor = try reader.double("factor") else {
+      throw reader.failure("rope_scaling.factor", "a number", "none")
+    }
+    self.init(
+      type: type, factor: factor, lowFactor: try reader.double("low_freq_factor"),
+      highFactor: try reader.double("high_freq_factor"),
+      originalContext: try reader.int("original_max_position_embeddings"))
+    guard type == "yarn" else { return }
+    originalContext = originalContext ?? contextLength
+    betaFast = try reader.double("beta_fast")
+    betaSlow = try reader.double("beta_slow")
+    truncates = try reader.bool("truncate")
+    attentionFactor = try reader.double("attention_factor")
+    let (over, under) = (try reader.double("mscale") ?? 0, try reader.double("mscale_all_dim") ?? 0)
+    if attentionFactor == nil, over != 0, under != 0 {
+      attentionFactor = Self.magnitude(factor, over) / Self.magnitude(factor, under)
+    }
+  }
+
+  /// Stops numbers that make no scaling.
+  func validate(_ check: RangeCheck) throws(LanguageModelError) {
+    try check("rope_scaling.factor", factor, in: 1e-3...1e6)
+    try check("rope_scaling.low_freq_factor", lowFactor ?? 1, in: 1e-6...1e6)
+    try check("rope_scaling.high_freq_factor", highFactor ?? 4, in: 1e-6...1e6)
+    try check("rope_scaling.original_max_position_embeddings", originalContext ?? 1, in: 1...(1 << 24))
+    try check("rope_scaling.beta_fast", betaFast ?? 32, in: 1e-6...1e6)
+    try check("rope_scaling.beta_slow", betaSlow ?? 1, in: 1e-6...1e6)
+    try check("rope_scaling.attention_factor", attentionFactor ?? 1, in: 1e-3...1e3)
+  }
+
+  /// What the rotary embedding computes with.
+  var rotary: RotaryEmbedding.Scaling {
+    switch type {
+    case "linear": .linear(factor: factor)
+    case "yarn":
+      .yarn(
+        .init(
+          factor: factor, originalContext: originalContext ?? 2048, fastTurns: betaFast ?? 32,
+          slowTurns: betaSlow ?? 1, truncates: truncates ?? true,
+          magnitude: attentionFactor ?? Self.magnitude(factor, 1)))
+    default:
+      .llama3(
+        factor: factor, lowFactor: lowFactor ?? 1, highFactor: highFactor ?? 4,
+        originalContext: originalContext ?? 8192)
+    }
+  }
+
+  /// YaRN's factor of the attention's scores: 0.1 m ln(factor) + 1, and 1 for a context that is not longer.
+  static func magnitude(_ factor: Double, _ multiplier: Double) -> Double {
+    factor <= 1 ? 1 : 0.1 * multiplier * log(factor) + 1
+  }
+}

@@ -1,0 +1,124 @@
+import TrestleNN
+import TrestleTensor
+
+/// What a language model makes of texts: the mean of their tokens' states at a layer.
+///
+/// The blocks up to a base layer are run once and their states kept, since nothing trains there; the blocks from the base to
+/// the layer that is read run anew each time, and gradients reach their adapters.
+///
+/// ```swift
+/// let reader = TextReader(model: model, texts: tokens, layer: 20, base: 14)
+/// let rows = reader.representations(of: [4, 7])  // [2, hidden]
+/// ```
+public final class TextReader {
+  /// The language model.
+  public let model: any LanguageModel
+  /// The tokens of each text; an empty text has a representation of zeros.
+  public let texts: [[Int32]]
+  /// The layer that is read, counted as in ``LanguageModel/states(_:sequences:from:layers:)``.
+  public let layer: Int
+  /// The layer whose states are kept: adapters in the blocks below it are not heard.
+  public let base: Int
+  /// The most tokens of a pass.
+  public let tokensPerPass: Int
+  /// The base layer's states of all texts, one after the other, `[tokens, hidden]`.
+  private let baseStates: Tensor
+  private let starts: [Int]
+
+  /// Reads all texts up to the base layer.
+  ///
+  /// - Parameters:
+  ///   - model: the language model.
+  ///   - texts: the tokens of each text.
+  ///   - layer: the layer that is read, in `1...model.layerCount`.
+  ///   - base: the layer whose states are kept, below `layer`.
+  ///   - tokensPerPass: the most tokens of a pass.
+  public init(model: any LanguageModel, texts: [[Int32]], layer: Int, base: Int, tokensPerPass: Int = 2048) {
+    precondition(
+      base >= 0 && base < layer && layer <= model.layerCount,
+      "TextReader: base \(base), layer \(layer) of a model of \(model.layerCount) layers")
+    self.model = model
+    self.texts = texts
+    self.layer = layer
+    self.base = base
+    self.tokensPerPass = tokensPerPass
+    var starts = [0]
+    for text in texts { starts.append(starts[starts.count - 1] + text.count) }
+    self.starts = starts
+    var parts: [Tensor] = []
+    for pass in Self.passes(texts.indices.filter { !texts[$0].isEmpty }, texts, tokensPerPass) {
+      let tokens = pass.map { texts[$0] }
+      parts.append(
+        withoutGradients {
+          model.states(
+            model.embed(Array(tokens.joined())), sequences: PackedSequences(lengths: tokens.map(\.count)),
+            from: 0,
+            layers: [base])[0].detached
+        })
+    }
+    baseStates = parts.isEmpty ? .zeros([0, model.hiddenSize]) : Tensor.concatenated(parts, along: 0)
+  }
+
+  /// The mean states of some texts, `[ids, hidden]`; tracked while gradients are taken.
+  public func representations(of ids: [Int32]) -> Tensor {
+    let known = ids.indices.filter { !texts[Int(ids[$0])].isEmpty }
+    if known.isEmpty { return .zeros([ids.count, model.hiddenSize]) }
+    let parts = Self.passes(known, ids.map { texts[Int($0)] }, tokensPerPass).map { pass in
+      let chosen = pass.map { Int(ids[$0]) }
+      let rows = chosen.flatMap { (starts[$0]..<starts[$0 + 1]).map { Int32($0) } }
+      let sequences = PackedSequences(lengths: chosen.map { texts[$0].count })
+      let states = model.states(
+        baseStates.gatheredRows(Tensor(rows)), sequences: sequences, from: base, layers: [layer])
+      return sequences.meanPooled(states[0])
+    }
+    let read = parts.count == 1 ? parts[0] : Tensor.concatenated(parts, along: 0)
+    if known.count == ids.count { return read }
+    return read.scatterAddedRows(at: Tensor(known.map { Int32($0) }), rowCount: ids.count)
+  }
+
+  /// The mean states of all texts, `[texts, hidden]`, not tracked.
+  public func allRepresentations() -> Tensor {
+    withoutGradients { representations(of: texts.indices.map { Int32($0) }).detached }
+  }
+
+  /// The mean states of texts at several layers, in one pass without gradients: `[texts, hidden]` for each layer.
+  ///
+  /// - Parameters:
+  ///   - model: the language model.
+  ///   - texts: the tokens of each text; an empty text has zeros.
+  ///   - layers: counted as in ``LanguageModel/states(_:sequences:from:layers:)``.
+  ///   - tokensPerPass: the most tokens of a pass.
+  public static func meanStates(
+    of texts: [[Int32]], by model: any LanguageModel, layers: [Int], tokensPerPass: Int = 2048
+  ) -> [Tensor] {
+    let results = layers.map { _ in Tensor.zeros([texts.count, model.hiddenSize]) }
+    for pass in passes(texts.indices.filter { !texts[$0].isEmpty }, texts, tokensPerPass) {
+      let tokens = pass.map { texts[$0] }
+      let sequences = PackedSequences(lengths: tokens.map(\.count))
+      withoutGradients {
+        let states = model.states(
+          model.embed(Array(tokens.joined())), sequences: sequences, from: 0, layers: layers)
+        for (result, state) in zip(results, states) {
+          result.scatterAddInPlace(
+            sequences.meanPooled(state.converted(to: .float32)).detached, at: Tensor(pass.map { Int32($0) }))
+        }
+      }
+    }
+    return results
+  }
+
+  /// Cuts places, in their order, into passes of at most `limit` tokens (a longer text has a pass of its own).
+  private static func passes(_ places: [Int], _ texts: [[Int32]], _ limit: Int) -> [[Int]] {
+    var result: [[Int]] = []
+    var tokens = 0
+    for place in places {
+      if result.isEmpty || tokens + texts[place].count > limit {
+        result.append([])
+        tokens = 0
+      }
+      result[result.count - 1].append(place)
+      tokens += texts[place].count
+    }
+    return result
+  }
+}
