@@ -53,15 +53,7 @@ struct DataOptions {
     let options = ReadOptions(onBadLine: skipsBadLines ? .skip : .fail) { [bar] progress in
       bar.update(progress.bytesRead, of: progress.totalBytes)
     }
-    var data: Dataset
-    do {
-      data = try Dataset(
-        contentsOf: interactions, items: items, users: users, columns: columns, options: options)
-    } catch let error as DataError {
-      bar.clear()
-      throw CommandDataError(error)
-    }
-    bar.clear()
+    var data = try Self.open(interactions, items, users, columns, options, bar)
     for finding in data.report?.findings ?? [] { say("  " + printable(finding)) }
     if let report = data.report, report.skipped > 0 {
       say(
@@ -78,6 +70,19 @@ struct DataOptions {
       "  \(data.userCount) users, \(data.itemCount) items, \(data.interactions.count) interactions "
         + "(\(percent(data.interactions.density)) of all pairs)")
     return data
+  }
+
+  private static func open(
+    _ interactions: URL, _ items: URL?, _ users: URL?, _ columns: ColumnChoices, _ options: ReadOptions,
+    _ bar: ProgressLine
+  ) throws(CommandDataError) -> Dataset {
+    defer { bar.clear() }
+    do throws(DataError) {
+      return try Dataset(
+        contentsOf: interactions, items: items, users: users, columns: columns, options: options)
+    } catch {
+      throw CommandDataError(error)
+    }
   }
 
   private func filtered(_ data: Dataset) throws -> Dataset {

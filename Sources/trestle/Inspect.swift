@@ -64,14 +64,14 @@ struct Inspect: ProgramCommand {
   }
 
   private func inspect(data: URL) throws {
-    do {
+    do throws(DataError) {
       let dataset = try Dataset(contentsOf: data)
       for finding in dataset.report?.findings ?? [] { say(printable(finding)) }
       let rows = dataset.interactions
       show([
         ("users", "\(rows.userCount)"), ("items", "\(rows.itemCount)"), ("interactions", "\(rows.count)"),
       ])
-    } catch let error as DataError {
+    } catch {
       throw CommandDataError(error)
     }
   }
