@@ -57,10 +57,10 @@ struct Evaluate: ProgramCommand {
     let new = try options.read()
     let split = model.split(testing: new)
     say(
-      "  \(split.test.count) of \(new.interactions.count) interactions are of users and items that the recommender knows"
+      "  \(split.test.count) of \(new.interactions.count) interactions are new, of users and items that the recommender knows"
     )
     guard !split.test.isEmpty else {
-      throw UsageError("\(file.relativePath): no user and item that the recommender knows")
+      throw UsageError("\(file.relativePath): nothing new of users and items that the recommender knows")
     }
     return try RankingEvaluator(split).evaluate(model.makeScorer())
   }

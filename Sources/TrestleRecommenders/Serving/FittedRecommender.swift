@@ -206,13 +206,15 @@ public struct FittedRecommender: Sendable {
   public func makeScorer() -> any CatalogueScorer { scorer }
 
   /// A split that measures the recommender on other interactions: what the users have had is training data, and of
-  /// `later` the interactions of known users with known items are test data.
+  /// `later` the interactions of known users with known items that they have not had are test data.
   public func split(testing later: Dataset) -> DataSplit {
+    let had = (0..<userCount).map { Set(histories.items(of: $0)) }
     var users: [Int32] = []
     var items: [Int32] = []
     for row in 0..<later.interactions.count {
       guard let user = catalogue.userIDs.index(of: later.userIDs[Int(later.interactions.users[row])]),
-        let item = catalogue.itemIDs.index(of: later.itemIDs[Int(later.interactions.items[row])])
+        let item = catalogue.itemIDs.index(of: later.itemIDs[Int(later.interactions.items[row])]),
+        !had[user].contains(Int32(item))
       else { continue }
       users.append(Int32(user))
       items.append(Int32(item))
