@@ -1,5 +1,6 @@
 import Foundation
 import Trestle
+import TrestleCommand
 
 /// Runs variants on one data set and one split.
 final class Experiment {

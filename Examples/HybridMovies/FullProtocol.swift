@@ -1,6 +1,6 @@
-import CommandLineOptions
 import Foundation
 import Trestle
+import TrestleCommand
 
 /// The whole protocol: every variant, share of the training data and seed, each an independent run with a small result.
 enum FullProtocol {

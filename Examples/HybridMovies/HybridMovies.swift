@@ -1,29 +1,27 @@
 import Foundation
 import Trestle
+import TrestleCommand
 
 /// The main job: trains the bridge and what it is compared with, prints the table, writes the report, and recommends.
 @main
 struct HybridMovies {
-  static func main() {
+  static func main() { Program.run(Options.self) }
+
+  /// Does what the options ask for.
+  static func run(_ options: Options) throws {
     do {
-      let options = try Options(Array(CommandLine.arguments.dropFirst()))
       switch options.command {
-      case .help: print(Options.help)
       case .recommend(let user, let titles): try Recommend(options).run(user: user, titles: titles)
       case .table: try FullProtocol.writeTable(options)
       case .run where options.isFull: try FullProtocol.run(options)
-      case .run: try run(options)
+      case .run: try train(options)
       }
     } catch BridgeError.interrupted(let checkpoint) {
-      say("Interrupted. Everything so far is in \(checkpoint); continue with --resume.")
-      exit(130)
-    } catch {
-      FileHandle.standardError.write(Data("hybrid-movies: \(error)\n".utf8))
-      exit(1)
+      throw Interruption("stopped. Everything so far is in \(checkpoint); continue with --resume")
     }
   }
 
-  private static func run(_ options: Options) throws {
+  private static func train(_ options: Options) throws {
     let start = ContinuousClock.now
     let world = try World.prepare(options)
     let experiment = try Experiment(world, options)

@@ -1,6 +1,6 @@
-import CommandLineOptions
 import Foundation
 import Trestle
+import TrestleCommand
 
 /// Answers `hybrid-movies recommend` from a saved hybrid.
 struct Recommend {
@@ -21,67 +21,45 @@ struct Recommend {
   }
 
   private func recommend(user: String) throws {
-    guard let index = saved.catalogue.userIDs.firstIndex(of: user) else {
-      throw UsageError(
-        "user '\(user)' is not in the data set; its \(saved.catalogue.userIDs.count) users have ids like "
-          + saved.catalogue.userIDs.prefix(3).joined(separator: ", "))
-    }
-    let history = saved.hybrid.seen.items(of: index)
+    let catalogue = saved.hybrid.catalogue
+    let history = saved.hybrid.histories.items(of: try catalogue.user(user))
     print("User \(user), who has rated \(history.count) films, such as:")
-    for item in history.prefix(5) { print("  · \(saved.catalogue.itemTitles[Int(item)])") }
-    show { saved.hybrid.recommend(user: index, count: options.count, by: $0) }
+    for item in history.prefix(5) { print("  · \(catalogue.titles[Int(item)])") }
+    try show { try saved.hybrid.recommend(for: user, count: options.count, by: $0) }
   }
 
   private func recommend(liking titles: [String]) throws {
-    let items = try titles.map { try find($0) }
+    let catalogue = saved.hybrid.catalogue
+    let items = try titles.map { try catalogue.item(titled: $0) }
     print("Someone new who likes:")
-    for item in items { print("  · \(saved.catalogue.itemTitles[item])") }
+    for item in items { print("  · \(catalogue.titles[item])") }
     let state = try languageState(items)
-    show { saved.hybrid.recommend(liking: items, languageState: state, count: options.count, by: $0) }
+    let ids = items.map { catalogue.itemIDs[$0] }
+    try show { try saved.hybrid.recommend(liking: ids, languageState: state, count: options.count, by: $0) }
   }
 
-  private func show(_ list: (HybridRecommender.Part) -> [Recommendation]?) {
+  private func show(_ list: (HybridRecommender.Part) throws -> RecommendationList) throws {
     let names: [(HybridRecommender.Part, String)] = [
-      (.fused, "Both together"), (.domain, "LightGCN"), (.language, saved.catalogue.languageModelName),
+      (.fused, "Both together"), (.domain, "LightGCN"), (.language, saved.run.languageModelName),
     ]
     for (part, name) in names {
-      guard let recommendations = list(part) else { continue }
+      let recommendations = try list(part)
       print("\n\(name):")
-      for (place, recommendation) in recommendations.enumerated() {
-        print("  \(place + 1). \(saved.catalogue.itemTitles[recommendation.item])")
-      }
+      if let note = recommendations.note { print("  (\(note))") }
+      for (place, item) in recommendations.enumerated() { print("  \(place + 1). \(item.title)") }
     }
   }
 
-  /// The item whose title is, begins with, or contains the text, whatever the case.
-  private func find(_ text: String) throws -> Int {
-    let wanted = text.lowercased()
-    let titles = saved.catalogue.itemTitles.map { $0.lowercased() }
-    let match =
-      titles.firstIndex { $0 == wanted } ?? titles.firstIndex { $0.hasPrefix(wanted) }
-      ?? titles.firstIndex { $0.contains(wanted) }
-    guard let match else {
-      let words = Set(wanted.split(separator: " ").filter { $0.count > 3 })
-      let near = titles.indices.filter { index in words.contains { titles[index].contains($0) } }.prefix(3)
-      let hint =
-        near.isEmpty
-        ? ""
-        : "; did you mean \(near.map { "“\(saved.catalogue.itemTitles[$0])”" }.joined(separator: " or "))?"
-      throw UsageError("no film is called '\(text)'\(hint)")
-    }
-    return match
-  }
-
-  /// Reads the liked films with the language model; without its file the recommender answers alone.
+  /// Reads the liked films with the language model; without its file the films' saved rows stand in.
   private func languageState(_ items: [Int]) throws -> Tensor? {
     var own = options
-    own.isSynthetic = saved.catalogue.isSynthetic
-    own.isQuick = saved.catalogue.isQuick
+    own.isSynthetic = saved.run.isSynthetic
+    own.isQuick = saved.run.isQuick
     if !own.isSynthetic {
-      guard let path = options.model?.path ?? saved.catalogue.languageModel,
+      guard let path = options.model?.path ?? saved.run.languageModel,
         FileManager.default.fileExists(atPath: path)
       else {
-        say("The language model's file is not there: its side is left out.")
+        say("The language model's file is not there: its side uses the films' saved rows.")
         return nil
       }
       own.model = URL(filePath: path)
@@ -91,9 +69,9 @@ struct Recommend {
       throw UsageError("the data set is not the one that the hybrid was trained on")
     }
     let side = try experiment.makeLanguageSide(
-      RunKey(variant: .bridge, share: 1, seed: saved.catalogue.seed), experiment.split,
+      RunKey(variant: .bridge, share: 1, seed: saved.run.seed), experiment.split,
       Budget(
-        share: 1, seed: saved.catalogue.seed, isQuick: own.isQuick, isSynthetic: own.isSynthetic,
+        share: 1, seed: saved.run.seed, isQuick: own.isQuick, isSynthetic: own.isSynthetic,
         hasEncoder: false))
     try side.load(from: SavedHybrid.folder(options).appending(path: "language-side.safetensors"))
     return side.state(liking: items)

@@ -34,7 +34,7 @@ struct ReportBuilder {
       curves: results.filter { $0.key.seed == lastSeed }.map {
         ReportData.Curve(name: $0.key.variant.rawValue, records: $0.records)
       },
-      map: map(), exchanges: exchanges(), users: users(), notes: notes())
+      map: map(), exchanges: exchanges(), users: try users(), notes: notes())
   }
 
   /// Both states of the store's item rows on the plane of the final ones' two main directions.
@@ -50,7 +50,7 @@ struct ReportBuilder {
     let items = experiment.world.dataset.items
     return (0..<items.count).filter { counts[$0] > 0 }.map { item in
       ReportData.MapPoint(
-        title: saved.catalogue.itemTitles[item], genre: items.genres[item].first ?? "unknown",
+        title: saved.hybrid.catalogue.titles[item], genre: items.genres[item].first ?? "unknown",
         popularity: Int(counts[item]), before: [Double(first[2 * item]), Double(first[2 * item + 1])],
         after: [Double(last[2 * item]), Double(last[2 * item + 1])])
     }
@@ -85,27 +85,30 @@ struct ReportBuilder {
   }
 
   /// Six users with test items, of all activities, with the three lists side by side.
-  private func users() -> [ReportData.SampleUser] {
+  private func users() throws -> [ReportData.SampleUser] {
     let world = experiment.world
     let test = UserItemMatrix(experiment.split.test)
     let counts = experiment.split.training.userCounts()
     let active = test.activeUsers().sorted { (counts[Int($0)], $0) < (counts[Int($1)], $1) }
     guard !active.isEmpty else { return [] }
     let chosen = (0..<6).map { Int(active[min((2 * $0 + 1) * active.count / 12, active.count - 1)]) }
-    return chosen.map { user in
-      let relevant = Set(test.items(of: user))
-      func list(_ part: HybridRecommender.Part) -> [ReportData.Listed] {
-        (saved.hybrid.recommend(user: user, count: 10, by: part) ?? []).map {
-          ReportData.Listed(
-            title: saved.catalogue.itemTitles[$0.item], isHit: relevant.contains(Int32($0.item)))
+    let catalogue = saved.hybrid.catalogue
+    let training = UserItemMatrix(experiment.split.training)
+    return try chosen.map { user in
+      let relevant = Set(test.items(of: user).map { catalogue.itemIDs[Int($0)] })
+      let history = training.items(of: user)
+      // Test items may come, so that the report can mark them.
+      let filter = ItemFilter(excluded: Set(history.map { catalogue.itemIDs[Int($0)] }), includesKnown: true)
+      func list(_ part: HybridRecommender.Part) throws -> [ReportData.Listed] {
+        try saved.hybrid.recommend(for: catalogue.userIDs[user], count: 10, by: part, filter: filter).map {
+          ReportData.Listed(title: $0.title, isHit: relevant.contains($0.id))
         }
       }
-      let history = saved.hybrid.seen.items(of: user)
       return ReportData.SampleUser(
         id: world.dataset.userIDs[user],
         about: user < world.dataset.userTexts.count ? world.dataset.userTexts[user] : "",
-        history: history.prefix(8).map { saved.catalogue.itemTitles[Int($0)] }, historyCount: history.count,
-        domain: list(.domain), language: list(.language), fused: list(.fused))
+        history: history.prefix(8).map { catalogue.titles[Int($0)] }, historyCount: history.count,
+        domain: try list(.domain), language: try list(.language), fused: try list(.fused))
     }
   }
 

@@ -1,4 +1,5 @@
 import Trestle
+import TrestleCommand
 
 /// A small LLaMA-style model for machines without files: its vocabulary is the words of the items' texts, and it is
 /// trained on these texts in the process.

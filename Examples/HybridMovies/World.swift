@@ -1,6 +1,6 @@
-import CommandLineOptions
 import Foundation
 import Trestle
+import TrestleCommand
 
 /// The data and the language model of a run.
 struct World {

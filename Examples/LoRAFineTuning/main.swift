@@ -1,20 +1,8 @@
-import CommandLineOptions
 import Foundation
 import Trestle
+import TrestleCommand
 
 // Teaches SmolLM2-135M to name a film's genres in MovieLens' words, by LoRA, and saves the adapters as PEFT does.
-
-let help = """
-  lora-fine-tuning [options]
-
-    --films N        at most N films to train on, and to test on (all, and 100)
-    --epochs N       how often every film is read (1)
-    --rank N         the rank of the adapters (8)
-    --seed N         where random numbers come from (0)
-    --output DIR     the folder of the adapters (film-genres-adapter)
-    --model PATH     a GGUF file or a Hugging Face folder (SmolLM2-135M among the assets)
-    --assets DIR     where fetched data and models lie (.assets, or TRESTLE_ASSETS)
-  """
 
 /// A question with its answer, both as tokens.
 struct Example {
@@ -78,70 +66,84 @@ func report(
   }
 }
 
-run("lora-fine-tuning") {
-  var (assets, epochs, rank, seed) = (Assets(), 1, 8, UInt64(0))
-  var films = Int.max
-  var (output, file) = (URL(filePath: "film-genres-adapter"), nil as URL?)
-  var options = CommandLineOptions(help: help)
-  while let option = options.next() {
-    switch option {
-    case "--films": films = try options.number(in: 1...(.max))
-    case "--epochs": epochs = try options.number(in: 1...1000)
-    case "--rank": rank = try options.number(in: 1...512)
-    case "--seed": seed = try options.number(in: 0...(.max))
-    case "--output": output = try options.file()
-    case "--model": file = try options.file()
-    case "--assets": assets.folder = try options.file()
-    default: throw options.unknown
+/// The program, with what its command line asks for.
+struct LoRAFineTuning: ProgramCommand {
+  static let name = "lora-fine-tuning"
+  static let summary = "Teaches a language model to name a film's genres, by LoRA."
+  static var options: [CommandOption<Self>] {
+    [
+      .number(
+        "--films", "N", in: 1...Int.max, "at most N films to train on, and to test on (all, and 100)", \.limit
+      ),
+      .number("--epochs", "N", in: 1...1000, "how often every film is read", \.epochs),
+      .number("--rank", "N", in: 1...512, "the rank of the adapters", \.rank),
+      .number("--seed", "N", in: 0...UInt64.max, "where random numbers come from", \.seed),
+      .file("--output", "DIR", "the folder of the adapters", \.output),
+      .file(
+        "--model", "PATH", "a GGUF file or a Hugging Face folder (SmolLM2-135M among the assets)", \.file),
+      .file("--assets", "DIR", "where fetched data and models lie", \.assets.folder),
+    ]
+  }
+
+  var limit: Int?
+  var epochs = 1
+  var rank = 8
+  var seed: UInt64 = 0
+  var output = URL(filePath: "film-genres-adapter")
+  var file: URL?
+  var assets = Assets()
+
+  func run() throws {
+    let films = limit ?? .max
+    // Frozen weights in bfloat16 take half the memory; the adapters are float32.
+    let url = try file ?? assets.smolLM2
+    let items = try Dataset.recBole(at: assets.movieLens100K).items
+    let model = try LanguageModels.load(url, storage: .bfloat16)
+    model.arithmetic = .bfloat16
+    let tokenizer = try PretrainedTokenizer(contentsOf: url).tokenizer
+    var generator = RandomGenerator(seed: seed)
+    let known = (0..<items.count).filter { !items.titles[$0].isEmpty && !items.genres[$0].isEmpty }
+    var examples = known.map { Example(items, $0, tokenizer) }
+    generator.shuffle(&examples)
+    let heldOut = examples.prefix(min(100, films))
+    var training = Array(examples.dropFirst(100).prefix(films))
+    try report("Before", heldOut, model, tokenizer)
+
+    let adapters = try LoRA(rank: rank, alpha: Double(2 * rank)).load(into: model, using: generator)
+    let count = adapters.parameters.map(\.shape.elementCount).reduce(0, +)
+    print("\ntraining \(count) parameters on \(training.count) films")
+    let batchSize = 16
+    let steps = (training.count + batchSize - 1) / batchSize
+    let optimizer = AdamW(adapters.parameters, learningRate: 2e-3)
+    optimizer.schedule = .cosine(warmup: 10, total: epochs * steps)
+    optimizer.maximumNorm = 1
+    for epoch in 1...epochs {
+      generator.shuffle(&training)
+      var total = 0.0
+      let begun = ContinuousClock.now
+      for start in stride(from: 0, to: training.count, by: batchSize) {
+        let batch = training[start..<min(start + batchSize, training.count)]
+        let (loss, gradients) = valueAndGradients(of: adapters.parameters) { model.answerLoss(batch) }
+        optimizer.update(with: gradients)
+        total += loss.item
+      }
+      let seconds = (ContinuousClock.now - begun) / .seconds(1)
+      print(String(format: "epoch %d: loss %.3f, %.0f s", epoch, total / Double(steps), seconds))
     }
-  }
+    try report("After", heldOut, model, tokenizer)
 
-  // Frozen weights in bfloat16 take half the memory; the adapters are float32.
-  let url = try file ?? assets.smolLM2
-  let items = try Dataset.recBole(at: assets.movieLens100K).items
-  let model = try LanguageModels.load(url, storage: .bfloat16)
-  model.arithmetic = .bfloat16
-  let tokenizer = try PretrainedTokenizer(contentsOf: url).tokenizer
-  var generator = RandomGenerator(seed: seed)
-  let known = (0..<items.count).filter { !items.titles[$0].isEmpty && !items.genres[$0].isEmpty }
-  var examples = known.map { Example(items, $0, tokenizer) }
-  generator.shuffle(&examples)
-  let heldOut = examples.prefix(min(100, films))
-  var training = Array(examples.dropFirst(100).prefix(films))
-  try report("Before", heldOut, model, tokenizer)
-
-  let adapters = try LoRA(rank: rank, alpha: Double(2 * rank)).load(into: model, using: generator)
-  let count = adapters.parameters.map(\.shape.elementCount).reduce(0, +)
-  print("\ntraining \(count) parameters on \(training.count) films")
-  let batchSize = 16
-  let steps = (training.count + batchSize - 1) / batchSize
-  let optimizer = AdamW(adapters.parameters, learningRate: 2e-3)
-  optimizer.schedule = .cosine(warmup: 10, total: epochs * steps)
-  optimizer.maximumNorm = 1
-  for epoch in 1...epochs {
-    generator.shuffle(&training)
-    var total = 0.0
-    let begun = ContinuousClock.now
-    for start in stride(from: 0, to: training.count, by: batchSize) {
-      let batch = training[start..<min(start + batchSize, training.count)]
-      let (loss, gradients) = valueAndGradients(of: adapters.parameters) { model.answerLoss(batch) }
-      optimizer.update(with: gradients)
-      total += loss.item
+    // What was saved is read back into a fresh model: it answers as the one that was trained.
+    try adapters.save(to: output, baseModel: url.lastPathComponent)
+    let fresh = try LanguageModels.load(url, storage: .bfloat16)
+    fresh.arithmetic = .bfloat16
+    _ = try LoRAAdapters.load(from: output, into: fresh)
+    let same = try heldOut.prefix(20).allSatisfy {
+      try answer($0, fresh, tokenizer) == answer($0, model, tokenizer)
     }
-    let seconds = (ContinuousClock.now - begun) / .seconds(1)
-    print(String(format: "epoch %d: loss %.3f, %.0f s", epoch, total / Double(steps), seconds))
+    print(
+      "\nadapters saved in \(output.path); read into a fresh model, they give "
+        + (same ? "the same answers" : "other answers"))
   }
-  try report("After", heldOut, model, tokenizer)
-
-  // What was saved is read back into a fresh model: it answers as the one that was trained.
-  try adapters.save(to: output, baseModel: url.lastPathComponent)
-  let fresh = try LanguageModels.load(url, storage: .bfloat16)
-  fresh.arithmetic = .bfloat16
-  _ = try LoRAAdapters.load(from: output, into: fresh)
-  let same = try heldOut.prefix(20).allSatisfy {
-    try answer($0, fresh, tokenizer) == answer($0, model, tokenizer)
-  }
-  print(
-    "\nadapters saved in \(output.path); read into a fresh model, they give "
-      + (same ? "the same answers" : "other answers"))
 }
+
+Program.run(LoRAFineTuning.self)

@@ -1,5 +1,6 @@
 import Foundation
 import Trestle
+import TrestleCommand
 
 /// Finds and reads the data.
 enum DataSource {
@@ -39,15 +40,14 @@ enum DataSource {
       if first.split(separator: ",").contains("timestamp") { columns.timestamp = "timestamp" }
       return try Dataset.delimited(file, columns: columns, options: readOptions)
     }
-    throw Options.Invalid(
-      description:
-        "\(folder.path) holds none of *.inter, u.data, ratings.dat, ratings.csv, reviews.jsonl and "
+    throw UsageError(
+      "\(folder.path) holds none of *.inter, u.data, ratings.dat, ratings.csv, reviews.jsonl and "
         + "interactions.csv")
   }
 
   private static func files(in folder: URL) throws -> [String] {
     guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder.path) else {
-      throw Options.Invalid(description: "\(folder.path) is no folder that can be read")
+      throw UsageError("\(folder.path) is no folder that can be read")
     }
     return names.sorted()
   }

@@ -47,14 +47,14 @@ struct LeaderboardRun {
   ) {
     let start = ContinuousClock.now
     log.status("\(kind.rawValue), seed \(seed): fitting")
-    let isSparse = split.training.count < 20 * split.userCount
-    let model = try kind.make(split.training, seed: seed, isSparse: isSparse)
+    let model = try kind.make(split.training, seed: seed)
     guard let trainable = model as? any TrainableRecommender else {
       return (model.makeScorer(), seconds(since: start))
     }
-    let trainer = try RecommenderTrainer(
-      trainable, training: split.training,
-      configuration: kind.training(options, seed: seed, isSparse: isSparse))
+    var configuration = kind.training(split.training, seed: seed)
+    configuration.epochs = options.epochs
+    configuration.patience = options.patience ?? configuration.patience
+    let trainer = try RecommenderTrainer(trainable, training: split.training, configuration: configuration)
     let folder = options.checkpoints?.appending(path: "\(kind.rawValue)-\(seed)-\(split.hash.prefix(12))")
     let reports = try trainer.fit(split, checkpoint: folder) { report in
       let validation = report.validation.map { String(format: ", NDCG@10 %.4f on validation", $0) } ?? ""

@@ -1,16 +1,8 @@
-import CommandLineOptions
 import Foundation
 import Trestle
+import TrestleCommand
 
 // Finds films that are alike by their texts, and recommends films that nobody has rated yet by nothing but their texts.
-
-let help = """
-  text-embeddings [options]
-
-    --title TEXT    find films like this one (Toy Story); may be given several times
-    --seed N        which items are cold, and where random numbers come from (0)
-    --assets DIR    where fetched data and models lie (.assets, or TRESTLE_ASSETS)
-  """
 
 /// Prints the films whose texts are nearest to that of the film called `title`.
 func printNeighbours(of title: String, _ items: ItemAttributes, _ vectors: Tensor) throws {
@@ -60,62 +52,75 @@ func mappedRows(_ recommender: Representations, _ training: Interactions, _ vect
   return withoutGradients { map(vectors) }
 }
 
-run("text-embeddings") {
-  var (assets, titles, seed) = (Assets(), [String](), UInt64(0))
-  var options = CommandLineOptions(help: help)
-  while let option = options.next() {
-    switch option {
-    case "--title": titles.append(try options.value())
-    case "--seed": seed = try options.number(in: 0...(.max))
-    case "--assets": assets.folder = try options.file()
-    default: throw options.unknown
+/// The program, with what its command line asks for.
+struct TextEmbeddings: ProgramCommand {
+  static let name = "text-embeddings"
+  static let summary =
+    "Finds films that are alike by their texts, and recommends films that nobody has rated yet."
+  static var options: [CommandOption<Self>] {
+    [
+      .texts("--title", "TEXT", "find films like this one (Toy Story if absent)", \.titles),
+      .number(
+        "--seed", "N", in: 0...UInt64.max, "which items are cold, and where random numbers come from", \.seed),
+      .file("--assets", "DIR", "where fetched data and models lie", \.assets.folder),
+    ]
+  }
+
+  var titles: [String] = []
+  var seed: UInt64 = 0
+  var assets = Assets()
+
+  func run() throws {
+    let data = try Dataset.recBole(at: assets.movieLens100K)
+    let encoder = try SentenceEncoder(folder: assets.miniLM)
+    let begun = ContinuousClock.now
+    let vectors = encoder.encode((0..<data.itemCount).map { data.items.summary(of: $0) })
+    let seconds = (ContinuousClock.now - begun) / .seconds(1)
+    print(String(format: "%d texts encoded in %.1f s, vectors of %d", data.itemCount, seconds, encoder.width))
+    for title in titles.isEmpty ? ["Toy Story"] : titles {
+      try printNeighbours(of: title, data.items, vectors)
+    }
+
+    // A fifth of the items is taken out of training with all their interactions; half of them are the test.
+    let split = try data.interactions.split(.coldItems(share: 0.2), seed: seed)
+    let counts = split.test.itemCounts()
+    let cold = counts.indices.filter { counts[$0] > 0 }.map { Int32($0) }
+    var generator = RandomGenerator(seed: seed)
+    let recommender = LightGCN(training: split.training, using: &generator)
+    var training = TrainingConfiguration()
+    (training.epochs, training.learningRate, training.seed) = (60, 5e-3, seed)
+    // Validation items are cold too, so there is nothing that could stop the training early.
+    let trainer = try RecommenderTrainer(recommender, training: split.training, configuration: training)
+    for _ in 0..<training.epochs { try trainer.trainEpoch() }
+    let rows = recommender.embeddings()
+
+    let scorers: [(String, any CatalogueScorer)] = [
+      ("Popularity", popularity(split.training, seed: seed)),
+      ("LightGCN", recommender.makeScorer()),
+      (
+        "text profiles",
+        InnerProductScorer(Representations(users: profiles(split.training, vectors), items: vectors))
+      ),
+      (
+        "LightGCN, rows from texts",
+        InnerProductScorer(
+          Representations(users: rows.users, items: mappedRows(rows, split.training, vectors, seed)))
+      ),
+    ]
+    let users = UserItemMatrix(split.test).activeUsers()
+    let shelf = CandidateLists(
+      users: users, items: users.map { _ in cold }, description: "the cold items of the test")
+    print(
+      "\nranking \(cold.count) films without any rating in training, for \(users.count) users who rated some:"
+    )
+    print("                             NDCG@10  Hit@10")
+    let evaluator = RankingEvaluator(split, candidates: shelf)
+    for (name, scorer) in scorers {
+      let result = try evaluator.evaluate(scorer)
+      let values = [RankingMetric.ndcg(10), .hit(10)].map { String(format: "%.4f", result.mean($0) ?? 0) }
+      print("  " + name.padding(toLength: 27, withPad: " ", startingAt: 0) + values.joined(separator: "   "))
     }
   }
-
-  let data = try Dataset.recBole(at: assets.movieLens100K)
-  let encoder = try SentenceEncoder(folder: assets.miniLM)
-  let begun = ContinuousClock.now
-  let vectors = encoder.encode((0..<data.itemCount).map { data.items.summary(of: $0) })
-  let seconds = (ContinuousClock.now - begun) / .seconds(1)
-  print(String(format: "%d texts encoded in %.1f s, vectors of %d", data.itemCount, seconds, encoder.width))
-  for title in titles.isEmpty ? ["Toy Story"] : titles { try printNeighbours(of: title, data.items, vectors) }
-
-  // A fifth of the items is taken out of training with all their interactions; half of them are the test.
-  let split = try data.interactions.split(.coldItems(share: 0.2), seed: seed)
-  let counts = split.test.itemCounts()
-  let cold = counts.indices.filter { counts[$0] > 0 }.map { Int32($0) }
-  var generator = RandomGenerator(seed: seed)
-  let recommender = LightGCN(training: split.training, using: &generator)
-  var training = TrainingConfiguration()
-  (training.epochs, training.learningRate, training.seed) = (60, 5e-3, seed)
-  // Validation items are cold too, so there is nothing that could stop the training early.
-  let trainer = try RecommenderTrainer(recommender, training: split.training, configuration: training)
-  for _ in 0..<training.epochs { try trainer.trainEpoch() }
-  let rows = recommender.embeddings()
-
-  let scorers: [(String, any CatalogueScorer)] = [
-    ("Popularity", popularity(split.training, seed: seed)),
-    ("LightGCN", recommender.makeScorer()),
-    (
-      "text profiles",
-      InnerProductScorer(Representations(users: profiles(split.training, vectors), items: vectors))
-    ),
-    (
-      "LightGCN, rows from texts",
-      InnerProductScorer(
-        Representations(users: rows.users, items: mappedRows(rows, split.training, vectors, seed)))
-    ),
-  ]
-  let users = UserItemMatrix(split.test).activeUsers()
-  let shelf = CandidateLists(
-    users: users, items: users.map { _ in cold }, description: "the cold items of the test")
-  print(
-    "\nranking \(cold.count) films without any rating in training, for \(users.count) users who rated some:")
-  print("                             NDCG@10  Hit@10")
-  let evaluator = RankingEvaluator(split, candidates: shelf)
-  for (name, scorer) in scorers {
-    let result = try evaluator.evaluate(scorer)
-    let values = [RankingMetric.ndcg(10), .hit(10)].map { String(format: "%.4f", result.mean($0) ?? 0) }
-    print("  " + name.padding(toLength: 27, withPad: " ", startingAt: 0) + values.joined(separator: "   "))
-  }
 }
+
+Program.run(TextEmbeddings.self)

@@ -167,7 +167,9 @@ extension CommandOption {
 package func suggestion(_ word: String, _ names: [String]) -> String {
   let wanted = Array(word.lowercased().unicodeScalars.prefix(100))
   let distances = names.map { ($0, editDistance(wanted, Array($0.lowercased().unicodeScalars))) }
-  guard let best = distances.min(by: { $0.1 < $1.1 }), best.1 <= max(1, wanted.count / 3) else { return "" }
+  guard let best = distances.min(by: { $0.1 < $1.1 }),
+    best.1 <= (wanted.count < 4 ? 1 : max(2, wanted.count / 3))
+  else { return "" }
   return "; did you mean \(best.0)?"
 }
 

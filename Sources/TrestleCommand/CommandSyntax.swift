@@ -135,6 +135,18 @@ extension CommandOption {
     }
   }
 
+  /// Words with commas between them that may be absent.
+  package static func list(
+    _ name: String, _ placeholder: String, _ help: String, _ path: WritableKeyPath<Command, [String]?>
+  ) -> CommandOption {
+    CommandOption(
+      name, placeholder, help,
+      value: { $0[keyPath: path].map { .string($0.joined(separator: ",")) } ?? .null }
+    ) { words, command in
+      command[keyPath: path] = words[0].split(separator: ",").map(String.init)
+    }
+  }
+
   /// A file or a folder.
   package static func file(
     _ name: String, _ placeholder: String, _ help: String, _ path: WritableKeyPath<Command, URL>

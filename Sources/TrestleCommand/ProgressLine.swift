@@ -1,12 +1,17 @@
 import Foundation
+import Synchronization
 
 /// A progress bar with the time left on a terminal; plain lines, now and then, elsewhere.
-package final class ProgressLine {
+package final class ProgressLine: Sendable {
   private let label: String
   private let isTerminal = isatty(STDERR_FILENO) != 0
   private let start = ContinuousClock.now
-  private var lastShown = ContinuousClock.now
-  private var hasShown = false
+  private let state = Mutex(State())
+
+  private struct State {
+    var lastShown = ContinuousClock.now
+    var hasShown = false
+  }
 
   /// A line that starts with `label`.
   package init(_ label: String) { self.label = label }
@@ -15,8 +20,13 @@ package final class ProgressLine {
   package func update(_ done: Int, of total: Int, note: String = "") {
     let now = ContinuousClock.now
     let wait: Duration = isTerminal ? .milliseconds(100) : .seconds(20)
-    guard now - lastShown >= wait, total > 0 else { return }
-    lastShown = now
+    let isDue = state.withLock { state in
+      guard now - state.lastShown >= wait, total > 0 else { return false }
+      state.lastShown = now
+      state.hasShown = state.hasShown || isTerminal
+      return true
+    }
+    guard isDue else { return }
     let share = min(Double(done) / Double(total), 1)
     let elapsed = start.duration(to: now)
     let left = share > 0 ? elapsed * ((1 - share) / share) : .zero
@@ -25,7 +35,6 @@ package final class ProgressLine {
       let filled = Int(share * 24)
       let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)
       write("\r\u{1B}[2K  \(label) \(bar) \(figures)")
-      hasShown = true
     } else {
       write("  \(label): \(figures)\n")
     }
@@ -34,9 +43,18 @@ package final class ProgressLine {
   /// Replaces the bar by what came out.
   package func finish(_ outcome: String) {
     let time = Self.text(start.duration(to: .now))
-    if hasShown { write("\r\u{1B}[2K") }
+    clear()
     print("  \(label): \(outcome) (\(time))")
     fflush(nil)
+  }
+
+  /// Removes the bar.
+  package func clear() {
+    let hasShown = state.withLock { state in
+      defer { state.hasShown = false }
+      return state.hasShown
+    }
+    if hasShown { write("\r\u{1B}[2K") }
   }
 
   private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }

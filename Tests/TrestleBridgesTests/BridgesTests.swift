@@ -248,28 +248,45 @@ private func shortConfiguration() -> BDLMStrategy.Configuration {
     let recommenders = try bridge.recommenders(composition.context)
     let domain = try #require(recommenders.domain as? InnerProductScorer)
     let language = try #require(recommenders.language as? InnerProductScorer)
-    let hybrid = HybridRecommender(
-      vocabulary: composition.domain.vocabulary, splitHash: composition.context.split.hash,
-      domain: domain.representations, language: language.representations,
-      fusion: try #require(recommenders.fusion), seen: UserItemMatrix(composition.context.split.training))
+    let hybrid = try HybridRecommender(
+      dataset: composition.dataset, split: composition.context.split, domain: domain.representations,
+      language: language.representations, fusion: try #require(recommenders.fusion))
+    #expect(hybrid.vocabulary == composition.domain.vocabulary)
     let folder = folder()
     defer { try? FileManager.default.removeItem(at: folder) }
-    try hybrid.save(to: folder)
+    try hybrid.save(to: folder) { try Data("x".utf8).write(to: $0.appending(path: "extra")) }
+    #expect(FileManager.default.fileExists(atPath: folder.appending(path: "extra").path))
     let loaded = try HybridRecommender(contentsOf: folder)
+    let ids = composition.dataset.itemIDs
     for part in HybridRecommender.Part.allCases {
-      let (found, expected) = withSteadyInstructionSet {
-        (loaded.recommend(user: 4, count: 5, by: part), hybrid.recommend(user: 4, count: 5, by: part))
+      let (list, expected) = try withSteadyInstructionSet {
+        (
+          try loaded.recommend(for: "4", count: 5, by: part, reasons: 2),
+          try hybrid.recommend(for: "4", count: 5, by: part, reasons: 2)
+        )
       }
-      let list = try #require(found)
-      #expect(list == expected)
-      #expect(list.allSatisfy { !loaded.seen.contains(user: 4, item: Int32($0.item)) })
+      #expect(
+        list == expected && list.count == 5 && list.note == nil && list.source.rawValue == part.rawValue)
+      let had = Set(loaded.histories.items(of: 4).map { ids[Int($0)] })
+      #expect(list.allSatisfy { !had.contains($0.id) })
+      let liking = try loaded.recommend(liking: [ids[0], ids[3]], count: 3, by: part)
+      #expect(liking.count == 3 && liking.source.rawValue == part.rawValue)
+    }
+    #expect(throws: ServingError.self) { try loaded.recommend(for: "nobody") }
+    #expect(throws: ServingError.self) { try loaded.recommend(liking: ["nothing"]) }
+    #expect(throws: ServingError.self) { try loaded.recommend(liking: []) }
+    #expect(throws: ServingError.self) {
+      try loaded.recommend(liking: [ids[0]], languageState: .zeros([1, 1]), by: .language)
     }
     try FileManager.default.removeItem(at: folder.appending(path: "language.safetensors"))
     let half = try HybridRecommender(contentsOf: folder, sides: .domain)
-    #expect(half.recommend(user: 4, count: 5, by: .domain)?.count == 5)
-    #expect(half.recommend(user: 4, count: 5, by: .language) == nil)
+    #expect(try half.recommend(for: "4", count: 5, by: .domain).note == nil)
+    for part in [HybridRecommender.Part.language, .fused] {
+      let list = try half.recommend(for: "4", count: 5, by: part)
+      #expect(list.source == .domain && list.note?.contains("domain answers alone") == true)
+    }
     try Data("{}".utf8).write(to: folder.appending(path: "domain.safetensors"))
-    #expect(throws: BridgeError.self) { try HybridRecommender(contentsOf: folder, sides: .domain) }
+    #expect(throws: ServingError.self) { try HybridRecommender(contentsOf: folder, sides: .domain) }
   }
 
   @Test func aUsersEncodedTextIsTheMeanOfTheHistorys() throws {

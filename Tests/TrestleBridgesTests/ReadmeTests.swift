@@ -38,6 +38,40 @@ private final class PullTogether: BridgeStrategy {
     #expect(last < 0.01)
   }
 
+  @Test func theReadmesFirstProgramRecommends() throws {
+    let folder = FileManager.default.temporaryDirectory.appending(path: "trestle-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    // Readers like one of two kinds of books.
+    var generator = RandomGenerator(seed: 3)
+    var loans = "reader,isbn,when\n"
+    for reader in 0..<60 {
+      for book in 0..<24 where book % 2 == reader % 2 && generator.index(below: 10) < 6 {
+        loans += "\(reader == 0 ? "ann" : "r\(reader)"),b\(book),2024-05-\(10 + book % 20)\n"
+      }
+    }
+    try Data(loans.utf8).write(to: folder.appending(path: "loans.csv"))
+    let books = "isbn,title\n" + (0..<24).map { "b\($0),Book \($0)\n" }.joined()
+    try Data(books.utf8).write(to: folder.appending(path: "books.csv"))
+    func URL(filePath name: String) -> Foundation.URL { folder.appending(path: name) }
+    var printed: [String] = []
+    func print(_ values: Any...) { printed.append(values.map { "\($0)" }.joined(separator: " ")) }
+
+    let data = try Dataset(contentsOf: URL(filePath: "loans.csv"), items: URL(filePath: "books.csv"))
+    let split = try data.interactions.split(.ratio(), seed: 0)
+    let measured = try data.fit(.lightGCN, split: split)
+    print("NDCG@10", try measured.evaluate(on: split).mean(.ndcg(10)) ?? 0)
+    try data.fit(.lightGCN).save(to: URL(filePath: "my-recommender"))
+    let model = try FittedRecommender(contentsOf: URL(filePath: "my-recommender"))
+    for item in try model.recommend(for: "ann", count: 10, reasons: 2) { print(item.title, item.reasons) }
+    for item in try model.recommend(liking: ["b1", "b2"]) { print(item.title) }
+
+    #expect(printed.count == 21 && printed[0].hasPrefix("NDCG@10 0."))
+    // What ann gets first is of her kind.
+    let first = try #require(printed[1].dropFirst("Book ".count).split(separator: " ").first.flatMap { Int($0) })
+    #expect(first % 2 == 0 && printed[1].contains("[\"Book"))
+  }
+
   @Test func theReadmesBridgeTrains() throws {
     let composition = try SmallComposition(seed: 1)
     let bridge = PullTogether(name: "pull", phases: [BridgePhase(name: "domain", side: .domain, epochs: 2)])
@@ -57,7 +91,7 @@ private final class PullTogether: BridgeStrategy {
     let blocks = readme.components(separatedBy: "```swift\n").dropFirst().compactMap {
       $0.components(separatedBy: "```").first
     }
-    #expect(blocks.count == 2)
+    #expect(blocks.count == 3)
     for line in blocks.flatMap(lines) { #expect(compiled.contains(line), "not compiled: \(line)") }
   }
 }

@@ -1,13 +1,14 @@
 import Foundation
-import TrestleFormats
 import TrestleRecommenders
 import TrestleTensor
 
-/// A trained hybrid, ready to serve: the domain side, the language side and their fusion, from one folder.
+/// A trained hybrid, ready to serve: the domain side, the language side and their fusion, with the ids, the titles and
+/// all that each user has had.
 ///
-/// Known users are served from saved rows, without the language model's weights; each side loads alone. For someone new
-/// the domain side uses the mean of the liked items' rows, and the language side a state that the language model computes
-/// (``LanguageSide/state(liking:)``).
+/// Everything is answered from saved rows, without the language model's weights, so that the value is immutable and
+/// `Sendable`; each side loads alone. Who is asked and cannot answer is stood in for, and the answer says by whom: fused →
+/// domain → language → popularity. For someone new both sides use the mean of the liked items' rows, unless the language
+/// model's own state is given (``LanguageSide/state(liking:)``).
 public struct HybridRecommender: Sendable {
   /// Which of the three recommends.
   public enum Part: String, Codable, Sendable, CaseIterable {
@@ -19,8 +20,8 @@ public struct HybridRecommender: Sendable {
     case fused
   }
 
-  /// The users and items.
-  public let vocabulary: EntityVocabulary
+  /// The ids and titles.
+  public let catalogue: Catalogue
   /// The split that the hybrid was trained on.
   public let splitHash: String
   /// The domain side's rows; `nil` if only the other was loaded.
@@ -29,84 +30,205 @@ public struct HybridRecommender: Sendable {
   public let language: Representations?
   /// The weights of the fusion.
   public let fusion: FusionWeights
-  /// What each user has seen, and is not recommended again.
-  public let seen: UserItemMatrix
+  /// What each user has had, in the order of time, with what was held out in training.
+  public let histories: UserHistories
+  /// The number of each user's training interactions, which the fusion's weights go by.
+  let trainingCounts: [Int32]
+  /// The number of each item's training interactions.
+  let popularity: [Float]
 
   /// A hybrid of the given parts.
+  ///
+  /// - Parameters:
+  ///   - dataset: whose ids, titles and interactions are kept; all its interactions count as had.
+  ///   - split: what the sides were trained on.
+  ///   - domain: the domain side's rows.
+  ///   - language: the language side's scoring rows.
+  ///   - fusion: the weights of the fusion.
+  /// - Throws: ``TrestleRecommenders/ServingError/otherData(expected:found:)`` for a split or rows of other users and items.
   public init(
-    vocabulary: EntityVocabulary, splitHash: String, domain: Representations?, language: Representations?,
-    fusion: FusionWeights, seen: UserItemMatrix
-  ) {
-    self.vocabulary = vocabulary
-    self.splitHash = splitHash
-    self.domain = domain
-    self.language = language
-    self.fusion = fusion
-    self.seen = seen
+    dataset: Dataset, split: DataSplit, domain: Representations?, language: Representations?,
+    fusion: FusionWeights
+  ) throws {
+    try self.init(
+      catalogue: Catalogue(dataset), splitHash: split.hash, domain: domain, language: language,
+      fusion: fusion,
+      histories: UserHistories(dataset.interactions), trainingCounts: split.training.userCounts(),
+      popularity: split.training.itemCounts().map(Float.init))
+  }
+
+  init(
+    catalogue: Catalogue, splitHash: String, domain: Representations?, language: Representations?,
+    fusion: FusionWeights, histories: UserHistories, trainingCounts: [Int32], popularity: [Float]
+  ) throws {
+    let counts = [catalogue.userIDs.count, catalogue.itemIDs.count]
+    for rows in [domain, language].compactMap({ $0 }) {
+      guard rows.users.rank == 2, rows.items.rank == 2, [rows.users.shape[0], rows.items.shape[0]] == counts,
+        rows.users.shape[1] == rows.items.shape[1], rows.users.dtype == .float32, rows.items.dtype == .float32
+      else {
+        throw ServingError.otherData(
+          expected: "float32 rows of \(counts[0]) users and \(counts[1]) items, of one width",
+          found: "\(rows.users.dtype) \(rows.users.shape) and \(rows.items.dtype) \(rows.items.shape)")
+      }
+    }
+    guard [trainingCounts.count, popularity.count] == counts,
+      [histories.userCount, histories.itemCount] == counts
+    else {
+      throw ServingError.otherData(
+        expected: "data of \(counts[0]) users and \(counts[1]) items",
+        found: "\(trainingCounts.count) and \(popularity.count)")
+    }
+    (self.catalogue, self.splitHash, self.fusion) = (catalogue, splitHash, fusion)
+    (self.domain, self.language, self.histories) = (domain, language, histories)
+    (self.trainingCounts, self.popularity) = (trainingCounts, popularity)
+  }
+
+  /// The users and items, as bridges name them.
+  public var vocabulary: EntityVocabulary {
+    EntityVocabulary(
+      userCount: catalogue.userIDs.count, itemCount: catalogue.itemIDs.count, hash: catalogue.vocabularyHash)
   }
 
   /// The best items for a user whom the hybrid was trained on.
   ///
-  /// - Returns: at most `count` items that the user has not seen, the best first; `nil` if the part was not loaded.
-  public func recommend(user: Int, count: Int, by part: Part) -> [Recommendation]? {
-    precondition(
-      user >= 0 && user < vocabulary.userCount,
-      "recommend(user:): user \(user) is outside 0..<\(vocabulary.userCount)")
-    func scores(_ rows: Representations?) -> [Float]? {
-      rows.map { $0.users.sliced(user..<user + 1, along: 0).matmul($0.items, transposingOther: true).floats }
+  /// - Parameters:
+  ///   - user: the user's id.
+  ///   - count: how many items are wanted; there may be fewer.
+  ///   - part: which of the three recommenders is asked.
+  ///   - filter: which items may be recommended.
+  ///   - reasons: how many of the user's items are named that speak most for each.
+  /// - Throws: ``TrestleRecommenders/ServingError`` for an id that nobody has, or a count below 0.
+  public func recommend(
+    for user: String, count: Int = 10, by part: Part = .fused, filter: ItemFilter = ItemFilter(),
+    reasons: Int = 0
+  ) throws -> RecommendationList {
+    let index = try catalogue.user(user)
+    let history = histories.items(of: index)
+    let request = Request(
+      count: count, removed: try filter.removed(from: catalogue, known: history),
+      liked: Set(history).sorted(),
+      reasons: reasons)
+    let interactions = Int(trainingCounts[index])
+    guard interactions > 0 else {
+      return try popular(
+        request, "user '\(user)' had no interactions in training: these are the most popular items")
     }
-    let history = seen.items(of: user).map(Int.init)
-    return best(
-      domain: scores(domain), language: scores(language), by: part, without: history,
-      alpha: fusion.alpha(interactions: history.count), count: count)
+    func scores(_ rows: Representations?) -> [Float]? {
+      rows.map {
+        $0.users.sliced(index..<index + 1, along: 0).matmul($0.items, transposingOther: true).floats
+      }
+    }
+    return try answer(
+      request, part, domain: { scores(domain) }, language: { scores(language) },
+      alpha: fusion.alpha(interactions: interactions))
   }
 
   /// The best items for someone new who likes some items.
   ///
   /// - Parameters:
-  ///   - items: the items liked, at least one.
-  ///   - languageState: the scoring row of the language side for them, `[1, width]`; `nil` leaves that side out.
-  ///   - count: how many items are wanted.
-  ///   - part: which of the three recommenders answers.
+  ///   - items: the ids of the items liked, at least one.
+  ///   - languageState: the language model's scoring row for them, `[1, width]`; `nil` for the mean of the items' rows.
+  ///   - count: how many items are wanted; there may be fewer.
+  ///   - part: which of the three recommenders is asked.
+  ///   - filter: which items may be recommended.
+  ///   - reasons: how many of the liked items are named that speak most for each.
+  /// - Throws: ``TrestleRecommenders/ServingError`` for an id that no item has, no items, or a state of another width.
   public func recommend(
-    liking items: [Int], languageState: Tensor?, count: Int, by part: Part
-  ) -> [Recommendation]? {
-    precondition(!items.isEmpty, "recommend(liking:): no items")
-    let domainScores = domain.map { rows -> [Float] in
-      let liked = rows.items.gatheredRows(Tensor(items.map { Int32($0) })).unitNormalized()
-      return liked.mean(along: [0], keepingDimensions: true).matmul(rows.items, transposingOther: true).floats
+    liking items: [String], languageState: Tensor? = nil, count: Int = 10, by part: Part = .fused,
+    filter: ItemFilter = ItemFilter(), reasons: Int = 0
+  ) throws -> RecommendationList {
+    var liked: [Int32] = []
+    for id in items { liked.append(Int32(try catalogue.item(id))) }
+    liked = Set(liked).sorted()
+    guard !liked.isEmpty else {
+      throw ServingError.invalidRequest(expected: "at least one liked item", found: "none")
     }
-    let languageScores = languageState.flatMap { state in
-      language.map { state.matmul($0.items, transposingOther: true).floats }
+    if let languageState, let language, languageState.shape != [1, language.items.shape[1]] {
+      throw ServingError.invalidRequest(
+        expected: "a language state [1, \(language.items.shape[1])]", found: "\(languageState.shape)")
     }
-    return best(
-      domain: domainScores, language: languageScores, by: part, without: items,
-      alpha: fusion.alpha(interactions: items.count), count: count)
-  }
-
-  private func best(
-    domain: [Float]?, language: [Float]?, by part: Part, without seen: [Int], alpha: Double, count: Int
-  ) -> [Recommendation]? {
-    var scores: [Float]
-    switch part {
-    case .domain:
-      guard let domain else { return nil }
-      scores = domain
-    case .language:
-      guard let language else { return nil }
-      scores = language
-    case .fused:
-      guard let domain, let language else { return nil }
-      scores = zip(Self.standardized(domain), Self.standardized(language)).map {
-        Float(1 - alpha) * $0 + Float(alpha) * $1
+    let request = Request(
+      count: count, removed: try filter.removed(from: catalogue, known: liked), liked: liked, reasons: reasons
+    )
+    func scores(_ rows: Representations?, _ state: Tensor?) -> [Float]? {
+      rows.map { rows in
+        let mean = { RowFolding.mean.row(liked, rows.items) }
+        return (state ?? mean()).matmul(rows.items, transposingOther: true).floats
       }
     }
-    for item in seen { scores[item] = -.infinity }
-    let available = scores.count { $0 > -.infinity }
-    let (values, indices) = Tensor(scores).topK(min(count, available))
-    return zip(indices.scalars(as: Int32.self), values.floats).map {
-      Recommendation(item: Int($0), score: $1)
+    return try answer(
+      request, part, domain: { scores(domain, nil) }, language: { scores(language, languageState) },
+      alpha: fusion.alpha(interactions: liked.count))
+  }
+}
+
+/// Answering, whoever asks.
+extension HybridRecommender {
+  private struct Request {
+    let count: Int
+    let removed: Set<Int32>
+    let liked: [Int32]
+    let reasons: Int
+  }
+
+  private func answer(
+    _ request: Request, _ part: Part, domain: () -> [Float]?, language: () -> [Float]?, alpha: Double
+  ) throws -> RecommendationList {
+    let own = (
+      domain: part == .language && self.language != nil ? nil : domain(),
+      language: part == .domain && self.domain != nil ? nil : language()
+    )
+    switch (own.domain, own.language) {
+    case (let first?, let second?) where part == .fused:
+      let fused = zip(Self.standardized(first), Self.standardized(second)).map {
+        Float(1 - alpha) * $0 + Float(alpha) * $1
+      }
+      return try list(fused, request, .fused, asked: part)
+    case (let first?, _): return try list(first, request, .domain, asked: part)
+    case (nil, let second?): return try list(second, request, .language, asked: part)
+    case (nil, nil): return try popular(request, "no side is loaded: these are the most popular items")
     }
+  }
+
+  private func popular(_ request: Request, _ note: String) throws -> RecommendationList {
+    try list(popularity, request, .popularity, note: note)
+  }
+
+  private func list(
+    _ scores: [Float], _ request: Request, _ source: RecommendationList.Source, asked: Part
+  ) throws -> RecommendationList {
+    let note =
+      source.rawValue == asked.rawValue
+      ? nil : "asked was \(asked.rawValue); without the other side \(source.rawValue) answers alone"
+    return try list(scores, request, source, note: note)
+  }
+
+  private func list(
+    _ scores: [Float], _ request: Request, _ source: RecommendationList.Source, note: String?
+  ) throws -> RecommendationList {
+    guard request.count >= 0 else {
+      throw ServingError.invalidRequest(expected: "a count of at least 0", found: "\(request.count)")
+    }
+    let scorer = RowScorer(itemCount: scores.count) { _ in scores }
+    let best = try scorer.recommend(user: 0, count: request.count, without: request.removed)
+    let rows = source == .language ? language : source == .popularity ? nil : domain
+    return RecommendationList(
+      items: best.map { item in
+        RecommendedItem(
+          id: catalogue.itemIDs[item.item], title: catalogue.titles[item.item], score: item.score,
+          reasons: rows.map { reasons(for: item.item, $0.items, request) } ?? [])
+      }, source: source, note: note)
+  }
+
+  /// The titles of the liked items whose rows are most like the item's.
+  private func reasons(for item: Int, _ rows: Tensor, _ request: Request) -> [String] {
+    let liked = request.liked.filter { Int($0) != item }
+    guard request.reasons > 0, !liked.isEmpty else { return [] }
+    let own = rows.sliced(item..<item + 1, along: 0).unitNormalized()
+    let cosines = rows.gatheredRows(Tensor(liked)).unitNormalized().matmul(own, transposingOther: true).floats
+    let order = liked.indices.filter { cosines[$0] > 0 }
+      .sorted { cosines[$0] == cosines[$1] ? $0 < $1 : cosines[$0] > cosines[$1] }
+    return order.prefix(request.reasons).map { catalogue.titles[Int(liked[$0])] }
   }
 
   private static func standardized(_ scores: [Float]) -> [Float] {
@@ -114,127 +236,5 @@ public struct HybridRecommender: Sendable {
     let variance = scores.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Float(max(scores.count, 1))
     let scale = variance > 1e-20 ? 1 / variance.squareRoot() : 0
     return scores.map { ($0 - mean) * scale }
-  }
-}
-
-extension HybridRecommender {
-  private struct Manifest: Codable {
-    var format: Int
-    var vocabulary: EntityVocabulary
-    var splitHash: String
-    var fusion: FusionWeights
-    /// The SHA-256 of each file beside the manifest.
-    var files: [String: String]
-  }
-
-  /// Which sides to load.
-  public struct Sides: OptionSet, Sendable {
-    /// The bits.
-    public let rawValue: Int
-    /// Sides from bits.
-    public init(rawValue: Int) { self.rawValue = rawValue }
-    /// The domain side.
-    public static let domain = Sides(rawValue: 1)
-    /// The language side.
-    public static let language = Sides(rawValue: 2)
-    /// Both.
-    public static let both: Sides = [.domain, .language]
-  }
-
-  /// Saves the hybrid as `manifest.json`, `domain.safetensors`, `language.safetensors` and `seen.safetensors`.
-  ///
-  /// The manifest is written last: a folder with one is complete.
-  public func save(to folder: URL) throws {
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    var files: [String: String] = [:]
-    func write(_ name: String, _ tensors: [(String, Tensor)]) throws {
-      let url = folder.appending(path: name)
-      try SafetensorsWriter.write(tensors.map { SafetensorsSource(name: $0.0, tensor: $0.1) }, to: url)
-      files[name] = try Self.hash(url)
-    }
-    if let domain { try write("domain.safetensors", [("users", domain.users), ("items", domain.items)]) }
-    if let language {
-      try write("language.safetensors", [("users", language.users), ("items", language.items)])
-    }
-    try write(
-      "seen.safetensors",
-      [("offsets", Tensor(seen.offsets.map { Int32($0) })), ("items", Tensor(seen.items))])
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    let manifest = Manifest(
-      format: 1, vocabulary: vocabulary, splitHash: splitHash, fusion: fusion, files: files)
-    try AtomicFile.write(Array(try encoder.encode(manifest)), to: folder.appending(path: "manifest.json"))
-  }
-
-  /// Loads a hybrid.
-  ///
-  /// - Parameters:
-  ///   - folder: the folder that the hybrid was saved in.
-  ///   - sides: the sides to load; the files of others need not be there.
-  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` if a file is not the one that was saved, and
-  ///   `FormatError` if one cannot be read.
-  public init(contentsOf folder: URL, sides: Sides = .both) throws {
-    let manifestURL = folder.appending(path: "manifest.json")
-    let bytes = try MappedFile(manifestURL)
-    guard let manifest = try? JSONDecoder().decode(Manifest.self, from: Data(bytes.bytes)),
-      manifest.format == 1
-    else {
-      throw BridgeError.invalidState(
-        path: manifestURL.path, place: "", expected: "the manifest of a saved hybrid", found: "something else"
-      )
-    }
-    func open(_ name: String) throws -> SafetensorsFile {
-      let url = folder.appending(path: name)
-      let found = try Self.hash(url)
-      guard let expected = manifest.files[name], expected == found else {
-        throw BridgeError.invalidState(
-          path: url.path, place: "SHA-256", expected: manifest.files[name] ?? "no such file", found: found)
-      }
-      return try SafetensorsFile(url)
-    }
-    func rows(_ name: String) throws -> Representations {
-      let file = try open(name)
-      let (users, items) = (try file.tensor("users"), try file.tensor("items"))
-      guard users.rank == 2, items.rank == 2, users.shape[1] == items.shape[1], users.dtype == .float32,
-        items.dtype == .float32, users.shape[0] == manifest.vocabulary.userCount,
-        items.shape[0] == manifest.vocabulary.itemCount
-      else {
-        throw BridgeError.invalidState(
-          path: file.file.path, place: "users, items",
-          expected:
-            "float32 rows of \(manifest.vocabulary.userCount) users and \(manifest.vocabulary.itemCount) items",
-          found: "\(users.dtype) \(users.shape), \(items.dtype) \(items.shape)")
-      }
-      return Representations(users: users, items: items)
-    }
-    let history = try open("seen.safetensors")
-    let offsets = try history.tensor("offsets").scalars(as: Int32.self)
-    let items = try history.tensor("items").scalars(as: Int32.self)
-    guard offsets.count == manifest.vocabulary.userCount + 1, offsets.first == 0,
-      offsets.last == Int32(items.count), zip(offsets, offsets.dropFirst()).allSatisfy({ $0 <= $1 }),
-      items.allSatisfy({ $0 >= 0 && Int($0) < manifest.vocabulary.itemCount })
-    else {
-      throw BridgeError.invalidState(
-        path: history.file.path, place: "offsets, items", expected: "the items of each user",
-        found: "other numbers")
-    }
-    let users = (0..<manifest.vocabulary.userCount).flatMap { user in
-      Array(repeating: Int32(user), count: Int(offsets[user + 1] - offsets[user]))
-    }
-    self.init(
-      vocabulary: manifest.vocabulary, splitHash: manifest.splitHash,
-      domain: sides.contains(.domain) ? try rows("domain.safetensors") : nil,
-      language: sides.contains(.language) ? try rows("language.safetensors") : nil, fusion: manifest.fusion,
-      seen: UserItemMatrix(
-        Interactions(
-          users: users, items: items, userCount: manifest.vocabulary.userCount,
-          itemCount: manifest.vocabulary.itemCount)))
-  }
-
-  private static func hash(_ url: URL) throws -> String {
-    let file = try MappedFile(url)
-    var hash = SHA256()
-    hash.update(file.bytes)
-    return hash.hexadecimal()
   }
 }

@@ -5,11 +5,22 @@ import TrestleFormats
 package enum FolderReplacement {
   /// Makes the folder at `url` anew through `body`, which fills an empty folder beside it.
   ///
+  /// - Parameters:
+  ///   - url: the folder.
+  ///   - marker: a file that an older folder must hold to be replaced: others, and their contents, are left alone.
+  ///   - body: fills the folder.
   /// - Throws: what `body` throws, and `FormatError.cannotWrite`; the old folder is intact then.
-  package static func write(_ url: URL, _ body: (URL) throws -> Void) throws {
+  package static func write(_ url: URL, marker: String = "manifest.json", _ body: (URL) throws -> Void) throws
+  {
     let parent = url.standardizedFileURL.deletingLastPathComponent()
     let tag = "\(getpid())-\(String(UInt32.random(in: .min ... .max), radix: 36))"
     let fresh = parent.appending(path: ".\(url.lastPathComponent).\(tag).partial")
+    let old = try? FileManager.default.contentsOfDirectory(atPath: url.path)
+    guard old?.isEmpty ?? !FileManager.default.fileExists(atPath: url.path) || old?.contains(marker) == true
+    else {
+      throw FormatError.cannotWrite(
+        .init(url.path, expected: "a new folder or an older one of the same kind", found: "other files"))
+    }
     do {
       try FileManager.default.createDirectory(at: fresh, withIntermediateDirectories: true)
     } catch {

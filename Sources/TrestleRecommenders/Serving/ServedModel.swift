@@ -117,8 +117,8 @@ package enum RowFolding: Codable, Sendable, Equatable {
   /// The row that a sweep of ``ImplicitALS`` would give.
   case leastSquares(unobservedWeight: Double, regularization: Double, exponent: Double)
 
-  /// `[1, width]`.
-  func row(_ items: [Int32], _ rows: Tensor) -> Tensor {
+  /// The row for some items of the table `rows`, `[1, width]`.
+  package func row(_ items: [Int32], _ rows: Tensor) -> Tensor {
     switch self {
     case .mean:
       return rows.gatheredRows(Tensor(items)).unitNormalized().mean(along: [0], keepingDimensions: true)

@@ -37,7 +37,8 @@ final class ServedNetwork: Sendable {
   ///
   /// - Throws: what `Module.load(from:)` throws if they do not fit; nothing is trapped by a strange configuration.
   init(
-    _ architecture: Architecture, userCount: Int, itemCount: Int, weights: some TensorSource & Sendable, prefix: String
+    _ architecture: Architecture, userCount: Int, itemCount: Int, weights: some TensorSource & Sendable,
+    prefix: String
   ) throws {
     self.architecture = architecture
     self.itemCount = itemCount

@@ -1,8 +1,8 @@
 /// Reads dates and times as ISO 8601 writes them.
-enum DateParser {
+package enum DateParser {
   /// The seconds from 1970 to `2024-05-17`, `2024-05-17T10:30:00Z`, `2024-05-17 10:30:00.5+02:00`; `nil` for other
   /// text. A time without a zone is taken as UTC.
-  static func seconds(_ text: String) -> Int64? {
+  package static func seconds(_ text: String) -> Int64? {
     var rest = Array(text.utf8)[...]
     guard let year = digits(4, &rest), take(UInt8(ascii: "-"), &rest), let month = digits(2, &rest),
       take(UInt8(ascii: "-"), &rest), let day = digits(2, &rest), (1...12).contains(month),

@@ -1,0 +1,110 @@
+import Foundation
+import TrestleFormats
+import TrestleTensor
+
+/// Reads the files of a folder that a manifest vouches for.
+package struct SavedFolder {
+  /// The folder.
+  package let url: URL
+
+  /// A folder.
+  package init(_ url: URL) { self.url = url }
+
+  /// Reads what belongs together: once more if the folder was exchanged meanwhile.
+  ///
+  /// - Throws: what `body` throws while the manifest stays the same.
+  package func whole<Value>(_ manifest: String, _ body: (SavedFolder) throws -> Value) throws -> Value {
+    let file = url.appending(path: manifest)
+    while true {
+      let before = try? Data(contentsOf: file)
+      do {
+        return try body(self)
+      } catch {
+        if before == (try? Data(contentsOf: file)) { throw error }
+      }
+    }
+  }
+
+  /// The SHA-256 of a file.
+  package static func hash(_ url: URL) throws -> String {
+    let file = try MappedFile(url)
+    var hash = SHA256()
+    hash.update(file.bytes)
+    return hash.hexadecimal()
+  }
+
+  /// An error about a file of the folder.
+  package func invalid(_ file: String, _ place: String, expected: String, found: String) -> ServingError {
+    .invalidState(path: url.appending(path: file).path, place: place, expected: expected, found: found)
+  }
+
+  /// The manifest.
+  package func manifest<Manifest: Decodable>(_ type: Manifest.Type, named name: String, what: String) throws
+    -> Manifest
+  {
+    let file = url.appending(path: name)
+    guard FileManager.default.fileExists(atPath: file.path) else {
+      throw invalid(name, "", expected: what, found: "no such file")
+    }
+    let bytes = try MappedFile(file)
+    guard let manifest = try? JSONDecoder().decode(type, from: Data(bytes.bytes)) else {
+      throw invalid(name, "", expected: "the manifest of \(what)", found: "something else")
+    }
+    return manifest
+  }
+
+  /// A file whose hash the manifest has.
+  package func verified(_ name: String, _ files: [String: String]) throws -> URL {
+    let file = url.appending(path: name)
+    guard let expected = files[name] else {
+      throw invalid("manifest.json", "files", expected: "the hash of \(name)", found: "none")
+    }
+    let found = try Self.hash(file)
+    guard found == expected else { throw invalid(name, "SHA-256", expected: expected, found: found) }
+    return file
+  }
+
+  /// A JSON file.
+  package func decode<Value: Decodable>(_ type: Value.Type, _ name: String, _ files: [String: String]) throws
+    -> Value
+  {
+    let bytes = try MappedFile(verified(name, files))
+    do {
+      return try JSONDecoder().decode(type, from: Data(bytes.bytes))
+    } catch {
+      throw invalid(name, "", expected: "ids and titles", found: "something else")
+    }
+  }
+
+  /// The tensors of a safetensors file, copied into memory.
+  package func tensors(_ name: String, _ files: [String: String]) throws -> [String: Tensor] {
+    let file = try SafetensorsFile(verified(name, files))
+    var tensors: [String: Tensor] = [:]
+    for name in file.names { tensors[name] = try file.tensor(name).copied() }
+    return tensors
+  }
+
+  /// A tensor of a given shape and type.
+  package func tensor(
+    _ tensors: [String: Tensor], _ name: String, _ shape: Shape, _ dtype: DType, _ file: String
+  ) throws -> Tensor {
+    guard let tensor = tensors[name], tensor.shape == shape, tensor.dtype == dtype else {
+      let found = tensors[name].map { "\($0.dtype) \($0.shape)" } ?? "none"
+      throw invalid(file, name, expected: "\(dtype) \(shape)", found: found)
+    }
+    return tensor
+  }
+
+  /// What each user has had, from `offsets` and `items`.
+  package func histories(
+    _ tensors: [String: Tensor], _ file: String, _ counts: (users: Int, items: Int)
+  ) throws -> UserHistories {
+    let offsets = try tensor(tensors, "offsets", [counts.users + 1], .int32, file).scalars(as: Int32.self)
+    let total = max(Int(offsets.last ?? 0), 0)
+    let items = try tensor(tensors, "items", [total], .int32, file).scalars(as: Int32.self)
+    guard offsets.first == 0, zip(offsets, offsets.dropFirst()).allSatisfy({ $0 <= $1 }),
+      items.allSatisfy({ $0 >= 0 && Int($0) < counts.items })
+    else { throw invalid(file, "offsets, items", expected: "the items of each user", found: "other numbers") }
+    return UserHistories(starts: offsets.map(Int.init), items: items, itemCount: counts.items)
+  }
+}

@@ -1,0 +1,61 @@
+import Foundation
+import Trestle
+import TrestleCommand
+
+/// `trestle compare`: a leaderboard of models on your files.
+struct Compare: ProgramCommand {
+  static let name = "compare"
+  static let summary = "Trains several recommenders on the same splits and ranks them."
+  static var options: [CommandOption<Self>] {
+    DataOptions.options.map { $0.part(\.data) } + [
+      .choices("--models", "A,B", "the recommenders", \.models),
+      .choice("--split", "NAME", "how a tenth is held out for choosing and a tenth for measuring", \.split),
+      .number("--seed", "N", in: 0...UInt64.max, "the first seed", \.seed),
+      .number("--seeds", "N", in: 1...1000, "how many seeds, each with a split of its own", \.seeds),
+      .number("--epochs", "N", in: 1...100_000, "the most epochs", \.epochs),
+      .number(
+        "--patience", "N", in: 1...100_000, "the epochs without improvement that end a training", \.patience),
+      .file("--json", "FILE", "writes a line of JSON for every model, seed, slice and measure", \.json),
+      .number("--threads", "N", in: 1...1024, "how many threads take part (all cores if absent)", \.threads),
+    ]
+  }
+
+  var data = DataOptions()
+  var models: [ModelKind] = [.popularity, .itemKNN, .ease, .implicitALS, .lightGCN]
+  var split = SplitChoice.ratio
+  var seed: UInt64 = 0
+  var seeds = 1
+  var epochs: Int?
+  var patience: Int?
+  var json: URL?
+  var threads: Int?
+
+  func run() throws {
+    if let threads { ThreadPool.shared.setThreadCount(threads) }
+    Interrupts.handle()
+    let dataset = try data.read()
+    var table = Leaderboard(dataset: dataset.name)
+    do {
+      for seed in seed..<seed + UInt64(seeds) { try run(dataset, seed, &table) }
+    } catch let interruption as Interruption {
+      if !table.runs.isEmpty { say("\n" + table.table()) }
+      throw interruption
+    }
+    say("")
+    say(table.table())
+  }
+
+  private func run(_ dataset: Dataset, _ seed: UInt64, _ table: inout Leaderboard) throws {
+    let split = try dataset.interactions.split(split.strategy, seed: seed)
+    var options = FitOptions()
+    (options.seed, options.epochs, options.patience) = (seed, epochs, patience)
+    for kind in models {
+      let fitting = Fitting(kind: kind, options: options, kept: "The models before are in the table")
+      let (model, seconds) = try fitting.fit(dataset, split)
+      table.add(
+        model: kind.rawValue, seed: seed, result: try model.evaluate(on: split), trainingSeconds: seconds)
+      if let json { try AtomicFile.write(Array(table.jsonLines().utf8), to: json) }
+      if Interrupts.isRequested { throw Interruption("stopped after \(kind.rawValue). \(fitting.kept)") }
+    }
+  }
+}

@@ -1,0 +1,67 @@
+import Foundation
+import Trestle
+import TrestleCommand
+
+/// `trestle evaluate`: measures a saved recommender.
+struct Evaluate: ProgramCommand {
+  static let name = "evaluate"
+  static let summary = "Measures a saved recommender on interactions that it has not seen."
+  static var options: [CommandOption<Self>] {
+    [
+      .file("--recommender", "DIR", "what train has saved", \.recommender),
+      .file(
+        "--test", "FILE",
+        "interactions that came later; instead of it, --interactions with the file of the training "
+          + "measures what train --no-refit held out", \.test),
+    ] + DataOptions.options.map { $0.part(\.data) } + [
+      .choice("--split", "NAME", "how the training parted its data", \.split),
+      .number("--seed", "N", in: 0...UInt64.max, "the seed of the training", \.seed),
+      .file("--json", "FILE", "writes a line of JSON for every slice and measure", \.json),
+    ]
+  }
+
+  var recommender = URL(filePath: "trestle-output")
+  var test: URL?
+  var data = DataOptions()
+  var split = SplitChoice.ratio
+  var seed: UInt64 = 0
+  var json: URL?
+
+  func run() throws {
+    let model = try FittedRecommender(contentsOf: recommender)
+    var table = Leaderboard(dataset: model.card.dataset)
+    let result = try test.map { try later($0, model) } ?? heldOut(model)
+    table.add(model: model.card.model, seed: seed, result: result, trainingSeconds: 0)
+    say(table.table())
+    if let json { try AtomicFile.write(Array(table.jsonLines().utf8), to: json) }
+  }
+
+  private func heldOut(_ model: FittedRecommender) throws -> EvaluationResult {
+    let dataset = try data.read()
+    guard dataset.vocabularyHash == model.card.vocabularyHash else {
+      throw UsageError(
+        "the data is not what \(recommender.relativePath) was trained on: its users or items differ")
+    }
+    do {
+      return try model.evaluate(on: try dataset.interactions.split(split.strategy, seed: seed))
+    } catch ServingError.otherData(let expected, let found) {
+      throw UsageError(
+        "expected \(expected), found \(found): train --no-refit keeps a model that can be measured, --test FILE takes "
+          + "later interactions")
+    }
+  }
+
+  private func later(_ file: URL, _ model: FittedRecommender) throws -> EvaluationResult {
+    var options = data
+    options.interactions = file
+    let new = try options.read()
+    let split = model.split(testing: new)
+    say(
+      "  \(split.test.count) of \(new.interactions.count) interactions are new, of users and items that the recommender knows"
+    )
+    guard !split.test.isEmpty else {
+      throw UsageError("\(file.relativePath): nothing new of users and items that the recommender knows")
+    }
+    return try RankingEvaluator(split).evaluate(model.makeScorer())
+  }
+}

@@ -1,0 +1,57 @@
+import Foundation
+import Trestle
+import TrestleCommand
+
+/// How the data is parted.
+enum SplitChoice: String, CaseIterable {
+  case ratio, time
+  case leaveOneOut = "leave-one-out"
+
+  var strategy: SplitStrategy {
+    switch self {
+    case .ratio: .ratio()
+    case .time: .globalTime()
+    case .leaveOneOut: .leaveOneOut
+    }
+  }
+}
+
+/// Fits a model and shows how far it is.
+struct Fitting {
+  let kind: ModelKind
+  let options: FitOptions
+  /// What to say when the user stops the fit.
+  let kept: String
+
+  /// Fits on the training part of a split.
+  func fit(_ data: Dataset, _ split: DataSplit) throws -> (model: FittedRecommender, seconds: Double) {
+    let bar = ProgressLine(kind.rawValue)
+    let start = ContinuousClock.now
+    let model = try data.fit(kind, split: split, options: options) { progress in
+      let best = progress.best.map { String(format: ", NDCG@10 %.4f at best", $0) } ?? ""
+      bar.update(progress.epoch, of: progress.expectedEpochs, note: ", epoch \(progress.epoch)\(best)")
+      try stopIfAsked(progress)
+    }
+    let seconds = start.duration(to: .now) / .seconds(1)
+    let found = ["epochs", "validation NDCG@10"].compactMap { name in
+      model.card.settings[name].map { "\(name) \($0)" }
+    }
+    bar.finish(found.isEmpty ? "fitted" : found.joined(separator: ", "))
+    return (model, seconds)
+  }
+
+  /// Fits on everything.
+  func refit(_ data: Dataset, epochs: Int) throws -> FittedRecommender {
+    let bar = ProgressLine("\(kind.rawValue) on all data")
+    let model = try data.refit(kind, epochs: epochs, options: options) { progress in
+      bar.update(progress.epoch, of: progress.expectedEpochs, note: ", epoch \(progress.epoch)")
+      try stopIfAsked(progress)
+    }
+    bar.finish("fitted")
+    return model
+  }
+
+  private func stopIfAsked(_ progress: FitProgress) throws {
+    if Interrupts.isRequested { throw Interruption("stopped after epoch \(progress.epoch). \(kept)") }
+  }
+}

@@ -1,0 +1,80 @@
+import Foundation
+import Trestle
+import TrestleCommand
+
+/// `trestle recommend`: asks a saved recommender.
+struct Recommend: ProgramCommand {
+  static let name = "recommend"
+  static let summary = "Recommends items to a user, or to someone new who likes some."
+  static var options: [CommandOption<Self>] {
+    [
+      .file("--recommender", "DIR", "what train has saved", \.recommender),
+      .text("--user", "ID", "to whom to recommend", \.user),
+      .texts("--likes", "TITLE", "what someone new likes: titles, the beginnings of titles, or ids", \.likes),
+      .number("--count", "N", in: 1...100_000, "how many items", \.count),
+      .number(
+        "--reasons", "N", in: 0...100, "how many items of the user's are named that speak for each", \.reasons
+      ),
+      .texts("--only", "ID", "the items that may be recommended", \.only),
+      .texts("--without", "ID", "items that may not be recommended", \.without),
+      .flag("--again", "items that the user has had may come again", \.includesKnown),
+      .flag("--json", "prints JSON", \.isJSON),
+    ]
+  }
+
+  var recommender = URL(filePath: "trestle-output")
+  var user: String?
+  var likes: [String] = []
+  var count = 10
+  var reasons = 0
+  var only: [String] = []
+  var without: [String] = []
+  var includesKnown = false
+  var isJSON = false
+
+  func run() throws {
+    guard (user == nil) != likes.isEmpty else {
+      throw UsageError("either --user ID or --likes TITLE … is needed")
+    }
+    let model = try FittedRecommender(contentsOf: recommender)
+    let filter = ItemFilter(
+      allowed: only.isEmpty ? nil : Set(only), excluded: Set(without), includesKnown: includesKnown)
+    if let user {
+      let list = try model.recommend(for: user, count: count, filter: filter, reasons: reasons)
+      let had = model.histories.items(of: try model.catalogue.user(user))
+      let last = had.suffix(5).map { model.catalogue.titles[Int($0)] }.joined(separator: "; ")
+      try show(
+        list, "For user \(user), who has had \(had.count) items\(last.isEmpty ? "" : ", such as \(last)"):")
+    } else {
+      let liked = try likes.map { try model.catalogue.item(titled: $0) }
+      let list = try model.recommend(
+        liking: liked.map { model.catalogue.itemIDs[$0] }, count: count, filter: filter, reasons: reasons)
+      try show(
+        list, "For someone who likes \(liked.map { model.catalogue.titles[$0] }.joined(separator: "; ")):")
+    }
+  }
+
+  private func show(_ list: RecommendationList, _ heading: String) throws {
+    if isJSON {
+      let items = list.map { item -> JSONLiteral in
+        [
+          "id": .string(item.id), "title": .string(item.title), "score": .double(Double(item.score)),
+          "reasons": .array(item.reasons.map { .string($0) }),
+        ]
+      }
+      let answer: JSONLiteral = [
+        "source": .string(list.source.rawValue), "note": list.note.map { .string($0) } ?? .null,
+        "items": .array(items),
+      ]
+      return say(String(decoding: try answer.serialized(pretty: true), as: UTF8.self))
+    }
+    say(printable(heading))
+    if let note = list.note { say("(" + printable(note) + ")") }
+    for (place, item) in list.enumerated() {
+      let because = item.reasons.isEmpty ? "" : "  because of " + item.reasons.joined(separator: "; ")
+      say(
+        "  \(place + 1). "
+          + printable("\(item.title)\(item.title == item.id ? "" : "  [\(item.id)]")\(because)"))
+    }
+  }
+}
