@@ -5,7 +5,7 @@
 #include <cpuid.h>
 
 typedef struct {
-  int avx2, avx512, bf16, vnni;
+  int avx2, avx512, bf16, vnni, avx_vnni;
 } features;
 
 // XCR0: the registers that the operating system saves on a context switch.
@@ -16,7 +16,7 @@ static uint64_t saved_registers(void) {
 }
 
 static features detect(void) {
-  features found = {0, 0, 0, 0};
+  features found = {0, 0, 0, 0, 0};
   uint32_t a, b, c, d;
   if (!__get_cpuid(1, &a, &b, &c, &d)) return found;
   const uint32_t fma = 1u << 12, popcnt = 1u << 23, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
@@ -35,7 +35,10 @@ static features detect(void) {
   found.avx512 = found.avx2 && (b & wide) == wide && (saved & 0xE6) == 0xE6;
   found.vnni = found.avx512 && (c & 1u << 11) != 0;
   uint32_t a1, b1, c1, d1;
-  if (found.avx512 && a >= 1 && __get_cpuid_count(7, 1, &a1, &b1, &c1, &d1)) found.bf16 = (a1 & 1u << 5) != 0;
+  if (found.avx2 && a >= 1 && __get_cpuid_count(7, 1, &a1, &b1, &c1, &d1)) {
+    found.avx_vnni = (a1 & 1u << 4) != 0;
+    found.bf16 = found.avx512 && (a1 & 1u << 5) != 0;
+  }
   return found;
 }
 #endif
@@ -81,6 +84,7 @@ int trestle_level_has_bf16(trestle_level level) {
 int trestle_level_has_int8(trestle_level level) {
 #if defined(__x86_64__)
   if (level == TRESTLE_LEVEL_AVX512) return detect().vnni;
+  if (level == TRESTLE_LEVEL_AVX2) return detect().avx_vnni;
 #endif
   (void)level;
   return 0;

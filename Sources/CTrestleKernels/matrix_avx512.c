@@ -7,8 +7,9 @@
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
 #define MATRIX_LEVEL avx512
 #define VECTOR_BYTES 64
-#define WIDE_TILE 1
-#define NARROW_TILE 0
+#define ROWS 8
+#define VECTORS 3
+#define LONGEST_K 512
 #define HALF_TO_FLOAT(x) _cvtsh_ss(x)
 #define BLOCK_FLOATS(storage, block, out) block_floats(storage, block, (float *)(out))
 
@@ -46,6 +47,17 @@ static inline __attribute__((always_inline)) int block_floats(const int storage,
   }
   return 0;
 }
+
+// The sums of x q over a group of 32, four numbers to a lane. The instruction multiplies unsigned with signed bytes: where
+// q is signed, its sign goes to x.
+static inline __attribute__((always_inline)) __m256i group_dot(const int is_signed, __m128i q0, __m128i q1, const int8_t *x) {
+  const __m256i w = _mm256_inserti128_si256(_mm256_castsi128_si256(q0), q1, 1);
+  const __m256i factors = _mm256_loadu_si256((const __m256i *)x);
+  const __m256i u = is_signed ? _mm256_abs_epi8(w) : w, s = is_signed ? _mm256_sign_epi8(factors, w) : factors;
+  // Pairs reach 2 · 128 · 127, which sixteen bits hold.
+  return _mm256_madd_epi16(_mm256_maddubs_epi16(u, s), _mm256_set1_epi16(1));
+}
+#define GROUP_DOT(is_signed, q0, q1, x) group_dot(is_signed, (__m128i)(q0), (__m128i)(q1), x)
 
 #include "bodies/matrix_level.inc"
 #pragma clang attribute pop

@@ -7,8 +7,9 @@
 #pragma clang attribute push(__attribute__((target("avx512bf16,avx512f,avx512bw,avx512dq,avx512vl,avx512cd,avx2,fma,f16c,bmi,bmi2,popcnt,lzcnt"))), apply_to = function)
 #define MATRIX_LEVEL avx512
 #define VECTOR_BYTES 64
-#define WIDE_TILE 1
-#define NARROW_TILE 0
+#define ROWS 8
+#define VECTORS 3
+#define LONGEST_K 512
 #define HALF_TO_FLOAT(x) _cvtsh_ss(x)
 #define BF16_DOT(sum, x, y) ((f32_vector)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(y)))
 #define ROUND_BF16(in, out) _mm256_storeu_si256((__m256i *)(out), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(in)))

@@ -4,8 +4,9 @@
 
 #define MATRIX_LEVEL neon
 #define VECTOR_BYTES 16
-#define WIDE_TILE 1
-#define NARROW_TILE 0
+#define ROWS 8
+#define VECTORS 3
+#define LONGEST_K 512
 #include "bodies/matrix_level.inc"
 #else
 typedef int trestle_matrix_neon_is_empty;

@@ -3,6 +3,7 @@
 
 #define MATRIX_LEVEL portable
 #define VECTOR_BYTES 16
-#define WIDE_TILE 0
-#define NARROW_TILE 1
+#define ROWS 4
+#define VECTORS 2
+#define LONGEST_K 512
 #include "bodies/matrix_level.inc"

@@ -44,7 +44,7 @@ typedef struct trestle_operand {
 } trestle_operand;
 
 enum {
-  /// The longest range of k that is packed at once.
+  /// The longest range of k that can be packed at once.
   TRESTLE_MAXIMUM_K = 512,
   /// Where lines are contiguous, block formats are packed this many lines at a time: a multiple of every block size
   /// and of every panel.
@@ -60,6 +60,7 @@ typedef struct trestle_product_kernels {
   int64_t tile_columns;    // lines in a panel of b
   int64_t lanes;           // the last panel of b is only as wide as the next multiple of this
   int64_t k_per_step;
+  int64_t longest_k;       // the longest range of k to pack, so that a panel of b stays in the first cache; a multiple of 32
   int64_t bytes_per_step;  // of one line in a panel
   int64_t storage;         // trestle_storage of what multiply_in_place reads; TRESTLE_STORAGE_COUNT if it reads none
   // Packs `lines` lines from first_line on over k in [first_k, first_k + k) into panels of tile_rows lines (side 0) or
@@ -85,6 +86,7 @@ typedef struct trestle_product_kernels {
 typedef struct trestle_few_rows {
   const void *x;  // [rows, k], row stride ldx
   int64_t ldx;
+  const float *_Nullable half_sums;  // sum_halves of x; read beside blocks alone
   int64_t rows;
   int64_t k;
   trestle_operand w;
@@ -112,7 +114,10 @@ typedef struct trestle_matrix_kernels {
   // The lines of w in [first_line, first_line + lines).
   void (*few_rows_f32)(const trestle_few_rows *product, int64_t first_line, int64_t lines);
   void (*few_rows_f64)(const trestle_few_rows *product, int64_t first_line, int64_t lines);
-  // Quantises x[rows, k], k a multiple of 32: scale = largest magnitude / 127, values rounded to nearest.
+  // sums[rows, k / 16]: the sums of every sixteen numbers of x[rows, k], k a multiple of 16.
+  void (*sum_halves)(const float *x, int64_t ldx, int64_t rows, int64_t k, float *sums);
+  // Quantises x[rows, k], k a multiple of 32: scale = largest magnitude / 127, values rounded to nearest. A group with a
+  // NaN or an infinity has the scale NaN.
   void (*quantize_rows)(const float *x, int64_t ldx, int64_t rows, int64_t k, int8_t *values, float *scales,
                         float *half_sums);
   // The product of x, in place of product->x, with w in blocks; dot products of integers.

@@ -138,12 +138,20 @@ struct KernelProduct {
   private func stream(x: trestle_operand, rows: Int, w: trestle_operand, lines: Int, cRow: Int, cColumn: Int)
   {
     let ready = x.k_is_contiguous != 0 && x.storage != Self.bfloat16
-    let byteCount = ready ? 0 : rows * k * scalarBytes
-    MatrixWorkspace.withBytes(byteCount) { copy in
+    let copyBytes = ready ? 0 : rows * k * scalarBytes
+    let sumBytes = hasBlocks ? rows * k / 16 * 4 : 0
+    MatrixWorkspace.withBytes(copyBytes + sumBytes) { copy in
       if !ready { copyLines(of: x, count: rows, to: copy) }
+      var halfSums: UnsafeMutablePointer<Float>?
+      if hasBlocks {
+        let sums = (copy + copyBytes).bindMemory(to: Float.self, capacity: rows * k / 16)
+        let values = (ready ? x.data : UnsafeRawPointer(copy)).assumingMemoryBound(to: Float.self)
+        table.pointee.sum_halves(values, ready ? x.stride : Int64(k), Int64(rows), Int64(k), sums)
+        halfSums = sums
+      }
       let request = fewRowsRequest(
         x: ready ? x.data : UnsafeRawPointer(copy), ldx: ready ? x.stride : Int64(k), w: w, cRow: cRow,
-        cColumn: cColumn, rows: rows)
+        cColumn: cColumn, rows: rows, halfSums: halfSums)
       // Safe to share: the request is only read, and every task writes the results of its own lines.
       nonisolated(unsafe) let shared = request
       let kernel = isDouble ? table.pointee.few_rows_f64 : table.pointee.few_rows_f32
@@ -182,10 +190,12 @@ struct KernelProduct {
   }
 
   private func fewRowsRequest(
-    x: UnsafeRawPointer, ldx: Int64, w: trestle_operand, cRow: Int, cColumn: Int, rows: Int
+    x: UnsafeRawPointer, ldx: Int64, w: trestle_operand, cRow: Int, cColumn: Int, rows: Int,
+    halfSums: UnsafePointer<Float>? = nil
   ) -> trestle_few_rows {
     trestle_few_rows(
-      x: x, ldx: ldx, rows: Int64(rows), k: Int64(k), w: w, alpha: alpha, accumulate: accumulate ? 1 : 0,
+      x: x, ldx: ldx, half_sums: halfSums, rows: Int64(rows), k: Int64(k), w: w, alpha: alpha,
+      accumulate: accumulate ? 1 : 0,
       c: c,
       c_row: Int64(cRow), c_column: Int64(cColumn))
   }

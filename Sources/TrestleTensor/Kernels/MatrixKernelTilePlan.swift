@@ -33,8 +33,8 @@ struct TilePlan {
     self.product = product
     self.kernels = kernels
     threadCount = ThreadPool.shared.threadCount
-    let longest = Int(TRESTLE_MAXIMUM_K)
     let blockSize = Self.blockSize(product.b.storage)
+    let longest = max(blockSize, Int(kernels.longest_k) / blockSize * blockSize)
     kStep = Self.roundUp(Self.share(product.k, Self.divideUp(product.k, longest)), blockSize)
     // Multiples of every panel's width.
     let group = Int(TRESTLE_LINE_GROUP)
