@@ -39,6 +39,8 @@ open class BridgeStrategy: SharingBridge {
   open func didStep(_ step: SideStep, in phase: BridgePhase, _ context: BridgeContext) throws {}
   /// No exchange at the exit.
   open func exit(_ phase: BridgePhase, _ context: BridgeContext) throws {}
+  /// The side's own figure.
+  open func validate(_ phase: BridgePhase, _ context: BridgeContext) throws -> Double? { nil }
   /// No parameters of its own.
   open func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup] { [] }
   /// No figures.

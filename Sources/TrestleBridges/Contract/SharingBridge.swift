@@ -17,6 +17,9 @@ public struct BridgePhase: Codable, Sendable, Hashable {
   public var validationInterval: Int
   /// Whether the side ends the phase at its best validated state rather than its last.
   public var keepsBest: Bool
+  /// Whether the state at the entry is a candidate for the best one even if the side has never trained: so for a pretrained
+  /// model, which can do something already.
+  public var countsEntry: Bool
   /// What the groups' learning rates are multiplied by at the phase's beginning.
   public var learningRateScale: Double
   /// What they are multiplied by at its end, after a linear change; `nil` for the same as at the beginning.
@@ -25,7 +28,8 @@ public struct BridgePhase: Codable, Sendable, Hashable {
   /// A phase.
   public init(
     name: String, side: SideRole, groups: Set<String>? = nil, epochs: Int, patience: Int = 0,
-    validationInterval: Int = 1, keepsBest: Bool = true, learningRateScale: Double = 1,
+    validationInterval: Int = 1, keepsBest: Bool = true, countsEntry: Bool = false,
+    learningRateScale: Double = 1,
     finalLearningRateScale: Double? = nil
   ) {
     self.name = name
@@ -35,6 +39,7 @@ public struct BridgePhase: Codable, Sendable, Hashable {
     self.patience = patience
     self.validationInterval = validationInterval
     self.keepsBest = keepsBest
+    self.countsEntry = countsEntry
     self.learningRateScale = learningRateScale
     self.finalLearningRateScale = finalLearningRateScale
   }
@@ -120,6 +125,9 @@ public protocol SharingBridge: AnyObject {
   func didStep(_ step: SideStep, in phase: BridgePhase, _ context: BridgeContext) throws
   /// Called after the last epoch of a phase, with the side at the state it keeps: exchange at the exit.
   func exit(_ phase: BridgePhase, _ context: BridgeContext) throws
+  /// The figure by which states of the phase are compared and the phase ends early (higher is better); `nil` for the side's
+  /// own.
+  func validate(_ phase: BridgePhase, _ context: BridgeContext) throws -> Double?
   /// The bridge's own parameters that train in a phase.
   func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup]
 
@@ -169,6 +177,9 @@ public struct BridgeRecommenders {
 }
 
 extension SharingBridge {
+  /// The side's own figure.
+  public func validate(_ phase: BridgePhase, _ context: BridgeContext) throws -> Double? { nil }
+
   /// Checks that both sides can do what the bridge needs.
   ///
   /// - Throws: ``BridgeError/missingCapability(bridge:side:capability:)`` for the first capability that is lacking.

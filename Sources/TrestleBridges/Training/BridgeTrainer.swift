@@ -117,9 +117,9 @@ public final class BridgeTrainer {
     let side = try trainable(phase.side)
     if !cursor.hasEntered {
       try bridge.enter(phase, context)
-      if phase.keepsBest && (cursor.epochsOf[phase.side.rawValue] ?? 0) > 0 {
+      if phase.keepsBest && (phase.countsEntry || (cursor.epochsOf[phase.side.rawValue] ?? 0) > 0) {
         // What the side can do already is the first candidate: a phase that does not help changes nothing.
-        cursor.bestValidation = try side.validate()
+        cursor.bestValidation = try bridge.validate(phase, context) ?? side.validate()
         best = Self.values(of: side)
       }
       cursor.hasEntered = true
@@ -206,7 +206,7 @@ public final class BridgeTrainer {
     let isDue = phase.validationInterval > 0 && (cursor.epoch + 1) % phase.validationInterval == 0
     var validation: Double?
     if isDue || isLast {
-      let value = try side.validate()
+      let value = try bridge.validate(phase, context) ?? side.validate()
       validation = value
       if value > cursor.bestValidation {
         cursor.bestValidation = value

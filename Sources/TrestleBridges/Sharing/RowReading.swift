@@ -1,0 +1,54 @@
+import TrestleRecommenders
+import TrestleTensor
+
+/// Rows of items that nobody has touched, read off what a model makes of their texts.
+///
+/// The map is fitted on the items with interactions, and chosen among several by how well it ranks held-out items.
+public struct RowReading {
+  /// What a model makes of every item's text, `[items, hidden]`.
+  public let readings: Tensor
+  /// The rows of users and items that scores are computed from; those of items of weight 0 are not looked at.
+  public let rows: Representations
+  /// How much each item counts in the fit, `[items]`; 0 for items without interactions.
+  public let weights: [Float]
+  /// The maps to choose among.
+  public let maps: [KernelRidge.Configuration]
+
+  /// A reading of texts in the terms of a recommender's rows.
+  public init(
+    readings: Tensor, rows: Representations, weights: [Float],
+    maps: [KernelRidge.Configuration] = KernelRidge.Configuration.candidates
+  ) {
+    precondition(
+      readings.shape[0] == rows.items.shape[0] && weights.count == readings.shape[0] && !maps.isEmpty,
+      "RowReading: readings \(readings.shape), rows \(rows.items.shape), \(weights.count) weights, \(maps.count) maps"
+    )
+    self.readings = readings
+    self.rows = rows
+    self.weights = weights
+    self.maps = maps
+  }
+
+  /// The map whose rows rank `items` best on the validation data, its NDCG@10 among them, and its rows for all items.
+  public func best(
+    on split: DataSplit, items: [Int32]
+  ) throws -> (map: KernelRidge.Configuration, value: Double, rows: Tensor) {
+    var evaluation = RankingEvaluator.Configuration()
+    evaluation.metrics = [.ndcg(10)]
+    evaluation.listMetrics = []
+    evaluation.slices = []
+    evaluation.candidates = .items(items)
+    let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
+    let scaling = InputScaling(fitting: readings)
+    var best: (map: KernelRidge.Configuration, value: Double, rows: Tensor)?
+    for map in maps {
+      let fitted = KernelRidge(
+        inputs: readings, outputs: rows.items, weights: weights, scaling: scaling, configuration: map)
+      let predicted = fitted(readings)
+      let scorer = InnerProductScorer(Representations(users: rows.users, items: predicted))
+      let value = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
+      if value > best?.value ?? -.infinity { best = (map, value, predicted) }
+    }
+    return best ?? (maps[0], 0, rows.items)
+  }
+}

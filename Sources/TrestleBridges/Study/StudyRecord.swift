@@ -1,0 +1,57 @@
+/// One figure of a study, as a line of JSON.
+public struct StudyRecord: Codable, Sendable, Hashable {
+  /// The data set's name.
+  public var dataset: String
+  /// How the data was parted, such as `new-items`.
+  public var protocolName: String
+  /// The model that was measured.
+  public var model: String
+  /// What was done to it: `alone`, `bridge`, or a control.
+  public var variant: String
+  /// The seed, which determines the split too.
+  public var seed: UInt64
+  /// What was ranked: `new` or `all`.
+  public var slice: String
+  /// The metric's name.
+  public var metric: String
+  /// The mean over the users.
+  public var value: Double
+
+  enum CodingKeys: String, CodingKey {
+    case dataset, model, variant, seed, slice, metric, value
+    case protocolName = "protocol"
+  }
+
+  /// A figure.
+  public init(
+    dataset: String, protocolName: String, model: String, variant: String, seed: UInt64, slice: String,
+    metric: String, value: Double
+  ) {
+    self.dataset = dataset
+    self.protocolName = protocolName
+    self.model = model
+    self.variant = variant
+    self.seed = seed
+    self.slice = slice
+    self.metric = metric
+    self.value = value
+  }
+}
+
+/// The values of one figure for each user, for paired tests.
+public struct StudyValues: Codable, Sendable, Hashable {
+  /// The figure's model.
+  public var model: String
+  /// The figure's variant.
+  public var variant: String
+  /// The seed.
+  public var seed: UInt64
+  /// What was ranked.
+  public var slice: String
+  /// The metric's name.
+  public var metric: String
+  /// The users, ascending.
+  public var users: [Int32]
+  /// Their values.
+  public var values: [Float]
+}

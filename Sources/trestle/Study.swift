@@ -1,0 +1,99 @@
+import Foundation
+import Trestle
+import TrestleCommand
+
+/// `trestle study`: what a language model that reads tells a recommender, with the controls beside it.
+struct Study: ProgramCommand {
+  static let name = "study"
+  static let summary =
+    "Measures what a language model tells a recommender of items that nobody has touched, with controls."
+  static var options: [CommandOption<Self>] {
+    DataOptions.options.map { $0.part(\.data) } + [
+      .file(
+        "--model", "PATH", "the language model: a GGUF file or a Hugging Face folder (SmolLM2 if absent)",
+        \.model),
+      .text("--noun", "WORD", "what the items are called, in front of each text: Movie, Book …", \.noun),
+      .choices("--variants", "A,B", "the bridge and its controls", \.variants),
+      .number("--seed", "N", in: 0...UInt64.max, "the first seed", \.seed),
+      .number("--seeds", "N", in: 1...1000, "how many seeds, each with a split of its own", \.seeds),
+      .choice("--budget", "NAME", "how long things train", \.budget),
+      .file(
+        "--json", "FILE", "a line of JSON for every figure; figures that are there are not made again", \.json
+      ),
+      .number("--threads", "N", in: 1...1024, "how many threads take part (all cores if absent)", \.threads),
+    ]
+  }
+
+  enum Budget: String, CaseIterable, Codable, Sendable { case quick, `default` }
+
+  var data = DataOptions()
+  var model: URL?
+  var noun = ""
+  var variants = NewItemStudy.Variant.allCases
+  var seed: UInt64 = 1
+  var seeds = 1
+  var budget = Budget.default
+  var json: URL?
+  var threads: Int?
+
+  func run() throws {
+    if let threads { ThreadPool.shared.setThreadCount(threads) }
+    Interrupts.handle()
+    let dataset = try data.read()
+    let study = try makeStudy(dataset)
+    var results = try StudyResults(contentsOf: json)
+    for seed in seed..<seed + UInt64(seeds) {
+      try study.run(seed: seed, without: results.variants(of: dataset.name, seed: seed)) {
+        _, records, values in
+        results.add(records, values)
+        if let json { try results.write(to: json) }
+      }
+      if Interrupts.isRequested {
+        throw Interruption(
+          "stopped; the variants that are finished are \(json.map { "in \($0.relativePath)" } ?? "above")")
+      }
+    }
+    say("")
+    say(results.table(of: dataset.name))
+  }
+
+  private func makeStudy(_ dataset: Dataset) throws -> NewItemStudy {
+    let texts = ItemTexts(dataset: dataset, noun: noun)
+    guard texts.texts.contains(where: { !$0.isEmpty }) else {
+      throw UsageError("the items have no texts to read; --items FILE names a file with titles")
+    }
+    let assets = Assets()
+    let url = try model ?? assets.smolLM2
+    let language = try LanguageModels.load(url)
+    let tokenizer = try PretrainedTokenizer(contentsOf: url).tokenizer
+    var encoded: Tensor?
+    if variants.contains(.sentenceEncoder), let folder = try? assets.miniLM {
+      encoded = try encode(texts, SentenceEncoder(folder: folder))
+    } else if variants.contains(.sentenceEncoder) {
+      say("  no sentence encoder is there: that control is left out")
+    }
+    var configuration = NewItemStudy.Configuration()
+    configuration.variants = variants
+    if budget == .quick {
+      configuration.bridge.readingEpochs = 2
+      configuration.bridge.warmUpEpochs = 120
+      configuration.layerShares = [0.5]
+    }
+    var study = NewItemStudy(
+      dataset: dataset, texts: texts, model: language,
+      modelName: url.deletingPathExtension().lastPathComponent,
+      tokens: texts.texts.map { tokenizer.encode($0) }, encodedTexts: encoded, configuration: configuration)
+    study.log = { say("  " + printable($0)) }
+    study.shouldStop = { Interrupts.isRequested }
+    return study
+  }
+
+  /// What the encoder makes of each text; zeros for an empty one.
+  private func encode(_ texts: ItemTexts, _ encoder: SentenceEncoder) -> Tensor {
+    let places = texts.texts.indices.filter { !texts[$0].isEmpty }
+    let rows = encoder.encode(places.map { texts[$0] })
+    let all = Tensor.zeros([texts.count, rows.shape[1]])
+    all.scatterAddInPlace(rows, at: Tensor(places.map { Int32($0) }))
+    return all
+  }
+}
