@@ -90,7 +90,7 @@ struct Options: ProgramCommand {
       throw UsageError(
         "--shares: expected numbers above 0, at most 1, found '\(shareWords?.joined(separator: ",") ?? "")'")
     }
-    if case .recommend = command, (user == nil) != titles.isEmpty {
+    if case .recommend = command, (user == nil) == titles.isEmpty {
       throw UsageError("recommend needs either --user ID or one or more --title \"…\"")
     }
     try HybridMovies.run(self)

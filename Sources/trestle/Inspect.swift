@@ -39,7 +39,16 @@ struct Inspect: ProgramCommand {
     func has(_ name: String) -> Bool {
       FileManager.default.fileExists(atPath: folder.appending(path: name).path)
     }
-    if has("manifest.json") && has("catalogue.json") {
+    if has("manifest.json") && has("history.safetensors") && !has("model.safetensors") {
+      let hybrid = try HybridRecommender(contentsOf: folder)
+      let sides = [hybrid.domain == nil ? nil : "domain", hybrid.language == nil ? nil : "language"]
+      show([
+        ("hybrid", sides.compactMap { $0 }.joined(separator: " and ")),
+        ("users", "\(hybrid.vocabulary.userCount)"),
+        ("items", "\(hybrid.vocabulary.itemCount)"), ("vocabulary", hybrid.vocabulary.hash),
+        ("split", hybrid.splitHash),
+      ])
+    } else if has("manifest.json") && has("catalogue.json") {
       let model = try FittedRecommender(contentsOf: folder)
       show(
         [

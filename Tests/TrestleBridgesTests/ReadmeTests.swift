@@ -68,7 +68,8 @@ private final class PullTogether: BridgeStrategy {
 
     #expect(printed.count == 21 && printed[0].hasPrefix("NDCG@10 0."))
     // What ann gets first is of her kind.
-    let first = try #require(printed[1].dropFirst("Book ".count).split(separator: " ").first.flatMap { Int($0) })
+    let number = printed[1].dropFirst("Book ".count).split(separator: " ").first
+    let first = try #require(number.flatMap { Int($0) })
     #expect(first % 2 == 0 && printed[1].contains("[\"Book"))
   }
 
