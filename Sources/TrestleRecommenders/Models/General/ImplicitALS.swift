@@ -56,14 +56,15 @@ public final class ImplicitALS: EmbeddingRecommender {
   /// - Parameters:
   ///   - training: repeated pairs count once, or with the sum of their weights.
   ///   - weights: c, one positive weight for each row of `training`; `nil` for 1.
-  ///   - configuration: how the model is built.
+  ///   - configuration: how the model is built; `nil` for what suits the data.
   ///   - dtype: `float32` or `float64`.
   ///   - generator: draws the items' first rows.
   /// - Precondition: the width is positive, the penalty and the weights are positive, α is not negative.
   public init(
-    training: Interactions, weights: [Float]? = nil, configuration: Configuration = Configuration(),
+    training: Interactions, weights: [Float]? = nil, configuration: Configuration? = nil,
     dtype: DType = .float32, using generator: inout RandomGenerator
   ) {
+    let configuration = configuration ?? .recommended(for: DataProfile(training))
     precondition(
       configuration.dimension > 0 && configuration.regularization > 0 && configuration.unobservedWeight >= 0,
       "ImplicitALS: width \(configuration.dimension), penalty \(configuration.regularization), "
