@@ -16,11 +16,14 @@ import TrestleTestSupport
   @Test func namesAreThoseOfTheModels() throws {
     let data = try SyntheticWorld(seed: 4).dataset().interactions
     for kind in ModelKind.allCases {
-      var generator = RandomGenerator(seed: 1)
-      let model = try kind.make(for: data, using: &generator)
+      let model = try kind.make(data, seed: 1)
       #expect(model.name == kind.name)
       #expect(ModelKind(name: kind.name.uppercased()) == kind)
       #expect(kind.isSequential == (model is any SequentialRecommender))
+      guard let trainable = model as? any TrainableRecommender else { continue }
+      var own = trainable.recommendedTraining(for: DataProfile(data))
+      own.seed = 3
+      #expect(kind.training(data, seed: 3) == own)
     }
     #expect(ModelKind(name: "nothing") == nil)
   }
@@ -56,7 +59,7 @@ import TrestleTestSupport
     #expect(trainer.configuration.patience == 60)
   }
 
-  @Test(arguments: [ModelKind.itemKNN, .ease, .implicitALS, .matrixFactorization, .lightGCN, .gru4Rec])
+  @Test(arguments: [ModelKind.itemKNN, .ease, .implicitALS, .factorization, .lightGCN, .gru4Rec])
   func fitBeatsPopularity(_ kind: ModelKind) throws {
     let split = try SyntheticWorld(seed: 4).dataset().interactions.split(.leaveOneOut, seed: 1)
     let popular = try ndcg(ModelKind.popularity.fit(split), split)
@@ -82,7 +85,7 @@ import TrestleTestSupport
 
   @Test(
     .enabled(if: data != nil, "TRESTLE_DATA does not name the folder of the further data sets"),
-    arguments: [ModelKind.itemKNN, .implicitALS, .matrixFactorization])
+    arguments: [ModelKind.itemKNN, .implicitALS, .factorization])
   func quickModelsBeatPopularityOnSteam(_ kind: ModelKind) throws {
     let folder = try #require(Self.data).appending(path: "steam")
     let split = try Dataset.recBole(at: folder).interactions.split(.ratio(), seed: 0)

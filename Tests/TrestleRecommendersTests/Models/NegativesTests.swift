@@ -81,6 +81,7 @@ import TrestleTensor
     let uniform = [Float](repeating: 1 / Float(itemCount), count: itemCount)
     let (corrected, uncorrected) = (try sampled(shares), try sampled(uniform))
     func distance(_ gradient: [Double]) -> Double { abs(gradient[0] - whole[0]) }
-    #expect(distance(corrected) < 0.5 * distance(uncorrected), "\(whole[0]): \(corrected[0]), \(uncorrected[0])")
+    #expect(
+      distance(corrected) < 0.5 * distance(uncorrected), "\(whole[0]): \(corrected[0]), \(uncorrected[0])")
   }
 }

@@ -26,7 +26,7 @@ public final class ImplicitALS: EmbeddingRecommender {
     /// α, the weight of every pair, against 1 for those of the training data.
     public var unobservedWeight = 0.1
     /// λ, the regularisation before it is scaled.
-    public var regularization = 0.003
+    public var regularization = 0.01
     /// ν: 1 regularises a row in proportion to its number of pairs, 0 all rows alike.
     public var frequencyExponent = 1.0
     /// The deviation of the first rows, times the square root of the width.

@@ -41,7 +41,9 @@ public final class MatrixFactorization: PairwiseRecommender {
   }
 
   /// A model for the users and items of `training`, with the settings that suit it.
-  public convenience init(training: Interactions, dtype: DType = .float32, using generator: inout RandomGenerator) {
+  public convenience init(
+    training: Interactions, dtype: DType = .float32, using generator: inout RandomGenerator
+  ) {
     self.init(
       userCount: training.userCount, itemCount: training.itemCount,
       configuration: .recommended(for: DataProfile(training)), dtype: dtype, using: &generator)

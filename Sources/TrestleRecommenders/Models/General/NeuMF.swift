@@ -28,7 +28,7 @@ public final class NeuMF: TrainableRecommender {
   /// How the model was built.
   public let configuration: Configuration
   private let userFactors: Parameter
-  private let itemFactors: Parameter
+  let itemFactors: Parameter
   private let userInputs: Parameter
   private let itemInputs: Parameter
   private let layers: [Linear]

@@ -63,7 +63,8 @@ extension SequentialRecommender {
     }
     let rows = itemEmbedding.value.gatheredRows(Tensor(candidates))
     let logits = states.matmul(rows, transposingOther: true)
-    return (logits - Tensor(corrections).converted(to: logits.dtype)).crossEntropy(labels: Tensor(labels)).mean()
+    return (logits - Tensor(corrections).converted(to: logits.dtype)).crossEntropy(labels: Tensor(labels))
+      .mean()
   }
 
   /// Steps over windows of the training histories. A batch has ``TrainingConfiguration/batchSize`` predictions.
