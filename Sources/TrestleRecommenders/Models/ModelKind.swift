@@ -1,3 +1,4 @@
+import Foundation
 import TrestleTensor
 
 /// The package's models, with the settings that are recommended for data of a given density.
@@ -23,19 +24,31 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   /// Recurrent units over the last items.
   case gru4Rec = "GRU4Rec"
 
-  /// Whether the data has fewer than twenty interactions a user.
-  static func isSparse(_ training: Interactions) -> Bool { training.count < 20 * max(training.userCount, 1) }
+  /// The kind of this name, in upper or lower case; `nil` if there is none.
+  public init?(name: String) {
+    guard let kind = Self.allCases.first(where: { $0.name.lowercased() == name.lowercased() }) else {
+      return nil
+    }
+    self = kind
+  }
+
+  /// The name that tables show; that of the model.
+  public var name: String { rawValue }
+
+  /// Whether the model reads the order of a user's items.
+  public var isSequential: Bool { self == .sasRec || self == .gru4Rec }
 
   /// What was chosen for this data, in words.
   public func recommendation(for training: Interactions) -> String {
-    Self.isSparse(training)
+    DataProfile(training).hasShortHistories
       ? "for sparse data (below 20 interactions a user)" : "for dense data (20 interactions a user or more)"
   }
 
-  /// Makes the model, fitted if it needs no epochs.
+  /// Makes the model with the settings that suit the data, fitted if it needs no epochs.
+  ///
+  /// - Throws: ``DataError`` if the data is not for this model: too many items for ``EASE``, say.
   public func make(_ training: Interactions, seed: UInt64) throws -> any Recommender {
     var generator = RandomGenerator(seed: seed)
-    let isSparse = Self.isSparse(training)
     switch self {
     case .popularity: return Popularity(training: training)
     case .itemKNN: return ItemNeighbors(training: training)
@@ -44,35 +57,61 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
       let model = ImplicitALS(training: training, using: &generator)
       model.fit()
       return model
-    case .factorization:
-      var configuration = MatrixFactorization.Configuration()
-      if isSparse { configuration.regularization = 1e-1 }
-      return MatrixFactorization(
-        userCount: training.userCount, itemCount: training.itemCount, configuration: configuration,
-        using: &generator)
+    case .factorization: return MatrixFactorization(training: training, using: &generator)
     case .neuMF: return NeuMF(userCount: training.userCount, itemCount: training.itemCount, using: &generator)
-    case .lightGCN:
-      var configuration = LightGCN.Configuration()
-      if isSparse { configuration.regularization = 3e-2 }
-      return LightGCN(training: training, configuration: configuration, using: &generator)
+    case .lightGCN: return LightGCN(training: training, using: &generator)
     case .xSimGCL: return XSimGCL(training: training, using: &generator)
     case .sasRec: return SASRec(training: training, using: &generator)
     case .gru4Rec: return GRU4Rec(training: training, using: &generator)
     }
   }
 
-  /// How the model is trained.
+  /// How the model is trained, if it is trained by epochs.
   public func training(_ training: Interactions, seed: UInt64) -> TrainingConfiguration {
-    let isSparse = Self.isSparse(training)
-    var configuration = TrainingConfiguration()
+    let data = DataProfile(training)
+    var configuration =
+      switch self {
+      case .factorization: TrainingConfiguration.recommendedForFactorization(data)
+      case .lightGCN: TrainingConfiguration.recommendedForLightGCN(data)
+      case .xSimGCL: TrainingConfiguration.recommendedForXSimGCL
+      case .neuMF: TrainingConfiguration.recommendedForNeuMF(data)
+      default: TrainingConfiguration.recommended(data)
+      }
     configuration.seed = seed
-    configuration.patience = isSparse ? 40 : 20
-    switch self {
-    case .lightGCN: configuration.learningRate = 5e-3
-    case .xSimGCL: (configuration.learningRate, configuration.patience) = (5e-3, 60)
-    case .factorization where isSparse: configuration.learningRate = 2e-3
-    default: break
-    }
     return configuration
+  }
+
+  /// Makes the model and trains it on the training part of a split, until its validation part no longer improves.
+  ///
+  /// ```swift
+  /// let model = try ModelKind.lightGCN.fit(split, seed: 1)
+  /// let result = try RankingEvaluator(split).evaluate(model.makeScorer())
+  /// ```
+  ///
+  /// A sequential model's scorer then goes on from training and validation items: it ranks what comes after both. It is not
+  /// for ranking validation items.
+  ///
+  /// - Parameters:
+  ///   - split: the test part is not looked at.
+  ///   - seed: decides first weights, batches and negatives.
+  ///   - adjust: may change how the model is trained, if it is trained by epochs.
+  ///   - checkpoint: see ``RecommenderTrainer/fit(_:checkpoint:progress:)``.
+  ///   - progress: called after each epoch.
+  /// - Returns: the model at its best.
+  /// - Throws: as ``make(_:seed:)`` and ``RecommenderTrainer/fit(_:checkpoint:progress:)``.
+  public func fit(
+    _ split: DataSplit, seed: UInt64 = 0, adjust: (inout TrainingConfiguration) -> Void = { _ in },
+    checkpoint: URL? = nil, progress: (EpochReport) throws -> Void = { _ in }
+  ) throws -> any Recommender {
+    let model = try make(split.training, seed: seed)
+    guard let trainable = model as? any TrainableRecommender else { return model }
+    var configuration = training(split.training, seed: seed)
+    adjust(&configuration)
+    let trainer = try RecommenderTrainer(trainable, training: split.training, configuration: configuration)
+    try trainer.fit(split, checkpoint: checkpoint, progress: progress)
+    if let sequential = trainable as? any SequentialRecommender {
+      sequential.histories = UserHistories(split.training, split.validation)
+    }
+    return model
   }
 }

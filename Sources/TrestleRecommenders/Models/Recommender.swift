@@ -94,7 +94,7 @@ public protocol PairwiseRecommender: TrainableRecommender, EmbeddingRecommender 
 extension PairwiseRecommender {
   /// The mean BPR loss of a batch with its regularisation.
   public func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor {
-    let loss = rankingLoss(batch, representations, penalty: nil, hasDenseGradients: updatesWholeTables(batch))
+    let loss = rankingLoss(batch, representations, penalty: nil, hasDenseGradients: updatesWholeTables)
     guard let penalty = regularization(batch, representations) else { return loss }
     return loss + penalty
   }
@@ -116,8 +116,9 @@ extension PairwiseRecommender {
       }, hasDenseGradients: hasDenseGradients)
   }
 
-  /// Whether the tables are so small beside a batch that gradients of whole tables cost less than rows.
-  func updatesWholeTables(_ batch: PairwiseBatch) -> Bool { userCount + itemCount <= 4 * batch.count }
+  /// Whether the tables are so small that gradients of whole tables cost less than rows: whatever the batch, so that an
+  /// epoch's last, smaller one is no exception.
+  var updatesWholeTables: Bool { userCount + itemCount <= 8192 }
 
   /// Half the squared length of the batch's own rows, divided by the batch's size, times `weight`.
   public func rowPenalty(_ batch: PairwiseBatch, weight: Double) -> Tensor? {

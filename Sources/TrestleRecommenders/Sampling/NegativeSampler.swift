@@ -117,18 +117,29 @@ public struct InBatchNegativeSampler: NegativeSampler {
 public struct DynamicNegativeSampler: NegativeSampler {
   private let base: UniformNegativeSampler
   private let candidates: Int
-  private let scores: @Sendable (_ users: [Int32], _ items: [Int32]) -> [Float]
+  private let snapshot: @Sendable () -> Scores
+
+  /// Scores of pairs of users and items.
+  public typealias Scores = @Sendable (_ users: [Int32], _ items: [Int32]) -> [Float]
 
   /// Creates a sampler that draws `candidates` items per pair and lets `scores`, the model as it stands, choose; of
   /// equal scores the first draw wins. `scores` sees no user who has every item.
   public init(
     avoiding positives: UserItemMatrix, candidates: Int = 8,
-    scores: @escaping @Sendable (_ users: [Int32], _ items: [Int32]) -> [Float]
+    scores: @escaping Scores
+  ) {
+    self.init(avoiding: positives, candidates: candidates, snapshot: { scores })
+  }
+
+  /// The same for a model whose scores need preparation, such as propagated rows: `snapshot` is called once for each
+  /// ``sample(users:positives:into:generator:)``.
+  public init(
+    avoiding positives: UserItemMatrix, candidates: Int = 8, snapshot: @escaping @Sendable () -> Scores
   ) {
     precondition(candidates > 0, "DynamicNegativeSampler: \(candidates) candidates")
     base = UniformNegativeSampler(avoiding: positives)
     self.candidates = candidates
-    self.scores = scores
+    self.snapshot = snapshot
   }
 
   /// Draws one negative per pair.
@@ -139,6 +150,7 @@ public struct DynamicNegativeSampler: NegativeSampler {
     base.sample(users: users, positives: positives, into: &negatives, generator: &generator)
     let rows = users.indices.filter { negatives[$0] >= 0 }
     let scored = rows.map { users[$0] }
+    let scores = snapshot()
     var best = scores(scored, rows.map { negatives[$0] })
     for _ in 1..<candidates {
       base.sample(users: scored, positives: positives, into: &drawn, generator: &generator)

@@ -10,6 +10,23 @@ public enum NegativeSampling: Codable, Sendable, Hashable {
   case inBatch
   /// Of several uniform draws the one that the model, as it stands, scores highest.
   case dynamic(candidates: Int = 8)
+
+  /// What draws the negatives; `nil` for uniform ones, which ``PairwiseBatches`` draws itself.
+  ///
+  /// - Parameter snapshot: the model's scores as they stand, asked for once a batch by dynamic sampling.
+  func sampler(
+    avoiding training: Interactions, snapshot: @escaping @Sendable () -> DynamicNegativeSampler.Scores
+  ) -> (any NegativeSampler)? {
+    if self == .uniform { return nil }
+    let positives = UserItemMatrix(training)
+    switch self {
+    case .uniform: return nil
+    case .popularity(let exponent): return PopularityNegativeSampler(avoiding: positives, exponent: exponent)
+    case .inBatch: return InBatchNegativeSampler(avoiding: positives)
+    case .dynamic(let candidates):
+      return DynamicNegativeSampler(avoiding: positives, candidates: candidates, snapshot: snapshot)
+    }
+  }
 }
 
 /// The batches of pairwise training: every training interaction once an epoch, in random order, each with a negative.

@@ -73,66 +73,90 @@ public struct ItemSequences: Sendable {
   var positions: [Int32] { lengths.flatMap { (0..<$0).map { Int32($0) } } }
 }
 
-/// A batch of training a sequential model: sequences, and the item that follows each of their items.
-struct SequenceBatch {
-  let sequences: ItemSequences
-  let targets: [Int32]
+/// A batch of training a sequential model: sequences, and the items to be predicted after some of their items.
+package struct SequenceBatch {
+  /// What is read.
+  package let sequences: ItemSequences
+  /// The places in the packed sequences after which an item is predicted, ascending.
+  package let places: [Int32]
+  /// The item that follows each of ``places``.
+  package let targets: [Int32]
 }
 
 /// Batches of windows of the users' histories, in which every item but a user's first is predicted once an epoch.
 ///
-/// A history longer than a window is cut at places that differ from epoch to epoch.
-struct SequenceBatches {
+/// A history longer than a window is read in overlapping windows, each a quarter of a window behind the one before it; only
+/// what is new in a window is predicted there. So every prediction but those of the first window sees at least
+/// three quarters of a window, as it does when the model serves. The cuts differ from epoch to epoch.
+package struct SequenceBatches {
   private let histories: UserHistories
   private let windowLength: Int
-  private let tokensPerBatch: Int
+  private let predictionsPerBatch: Int
   private let source: RandomGenerator
 
-  init(_ histories: UserHistories, windowLength: Int, tokensPerBatch: Int, seed: UInt64) {
+  package init(_ histories: UserHistories, windowLength: Int, predictionsPerBatch: Int, seed: UInt64) {
     precondition(
-      windowLength > 0 && tokensPerBatch > 0,
-      "SequenceBatches: windows of \(windowLength), batches of \(tokensPerBatch)")
+      windowLength > 0 && predictionsPerBatch > 0,
+      "SequenceBatches: windows of \(windowLength), batches of \(predictionsPerBatch)")
     self.histories = histories
     self.windowLength = windowLength
-    self.tokensPerBatch = tokensPerBatch
+    self.predictionsPerBatch = predictionsPerBatch
     source = RandomGenerator(seed: seed).split(0x7365_7175)
   }
 
-  /// The batches of an epoch: windows in random order, so many that a batch has at least the wanted tokens.
-  func epoch(_ epoch: Int) -> [SequenceBatch] {
+  /// What is read, and from where on it is predicted; both in places of all histories.
+  private struct Window {
+    let read: Range<Int>
+    let predictsFrom: Int
+  }
+
+  /// The batches of an epoch: windows in random order, so many that a batch has at least the wanted predictions.
+  package func epoch(_ epoch: Int) -> [SequenceBatch] {
     var generator = source.split(UInt64(epoch))
-    var windows: [Range<Int>] = []
+    let stride = max(1, windowLength / 4)
+    var windows: [Window] = []
     for user in 0..<histories.userCount {
       // The last item is a target only.
       let (first, last) = (histories.starts[user], histories.starts[user + 1] - 1)
       guard last > first else { continue }
-      var start = first
-      var length = last - first > windowLength ? 1 + generator.index(below: windowLength) : windowLength
-      while start < last {
-        windows.append(start..<min(start + length, last))
-        start += length
-        length = windowLength
+      let isLong = last - first > windowLength
+      var end = isLong ? first + windowLength - generator.index(below: stride) : last
+      windows.append(Window(read: first..<end, predictsFrom: first))
+      while end < last {
+        let next = min(end + stride, last)
+        windows.append(Window(read: max(first, next - windowLength)..<next, predictsFrom: end))
+        end = next
       }
     }
     let order = generator.permutation(of: windows.count)
     var batches: [SequenceBatch] = []
-    var chosen: [Range<Int>] = []
-    var tokens = 0
+    var chosen: [Window] = []
+    var predictions = 0
     for index in order {
-      chosen.append(windows[Int(index)])
-      tokens += windows[Int(index)].count
-      if tokens >= tokensPerBatch {
+      let window = windows[Int(index)]
+      chosen.append(window)
+      predictions += window.read.upperBound - window.predictsFrom
+      if predictions >= predictionsPerBatch {
         batches.append(batch(chosen))
-        (chosen, tokens) = ([], 0)
+        (chosen, predictions) = ([], 0)
       }
     }
     if !chosen.isEmpty { batches.append(batch(chosen)) }
     return batches
   }
 
-  private func batch(_ windows: [Range<Int>]) -> SequenceBatch {
-    SequenceBatch(
-      sequences: ItemSequences(windows.map { histories.items[$0] }),
-      targets: windows.flatMap { histories.items[$0.lowerBound + 1..<$0.upperBound + 1] })
+  private func batch(_ windows: [Window]) -> SequenceBatch {
+    var places: [Int32] = []
+    var targets: [Int32] = []
+    var start = 0
+    for window in windows {
+      for place in window.predictsFrom..<window.read.upperBound {
+        places.append(Int32(start + place - window.read.lowerBound))
+        targets.append(histories.items[place + 1])
+      }
+      start += window.read.count
+    }
+    return SequenceBatch(
+      sequences: ItemSequences(windows.map { histories.items[$0.read] }), places: places, targets: targets)
   }
 }

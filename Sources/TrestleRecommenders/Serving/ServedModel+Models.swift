@@ -13,7 +13,7 @@ extension ServedModel {
     case let model as EASE: self.init(form: .itemWeights, tensors: ["weights": model.weights])
     case let model as ItemNeighbors: self.init(neighborsOf: model)
     case let model as NeuMF:
-      try self.init(model, .network, .neuMF(model.configuration), items: model.embeddings().items)
+      try self.init(model, .network, .neuMF(model.configuration), items: model.itemFactors.detached)
     case let model as SASRec:
       try self.init(model, .sequence, .sasRec(model.configuration), items: model.itemEmbedding.detached)
     case let model as GRU4Rec:

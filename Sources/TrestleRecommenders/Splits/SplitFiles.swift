@@ -87,7 +87,8 @@ public struct NamedSplit: Sendable {
   }
 
   private static func ids(_ file: URL) throws(DataError) -> IDMap {
-    var reader = try RecordReader(file, separator: "\t", quotes: false, encoding: .utf8, options: ReadOptions())
+    var reader = try RecordReader(
+      file, separator: "\t", quotes: false, encoding: .utf8, options: ReadOptions())
     var ids = IDMap()
     while try reader.advance() {
       try reader.splitFields()
@@ -200,7 +201,8 @@ private struct PartColumns {
   private var timestamps: [Int64]?
 
   init(_ file: URL, _ userIDs: inout Vocabulary, _ itemIDs: inout Vocabulary) throws(DataError) {
-    var reader = try RecordReader(file, separator: "\t", quotes: false, encoding: .utf8, options: ReadOptions())
+    var reader = try RecordReader(
+      file, separator: "\t", quotes: false, encoding: .utf8, options: ReadOptions())
     guard try reader.advance() else {
       throw .malformed(path: file.path, line: 1, column: 1, expected: "a header", found: "an empty file")
     }

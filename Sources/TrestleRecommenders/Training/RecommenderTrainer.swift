@@ -60,11 +60,16 @@ public final class RecommenderTrainer {
 
   /// A trainer of all trainable parameters of `model` on `training`.
   ///
+  /// - Parameters:
+  ///   - model: the model.
+  ///   - training: what it is trained on.
+  ///   - configuration: how it is trained; `nil` for the model's ``TrainableRecommender/recommendedTraining(for:)``.
   /// - Throws: ``DataError`` if the data lacks what the model needs.
   public init(
     _ model: any TrainableRecommender, training: Interactions,
-    configuration: TrainingConfiguration = TrainingConfiguration()
+    configuration: TrainingConfiguration? = nil
   ) throws(DataError) {
+    let configuration = configuration ?? model.recommendedTraining(for: DataProfile(training))
     self.model = model
     self.configuration = configuration
     parameters = model.trainableParameters

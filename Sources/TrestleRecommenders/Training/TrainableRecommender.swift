@@ -15,6 +15,9 @@ public protocol TrainableRecommender: Recommender, Module {
   func makeSteps(
     training: Interactions, configuration: TrainingConfiguration
   ) throws(DataError) -> any TrainingSteps
+
+  /// How the model is best trained on such data; see the extension for the default.
+  func recommendedTraining(for data: DataProfile) -> TrainingConfiguration
 }
 
 /// The steps of training, epoch by epoch.
@@ -61,18 +64,12 @@ struct PairwiseSteps: TrainingSteps {
   private static func sampler(
     _ sampling: NegativeSampling, _ training: Interactions, _ model: any PairwiseRecommender
   ) -> (any NegativeSampler)? {
-    if sampling == .uniform { return nil }
-    let positives = UserItemMatrix(training)
-    switch sampling {
-    case .uniform: return nil
-    case .popularity(let exponent): return PopularityNegativeSampler(avoiding: positives, exponent: exponent)
-    case .inBatch: return InBatchNegativeSampler(avoiding: positives)
-    case .dynamic(let candidates):
-      // Safe: batches are made on the thread that trains the model, between its steps.
-      nonisolated(unsafe) unowned let model = model
-      return DynamicNegativeSampler(avoiding: positives, candidates: candidates) { users, items in
-        let rows = model.embeddings()
-        return rows.users.gatheredRows(Tensor(users)).rowDot(rows.items.gatheredRows(Tensor(items))).floats
+    // Safe: batches are made on the thread that trains the model, between its steps.
+    nonisolated(unsafe) unowned let model = model
+    return sampling.sampler(avoiding: training) {
+      let rows = model.embeddings()
+      return { users, items in
+        rows.users.gatheredRows(Tensor(users)).rowDot(rows.items.gatheredRows(Tensor(items))).floats
       }
     }
   }

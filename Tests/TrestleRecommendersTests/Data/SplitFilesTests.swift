@@ -96,7 +96,8 @@ import TrestleTensor
       return
     }
     #expect(path.hasSuffix("split.json") && found == written.split.hash)
-    guard case .malformed(_, 2, 1, _, "\"nobody\"")? = try refusal(header + "\nnobody" + body.drop { $0 != "\t" })
+    guard
+      case .malformed(_, 2, 1, _, "\"nobody\"")? = try refusal(header + "\nnobody" + body.drop { $0 != "\t" })
     else {
       Issue.record("an unknown user was not noticed")
       return

@@ -26,7 +26,7 @@ public final class ImplicitALS: EmbeddingRecommender {
     /// α, the weight of every pair, against 1 for those of the training data.
     public var unobservedWeight = 0.1
     /// λ, the regularisation before it is scaled.
-    public var regularization = 0.003
+    public var regularization = 0.01
     /// ν: 1 regularises a row in proportion to its number of pairs, 0 all rows alike.
     public var frequencyExponent = 1.0
     /// The deviation of the first rows, times the square root of the width.
@@ -56,14 +56,15 @@ public final class ImplicitALS: EmbeddingRecommender {
   /// - Parameters:
   ///   - training: repeated pairs count once, or with the sum of their weights.
   ///   - weights: c, one positive weight for each row of `training`; `nil` for 1.
-  ///   - configuration: how the model is built.
+  ///   - configuration: how the model is built; `nil` for what suits the data.
   ///   - dtype: `float32` or `float64`.
   ///   - generator: draws the items' first rows.
   /// - Precondition: the width is positive, the penalty and the weights are positive, α is not negative.
   public init(
-    training: Interactions, weights: [Float]? = nil, configuration: Configuration = Configuration(),
+    training: Interactions, weights: [Float]? = nil, configuration: Configuration? = nil,
     dtype: DType = .float32, using generator: inout RandomGenerator
   ) {
+    let configuration = configuration ?? .recommended(for: DataProfile(training))
     precondition(
       configuration.dimension > 0 && configuration.regularization > 0 && configuration.unobservedWeight >= 0,
       "ImplicitALS: width \(configuration.dimension), penalty \(configuration.regularization), "

@@ -45,10 +45,17 @@ public final class LightGCN: PairwiseRecommender {
   ]
 
   /// A model over the graph of `training`, with rows drawn by Xavier's normal rule.
+  ///
+  /// - Parameters:
+  ///   - training: the graph.
+  ///   - configuration: how the model is built; `nil` for what suits the data.
+  ///   - dtype: `float32` or `float64`.
+  ///   - generator: draws the rows.
   public init(
-    training: Interactions, configuration: Configuration = Configuration(), dtype: DType = .float32,
+    training: Interactions, configuration: Configuration? = nil, dtype: DType = .float32,
     using generator: inout RandomGenerator
   ) {
+    let configuration = configuration ?? .recommended(for: DataProfile(training))
     self.configuration = configuration
     adjacency = .normalizedBipartite(training, dtype: dtype)
     userEmbedding = .xavierTable(

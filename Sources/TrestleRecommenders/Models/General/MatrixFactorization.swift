@@ -40,6 +40,15 @@ public final class MatrixFactorization: PairwiseRecommender {
       rows: itemCount, columns: configuration.dimension, dtype: dtype, using: &generator)
   }
 
+  /// A model for the users and items of `training`, with the settings that suit it.
+  public convenience init(
+    training: Interactions, dtype: DType = .float32, using generator: inout RandomGenerator
+  ) {
+    self.init(
+      userCount: training.userCount, itemCount: training.itemCount,
+      configuration: .recommended(for: DataProfile(training)), dtype: dtype, using: &generator)
+  }
+
   /// The users' and the items' rows.
   public var tables: (users: Parameter, items: Parameter) { (userEmbedding, itemEmbedding) }
 
@@ -52,7 +61,7 @@ public final class MatrixFactorization: PairwiseRecommender {
   public func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor {
     rankingLoss(
       batch, representations, penalty: configuration.regularization,
-      hasDenseGradients: updatesWholeTables(batch))
+      hasDenseGradients: updatesWholeTables)
   }
 
   /// The penalty on the batch's rows.

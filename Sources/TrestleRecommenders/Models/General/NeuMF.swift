@@ -7,7 +7,7 @@ import TrestleTensor
 /// negatives.
 ///
 /// Source: He et al., *Neural Collaborative Filtering* (2017).
-public final class NeuMF: TrainableRecommender, EmbeddingRecommender {
+public final class NeuMF: TrainableRecommender {
   /// How the model is built.
   public struct Configuration: Codable, Sendable {
     /// The width of the rows that are multiplied.
@@ -28,7 +28,7 @@ public final class NeuMF: TrainableRecommender, EmbeddingRecommender {
   /// How the model was built.
   public let configuration: Configuration
   private let userFactors: Parameter
-  private let itemFactors: Parameter
+  let itemFactors: Parameter
   private let userInputs: Parameter
   private let itemInputs: Parameter
   private let layers: [Linear]
@@ -75,11 +75,6 @@ public final class NeuMF: TrainableRecommender, EmbeddingRecommender {
   /// The number of items.
   public var itemCount: Int { itemFactors.shape[0] }
 
-  /// The rows that are multiplied.
-  public func embeddings() -> Representations {
-    Representations(users: userFactors.detached, items: itemFactors.detached)
-  }
-
   /// The logits of pairs.
   ///
   /// - Parameters:
@@ -101,10 +96,18 @@ public final class NeuMF: TrainableRecommender, EmbeddingRecommender {
   public func makeSteps(
     training: Interactions, configuration: TrainingConfiguration
   ) throws(DataError) -> any TrainingSteps {
-    Steps(
+    // Safe: batches are made on the thread that trains the model, between its steps.
+    nonisolated(unsafe) unowned let model = self
+    let negatives = configuration.negatives.sampler(avoiding: training) {
+      { users, items in
+        withoutGradients { model.logits(users: Tensor(users), items: Tensor(items)) }.floats
+      }
+    }
+    return Steps(
       model: self,
       batches: PairwiseBatches(
-        training: training, batchSize: configuration.batchSize, seed: configuration.seed))
+        training: training, batchSize: configuration.batchSize, seed: configuration.seed,
+        negatives: negatives))
   }
 
   private struct Steps: TrainingSteps {

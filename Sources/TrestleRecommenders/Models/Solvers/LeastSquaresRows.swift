@@ -115,7 +115,8 @@ enum Cholesky {
       let a = UnsafeRawPointer(x + index).loadUnaligned(as: SIMD8<Scalar>.self)
       let target = UnsafeMutableRawPointer(y + index)
       target.storeBytes(
-        of: target.loadUnaligned(as: SIMD8<Scalar>.self) - a * SIMD8(repeating: factor), as: SIMD8<Scalar>.self)
+        of: target.loadUnaligned(as: SIMD8<Scalar>.self) - a * SIMD8(repeating: factor),
+        as: SIMD8<Scalar>.self)
       index += 8
     }
     while index < count {

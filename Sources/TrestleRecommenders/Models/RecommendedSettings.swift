@@ -1,0 +1,114 @@
+import TrestleTensor
+
+/// What of the training data decides about settings: its size and density.
+public struct DataProfile: Sendable, Equatable {
+  /// The users with an interaction.
+  public let activeUsers: Int
+  /// The items that exist.
+  public let items: Int
+  /// The rows.
+  public let interactions: Int
+
+  /// Looks at the training data.
+  public init(_ training: Interactions) {
+    activeUsers = training.userCounts().count { $0 > 0 }
+    items = training.itemCount
+    interactions = training.count
+  }
+
+  /// The mean number of interactions of a user who has one.
+  public var interactionsPerUser: Double { Double(interactions) / Double(max(activeUsers, 1)) }
+
+  /// Whether users have few interactions, fewer than twenty on average: rows then want more regularisation.
+  public var hasShortHistories: Bool { interactionsPerUser < 20 }
+
+  /// The share of the pairs of active users and items that have a row.
+  public var density: Double { interactionsPerUser / Double(max(items, 1)) }
+}
+
+extension MatrixFactorization.Configuration {
+  /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
+  public static func recommended(for data: DataProfile) -> Self {
+    var configuration = Self()
+    if data.hasShortHistories { configuration.regularization = 1e-1 }
+    return configuration
+  }
+}
+
+extension LightGCN.Configuration {
+  /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
+  public static func recommended(for data: DataProfile) -> Self {
+    var configuration = Self()
+    if data.hasShortHistories { configuration.regularization = 3e-2 }
+    return configuration
+  }
+}
+
+extension ImplicitALS.Configuration {
+  /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
+  public static func recommended(for data: DataProfile) -> Self {
+    var configuration = Self()
+    if data.density >= 0.02 { configuration.unobservedWeight = 0.3 }
+    return configuration
+  }
+}
+
+extension TrainingConfiguration {
+  private static func recommended(learningRate: Double, patience: Int) -> TrainingConfiguration {
+    var configuration = TrainingConfiguration()
+    (configuration.learningRate, configuration.patience) = (learningRate, patience)
+    return configuration
+  }
+
+  static func recommended(_ data: DataProfile) -> TrainingConfiguration {
+    recommended(learningRate: 1e-3, patience: data.hasShortHistories ? 40 : 20)
+  }
+
+  static func recommendedForFactorization(_ data: DataProfile) -> TrainingConfiguration {
+    data.hasShortHistories
+      ? recommended(learningRate: 2e-3, patience: 40) : recommended(learningRate: 1e-3, patience: 20)
+  }
+
+  static func recommendedForLightGCN(_ data: DataProfile) -> TrainingConfiguration {
+    recommended(learningRate: 5e-3, patience: data.hasShortHistories ? 40 : 20)
+  }
+
+  static let recommendedForXSimGCL = recommended(learningRate: 5e-3, patience: 60)
+
+  static func recommendedForNeuMF(_ data: DataProfile) -> TrainingConfiguration {
+    var configuration = recommended(learningRate: 1e-3, patience: 20)
+    configuration.validationUsers = 1000
+    return configuration
+  }
+}
+
+extension TrainableRecommender {
+  /// A patience of twenty epochs, forty for short histories, and otherwise the defaults.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommended(data) }
+}
+
+extension MatrixFactorization {
+  /// Learning rate 1e-3, 2e-3 for short histories.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
+    .recommendedForFactorization(data)
+  }
+}
+
+extension LightGCN {
+  /// Learning rate 5e-3: at 1e-3 three layers stay at the level of popularity longer than any patience.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
+    .recommendedForLightGCN(data)
+  }
+}
+
+extension XSimGCL {
+  /// Learning rate 5e-3 and a patience of sixty, which outlasts the epochs in which the contrast outweighs the ranking.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForXSimGCL }
+}
+
+extension NeuMF {
+  /// Validated on a thousand users, as its network scores every pair by itself.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
+    .recommendedForNeuMF(data)
+  }
+}

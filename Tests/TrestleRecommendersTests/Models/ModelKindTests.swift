@@ -1,0 +1,96 @@
+import Foundation
+import Testing
+import TrestleRecommenders
+import TrestleTensor
+import TrestleTestSupport
+
+/// Models by name with the settings that suit the data, and what these settings reach.
+@Suite(.serialized) struct ModelKindTests {
+  private func ndcg(_ model: any Recommender, _ split: DataSplit) throws -> Double {
+    var configuration = RankingEvaluator.Configuration()
+    (configuration.metrics, configuration.slices, configuration.listMetrics) = ([.ndcg(10)], [], [])
+    let result = try RankingEvaluator(split, configuration: configuration).evaluate(model.makeScorer())
+    return try #require(result.mean(.ndcg(10)))
+  }
+
+  @Test func namesAreThoseOfTheModels() throws {
+    let data = try SyntheticWorld(seed: 4).dataset().interactions
+    for kind in ModelKind.allCases {
+      let model = try kind.make(data, seed: 1)
+      #expect(model.name == kind.name)
+      #expect(ModelKind(name: kind.name.uppercased()) == kind)
+      #expect(kind.isSequential == (model is any SequentialRecommender))
+      guard let trainable = model as? any TrainableRecommender else { continue }
+      var own = trainable.recommendedTraining(for: DataProfile(data))
+      own.seed = 3
+      #expect(kind.training(data, seed: 3) == own)
+    }
+    #expect(ModelKind(name: "nothing") == nil)
+  }
+
+  @Test func settingsFollowTheLengthOfHistories() {
+    func data(perUser: Int) -> Interactions {
+      let count = 40 * perUser
+      return Interactions(
+        users: (0..<count).map { Int32($0 / perUser) }, items: (0..<count).map { Int32($0 % 50) },
+        userCount: 45, itemCount: 50)
+    }
+    let (short, long) = (data(perUser: 10), data(perUser: 30))
+    #expect(DataProfile(short).interactionsPerUser == 10 && DataProfile(short).hasShortHistories)
+    #expect(DataProfile(long).interactionsPerUser == 30 && !DataProfile(long).hasShortHistories)
+    var generator = RandomGenerator(seed: 1)
+    let models = [short, long].map { LightGCN(training: $0, using: &generator) }
+    #expect(models[0].configuration.regularization == 3e-2 && models[1].configuration.regularization == 1e-3)
+    #expect(models[1].recommendedTraining(for: DataProfile(long)).learningRate == 5e-3)
+    #expect(MatrixFactorization(training: short, using: &generator).configuration.regularization == 1e-1)
+    // What is asked for is used.
+    var own = LightGCN.Configuration()
+    own.regularization = 0.5
+    let model = LightGCN(training: short, configuration: own, using: &generator)
+    #expect(model.configuration.regularization == 0.5)
+  }
+
+  @Test func theTrainersDefaultIsTheModelsOwn() throws {
+    let data = try SyntheticWorld(seed: 4).dataset().interactions
+    var generator = RandomGenerator(seed: 1)
+    let model = XSimGCL(training: data, using: &generator)
+    let trainer = try RecommenderTrainer(model, training: data)
+    #expect(trainer.configuration == model.recommendedTraining(for: DataProfile(data)))
+    #expect(trainer.configuration.patience == 60)
+  }
+
+  @Test(arguments: [ModelKind.itemKNN, .ease, .implicitALS, .factorization, .lightGCN, .gru4Rec])
+  func fitBeatsPopularity(_ kind: ModelKind) throws {
+    let split = try SyntheticWorld(seed: 4).dataset().interactions.split(.leaveOneOut, seed: 1)
+    let popular = try ndcg(ModelKind.popularity.fit(split), split)
+    let reached = try ndcg(kind.fit(split, seed: 1) { $0.epochs = 40 }, split)
+    #expect(reached > popular * 1.05, "\(kind.name): \(reached) against \(popular)")
+  }
+
+  /// EASE and its like take seconds: a floor under what every reader, split and metric gives together.
+  @Test(.enabled(if: TestAssets.movieLens100K != nil, "MovieLens-100K is not among the assets"))
+  func closedFormsKeepTheirQualityOnMovieLens() throws {
+    let data = try Dataset.recBole(at: try #require(TestAssets.movieLens100K))
+    let split = try data.interactions.split(.ratio(), seed: 0)
+    #expect(try ndcg(ModelKind.ease.fit(split), split) > 0.320)
+    #expect(try ndcg(ModelKind.itemKNN.fit(split), split) > 0.270)
+    #expect(try ndcg(ModelKind.implicitALS.fit(split), split) > 0.300)
+    let popular = try ndcg(ModelKind.popularity.fit(split), split)
+    #expect(abs(popular - 0.145) < 0.005)
+  }
+
+  private static let data = ProcessInfo.processInfo.environment["TRESTLE_DATA"].map {
+    URL(fileURLWithPath: $0)
+  }
+
+  @Test(
+    .enabled(if: data != nil, "TRESTLE_DATA does not name the folder of the further data sets"),
+    arguments: [ModelKind.itemKNN, .implicitALS, .factorization])
+  func quickModelsBeatPopularityOnSteam(_ kind: ModelKind) throws {
+    let folder = try #require(Self.data).appending(path: "steam")
+    let split = try Dataset.recBole(at: folder).interactions.split(.ratio(), seed: 0)
+    let popular = try ndcg(ModelKind.popularity.fit(split), split)
+    let reached = try ndcg(kind.fit(split), split)
+    #expect(reached > popular, "\(kind.name): \(reached) against \(popular)")
+  }
+}
