@@ -110,8 +110,10 @@ static void run_blocks(recorder *to, const trestle_matrix_kernels *kernels) {
       kernels->dequantize(t.storage, w + line * row_bytes, 0, K, numbers);
       keep(to, "dequantize", t.storage, numbers, 0, K, 1e-6);
     }
+    static float sums[ROWS * K / 16];
+    kernels->sum_halves(x, K, ROWS, K, sums);
     trestle_few_rows product = {
-      .x = x, .ldx = K, .rows = ROWS, .k = K, .alpha = 1, .accumulate = 0, .c = c, .c_row = LINES, .c_column = 1,
+      .x = x, .ldx = K, .half_sums = sums, .rows = ROWS, .k = K, .alpha = 1, .accumulate = 0, .c = c, .c_row = LINES, .c_column = 1,
       .w = {w, row_bytes, t.storage, 1},
     };
     kernels->few_rows_f32(&product, 0, LINES);
