@@ -19,13 +19,14 @@ enum LanguageModelCases {
     return model
   }
 
-  private static func tokens(_ count: Int, seed: UInt64 = 0) -> [Int32] {
+  /// Random tokens that every vocabulary here has.
+  static func tokens(_ count: Int, seed: UInt64 = 0) -> [Int32] {
     var generator = RandomGenerator(seed: seed)
     return (0..<count).map { _ in Int32(10 + generator.index(below: 40000)) }
   }
 
   /// The states of tokens read after what the cache holds.
-  private static func states(
+  static func states(
     _ model: any LanguageModel, _ tokens: [Int32], _ cache: KeyValueCache? = nil
   ) -> Tensor {
     model.hiddenStates(
@@ -63,15 +64,28 @@ enum LanguageModelCases {
         name: "lm_decode_q4", shape: "128", measure: .rate(128, "tok/s"), arithmetic: \.arithmetic
       ) { setting in
         guard let model = try model(setting, .asStored, setting.arithmetic) else { return nil }
-        let text = tokens(128)
-        return {
-          let cache = KeyValueCache(layerCount: model.layerCount)
-          withoutGradients {
-            for token in text { _ = model.logits(states(model, [token], cache)) }
-          }
-        }
+        return { decode(model, sequences: 1) }
+      },
+      ModelBenchmark(
+        name: "lm_decode_batch_q4", shape: "4x128", measure: .rate(512, "tok/s"), arithmetic: \.arithmetic
+      ) { setting in
+        guard let model = try model(setting, .asStored, setting.arithmetic) else { return nil }
+        return { decode(model, sequences: 4) }
       },
     ]
+  }
+
+  /// Reads 128 tokens one by one, and computes all logits after each; several sequences side by side.
+  static func decode(_ model: any LanguageModel, sequences count: Int) {
+    let cache = KeyValueCache(layerCount: model.layerCount, sequenceCount: count)
+    let sequences = PackedSequences(lengths: Array(repeating: 1, count: count))
+    let texts = (0..<count).map { tokens(128, seed: UInt64($0)) }
+    withoutGradients {
+      for position in 0..<128 {
+        let embedded = model.embed(texts.map { $0[position] })
+        _ = model.logits(model.hiddenStates(embedded, sequences: sequences, cache: cache))
+      }
+    }
   }
 
   // MARK: Dense weights

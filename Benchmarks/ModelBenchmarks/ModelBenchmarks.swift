@@ -35,7 +35,9 @@ enum ModelBenchmarks {
     if options.showsHelp {
       print(help)
     } else {
-      try run(LanguageModelCases.all + TextCases.all + RecommenderCases.all, options, setting)
+      try run(
+        LanguageModelCases.all + LargerModelCases.all + TextCases.all + RecommenderCases.all, options, setting
+      )
     }
   }
 

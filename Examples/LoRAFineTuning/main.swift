@@ -35,6 +35,13 @@ extension LanguageModel {
   }
 }
 
+/// The model; products are in bfloat16 where its weights are.
+func load(_ url: URL, _ storage: WeightStorage) throws -> any LanguageModel {
+  let model = try LanguageModels.load(url, storage: storage)
+  if storage == .bfloat16 { model.arithmetic = .bfloat16 }
+  return model
+}
+
 /// What the model answers: its likeliest tokens up to the end of the line.
 func answer(_ example: Example, _ model: any LanguageModel, _ tokenizer: any Tokenizer) throws -> String {
   var options = GenerationOptions(maximumTokens: 16)
@@ -81,6 +88,7 @@ struct LoRAFineTuning: ProgramCommand {
       .file("--output", "DIR", "the folder of the adapters", \.output),
       .file(
         "--model", "PATH", "a GGUF file or a Hugging Face folder (SmolLM2-135M among the assets)", \.file),
+      .choice("--storage", "S", "how weights are held; asStored leaves a file's blocks quantised", \.storage),
       .file("--assets", "DIR", "where fetched data and models lie", \.assets.folder),
     ]
   }
@@ -91,15 +99,15 @@ struct LoRAFineTuning: ProgramCommand {
   var seed: UInt64 = 0
   var output = URL(filePath: "film-genres-adapter")
   var file: URL?
+  var storage = WeightStorage.bfloat16
   var assets = Assets()
 
   func run() throws {
     let films = limit ?? .max
-    // Frozen weights in bfloat16 take half the memory; the adapters are float32.
+    // Frozen weights in bfloat16 take half the memory, a file's blocks less; the adapters are float32.
     let url = try file ?? assets.smolLM2
     let items = try Dataset.recBole(at: assets.movieLens100K).items
-    let model = try LanguageModels.load(url, storage: .bfloat16)
-    model.arithmetic = .bfloat16
+    let model = try load(url, storage)
     let tokenizer = try PretrainedTokenizer(contentsOf: url).tokenizer
     var generator = RandomGenerator(seed: seed)
     let known = (0..<items.count).filter { !items.titles[$0].isEmpty && !items.genres[$0].isEmpty }
@@ -134,8 +142,7 @@ struct LoRAFineTuning: ProgramCommand {
 
     // What was saved is read back into a fresh model: it answers as the one that was trained.
     try adapters.save(to: output, baseModel: url.lastPathComponent)
-    let fresh = try LanguageModels.load(url, storage: .bfloat16)
-    fresh.arithmetic = .bfloat16
+    let fresh = try load(url, storage)
     _ = try LoRAAdapters.load(from: output, into: fresh)
     let same = try heldOut.prefix(20).allSatisfy {
       try answer($0, fresh, tokenizer) == answer($0, model, tokenizer)

@@ -99,6 +99,33 @@ import TrestleTestSupport
     #expect(largestDifference(Tensor.concatenated(states, along: 0).floats, whole) < 1e-5)
   }
 
+  /// One token of each sequence at a time: of sequences of their own, and of ones forked from a prompt.
+  @Test(arguments: families) func readingSideBySideGivesTheSameStates(family: String) throws {
+    let model = try LanguageModels.load(try Fixture(family).folder)
+    let prompt: [Int32] = [3, 14, 15, 9, 2]
+    let rests: [[Int32]] = [[6, 5, 3, 5, 8, 9], [7, 9, 3, 2, 3, 8], [4, 6, 2, 6, 4, 3]]
+    let prefixes: [[Int32]] = [[1], [1, 2, 3, 4, 5, 6], [7, 8]]
+    for isForked in [false, true] {
+      var cache = KeyValueCache(layerCount: model.layerCount, sequenceCount: isForked ? 1 : 3)
+      let begun = isForked ? [prompt] : prefixes
+      _ = model.hiddenStates(
+        model.embed(begun.flatMap { $0 }), sequences: PackedSequences(lengths: begun.map(\.count)),
+        cache: cache)
+      if isForked { cache = cache.forked(into: 3) }
+      var last = Tensor.zeros([0])
+      for position in 0..<6 {
+        last = model.hiddenStates(
+          model.embed(rests.map { $0[position] }), sequences: PackedSequences(lengths: [1, 1, 1]),
+          cache: cache)
+      }
+      for (index, rest) in rests.enumerated() {
+        let whole = (isForked ? prompt : prefixes[index]) + rest
+        let expected = model.hiddenStates(tokens: [whole]).rows([whole.count - 1]).floats
+        #expect(largestDifference(last.rows([index]).floats, expected) < 1e-5, "forked \(isForked), \(index)")
+      }
+    }
+  }
+
   @Test func continuationsOfASharedPromptScoreAsWholeSequencesDo() throws {
     let model = try LanguageModels.load(try Fixture("llama").folder)
     let prompt: [Int32] = [5, 9, 33, 2]

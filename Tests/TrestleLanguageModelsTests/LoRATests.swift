@@ -66,6 +66,35 @@ import TrestleTestSupport
     }
   }
 
+  /// What is trained over a file's blocks is what would be trained over the numbers that they stand for.
+  @Test(.enabled(if: TestAssets.smolLM2 != nil)) func gradientsOverQuantisedWeightsAreThoseOverDenseOnes()
+    throws
+  {
+    let url = try #require(TestAssets.smolLM2)
+    let tokens: [[Int32]] = [[504, 3575, 282, 4649, 314], [1, 28, 216, 34, 28, 216, 35]]
+    func train(_ storage: WeightStorage) throws -> [Float] {
+      let model = try LanguageModels.load(url, storage: storage)
+      let adapters = try LoRA(rank: 4, targets: ["q_proj", "v_proj", "down_proj"]).load(
+        into: model, using: RandomGenerator(seed: 3))
+      let optimizer = AdamW(adapters.parameters, learningRate: 1e-3)
+      var found: [Float] = []
+      for _ in 0..<2 {
+        let (loss, gradients) = valueAndGradients(of: adapters.parameters) { model.nextTokenLoss(tokens) }
+        optimizer.update(with: gradients)
+        found.append(Float(loss.item))
+        for parameter in adapters.parameters {
+          found.append(Float(gradients[parameter]?.dense().squared().sum().item ?? 0))
+        }
+      }
+      let isQuantized = model.namedLinears.allSatisfy {
+        if case .quantized = $0.linear.matrix { true } else { false }
+      }
+      #expect(isQuantized == (storage == .asStored))
+      return found
+    }
+    #expect(largestDifference(try train(.asStored), try train(.float32)) < 1e-3)
+  }
+
   @Test func aTargetWithoutALayerIsAnError() throws {
     let model = try model()
     #expect(throws: LanguageModelError.self) {

@@ -118,6 +118,41 @@ public final class KeyValueCache {
     return (Tensor.concatenated(allKeys, along: 0), Tensor.concatenated(allValues, along: 0))
   }
 
+  /// Attention of new tokens to all tokens of their sequences, whose keys and values are added to one layer.
+  ///
+  /// One new token of each of several sequences, the case of generation, attends to keys and values where they are; in
+  /// other cases those of all sequences are packed.
+  /// - Parameters:
+  ///   - queries: `[new tokens, heads, size]`.
+  ///   - keys: `[new tokens, key heads, size]`.
+  ///   - values: of the keys' shape.
+  ///   - sequences: as ``extended(by:)`` gave them.
+  ///   - window: how many of the last keys a query sees at most; 0 for all.
+  ///   - scale: what the scores are multiplied by; by default 1/√size.
+  func attention(
+    layer: Int, queries: Tensor, keys: Tensor, values: Tensor, sequences: PackedSequences, window: Int = 0,
+    scale: Double? = nil
+  ) -> Tensor {
+    let entries = entries[layer]
+    let isStep = queries.shape[0] == entries.count && sequences.queryStarts == Array(0...entries.count)
+    let isPlain = entries.count == 1 && entries[0].sharedKeys == nil
+    guard isStep, !isPlain, !queries.isTracked, !keys.isTracked, !values.isTracked else {
+      let all = append(layer: layer, keys: keys, values: values, sequences: sequences)
+      return queries.decoderAttention(
+        keys: all.keys, values: all.values, sequences: sequences, window: window, scale: scale)
+    }
+    let own = entries.enumerated().map { index, entry -> CachedSequences.Rows in
+      let row = index..<index + 1
+      return (
+        entry.keys.append(keys.sliced(row, along: 0)), entry.values.append(values.sliced(row, along: 0))
+      )
+    }
+    // Sequences have something in common if they were forked, and then all of it.
+    let shared = entries[0].sharedKeys.flatMap { keys in entries[0].sharedValues.map { (keys, $0) } }
+    return queries.detached.cachedAttention(
+      CachedSequences(shared: shared, own: own), window: window, scale: scale)
+  }
+
   /// Counts the new tokens as read, once all layers have added theirs.
   func advance(by sequences: PackedSequences) {
     for index in 0..<sequences.count {

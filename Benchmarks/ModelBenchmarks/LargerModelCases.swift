@@ -1,0 +1,73 @@
+import Foundation
+import Trestle
+
+/// Loading, reading and generating with the larger models that `Scripts/fetch-assets --models` fetches, straight from their
+/// files' blocks; shapes and names are those of SmolLM2's cases, with the model's name after them.
+enum LargerModelCases {
+  private struct File {
+    let name: String
+    let path: String
+  }
+
+  private static let files = [
+    File(name: "gemma3_270m", path: "gemma3-270m/gemma-3-270m-q4_k_m.gguf"),
+    File(name: "qwen2.5_0.5b", path: "qwen2.5-0.5b/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
+    File(name: "qwen2.5_1.5b", path: "qwen2.5-1.5b/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
+  ]
+
+  static var all: [ModelBenchmark] { files.flatMap(cases) }
+
+  private static func cases(_ file: File) -> [ModelBenchmark] {
+    func url(_ setting: ModelBenchmark.Setting) -> URL? {
+      let url = setting.assets.appending(path: file.path)
+      return FileManager.default.fileExists(atPath: url.path) ? url : nil
+    }
+    func model(_ setting: ModelBenchmark.Setting) throws -> (any LanguageModel)? {
+      guard let url = url(setting) else { return nil }
+      let model = try LanguageModels.load(url)
+      model.arithmetic = setting.arithmetic
+      return model
+    }
+    return [
+      ModelBenchmark(
+        name: "lm_load_gguf_" + file.name, shape: "Q4_K_M", measure: .duration, warmups: 1, repeats: 3
+      ) { setting in
+        guard let url = url(setting) else { return nil }
+        return {
+          _ = try LanguageModels.load(url)
+          _ = try PretrainedTokenizer(contentsOf: url)
+        }
+      },
+      ModelBenchmark(
+        name: "lm_prefill_q4_" + file.name, shape: "512", measure: .rate(512, "tok/s"), warmups: 1,
+        repeats: 3,
+        arithmetic: \.arithmetic
+      ) { setting in
+        guard let model = try model(setting) else { return nil }
+        let prompt = LanguageModelCases.tokens(512)
+        return {
+          let cache = KeyValueCache(layerCount: model.layerCount)
+          _ = withoutGradients {
+            model.logits(LanguageModelCases.states(model, prompt, cache).rows([511]))
+          }
+        }
+      },
+      decoding(file.name, sequences: 1, model), decoding(file.name, sequences: 4, model),
+    ]
+  }
+
+  /// 128 tokens of each of some sequences side by side.
+  private static func decoding(
+    _ name: String, sequences count: Int,
+    _ model: @escaping (ModelBenchmark.Setting) throws -> (any LanguageModel)?
+  ) -> ModelBenchmark {
+    ModelBenchmark(
+      name: count == 1 ? "lm_decode_q4_" + name : "lm_decode_batch_q4_" + name,
+      shape: count == 1 ? "128" : "\(count)x128", measure: .rate(128 * Double(count), "tok/s"), warmups: 1,
+      repeats: 3, arithmetic: \.arithmetic
+    ) { setting in
+      guard let model = try model(setting) else { return nil }
+      return { LanguageModelCases.decode(model, sequences: count) }
+    }
+  }
+}
