@@ -79,7 +79,8 @@ public struct KernelRidge: Sendable {
     let shares = Tensor(kept.map { Float($0 / total) }, shape: [kept.count, 1])
     outputMean = (targets * shares).sum(along: [0])
     let gram = Self.kernel(examples, examples, configuration.kernel).converted(to: .float64)
-    let diagonal = gram.diagonalMean
+    // Inputs that say nothing have a kernel of zeros: what is predicted is then the mean.
+    let diagonal = Swift.max(gram.diagonalMean, 1e-9)
     let mean = total / Double(kept.count)
     let ridge = kept.map { Swift.max(configuration.strength, 1e-6) * diagonal * mean / $0 }
     let inverse = gram.addingToDiagonal(ridge)
