@@ -172,7 +172,7 @@ public final class ReadingStrategy: BridgeStrategy {
     let unknown = counts.indices.filter { counts[$0] == 0 }.map { Int32($0) }
     chosenScale = try Self.bestScale(
       choice.rows, Representations(users: sharing.users.rows, items: sharing.items.rows), context.split,
-      configuration.scales)
+      validationItems, configuration.scales)
     sharing.write(.item, ids: unknown, rows: choice.rows.gatheredRows(Tensor(unknown)), by: .language)
     context.log(
       "\(unknown.count) items without interactions written from their texts, at scale \(chosenScale)")
@@ -193,12 +193,15 @@ public final class ReadingStrategy: BridgeStrategy {
   /// - Parameters:
   ///   - written: a row for each item, `[items, width]`; those of items with interactions are not used.
   ///   - rows: the recommender's.
-  ///   - split: the scale is chosen by NDCG@10 over all items on its validation part.
+  ///   - split: the scale is chosen by NDCG@10 on its validation part, over the items that are known by then: those with
+  ///     training interactions and those of `validationItems`.
+  ///   - validationItems: the items that are new in the validation data.
   ///   - scales: the factors of the written rows to choose among.
   public static func placing(
-    _ written: Tensor, into rows: Representations, split: DataSplit, scales: [Double]
+    _ written: Tensor, into rows: Representations, split: DataSplit, validationItems: [Int32],
+    scales: [Double]
   ) throws -> Representations {
-    let scale = try bestScale(written, rows, split, scales)
+    let scale = try bestScale(written, rows, split, validationItems, scales)
     return placing(written, into: rows, counts: split.training.itemCounts(), scale: scale)
   }
 
@@ -212,14 +215,17 @@ public final class ReadingStrategy: BridgeStrategy {
   }
 
   private static func bestScale(
-    _ written: Tensor, _ rows: Representations, _ split: DataSplit, _ scales: [Double]
+    _ written: Tensor, _ rows: Representations, _ split: DataSplit, _ validationItems: [Int32],
+    _ scales: [Double]
   ) throws -> Double {
+    let counts = split.training.itemCounts()
+    let known = counts.indices.filter { counts[$0] > 0 }.map { Int32($0) } + validationItems
     var evaluation = RankingEvaluator.Configuration()
     evaluation.metrics = [.ndcg(10)]
     evaluation.listMetrics = []
     evaluation.slices = []
+    evaluation.candidates = .items(known)
     let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
-    let counts = split.training.itemCounts()
     var best = (value: -Double.infinity, scale: 1.0)
     for scale in scales {
       let placed = placing(written, into: rows, counts: counts, scale: scale)

@@ -81,7 +81,8 @@ final class NewItemRun {
   /// The recommender's rows with `rows` for items without interactions, at the scale that ranks the validation data best.
   private func written(_ rows: Tensor) throws -> Representations {
     try ReadingStrategy.placing(
-      rows, into: trained, split: new.split, scales: study.configuration.bridge.scales)
+      rows, into: trained, split: new.split, validationItems: new.validationItems,
+      scales: study.configuration.bridge.scales)
   }
 
   /// What the untrained language model makes of the texts at the layer that ranks the validation data best.
@@ -173,7 +174,8 @@ final class NewItemRun {
       values.append(
         StudyValues(
           model: model, variant: variant.rawValue, seed: seed, slice: slice,
-          metric: RankingMetric.ndcg(10).name, users: result.users, values: result.values(.ndcg(10))))
+          metric: RankingMetric.ndcg(10).name, users: result.users,
+          values: result.values(.ndcg(10)).map { ($0 * 1e4).rounded() / 1e4 }))
     }
     return (records, values)
   }
