@@ -58,7 +58,7 @@ struct World {
     if let built { return (built.makeModel(), built.tokenizedTexts) }
     guard let modelURL else { throw UsageError("no language model") }
     let model = try LanguageModels.load(modelURL, storage: .bfloat16)
-    model.arithmetic = .bfloat16
+    model.arithmetic = .fastest
     let tokenizer = try PretrainedTokenizer(contentsOf: modelURL).tokenizer
     let texts = (0..<dataset.itemCount).map { tokenizer.encode("Movie: " + dataset.items.summary(of: $0)) }
     return (model, texts)

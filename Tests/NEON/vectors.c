@@ -92,7 +92,6 @@ static void run_reductions(const scene *s) {
   const trestle_kernels *k = s->kernels;
   save_number(s, "sum", k->sum(s->a, s->n));
   save_number(s, "sum_squares", k->sum_squares(s->a, s->n));
-  save_number(s, "dot", k->dot(s->a, s->b, s->n));
   save_number(s, "find_nonfinite", (double)k->find_nonfinite(s->a, s->n));
   k->column_sum(s->a, s->n, s->out, ROWS, s->n, 0);
   save(s, "column_sum", s->out, s->n);
@@ -171,8 +170,6 @@ static void run_indexing(const scene *s) {
   const int64_t shape[4] = {1, 1, n, ROWS}, strides[4] = {0, 0, 1, n};
   k->copy_strided(s->a, s->out, shape, strides);
   save(s, "copy_strided", s->out, ROWS * n);
-  k->scatter_strided(s->out, s->out2, shape, strides);
-  save(s, "scatter_strided", s->out2, ROWS * n);
 
   const int64_t rotated = n / 2 * 2;
   for (int is_half_split = 0; is_half_split < 2; is_half_split++) {

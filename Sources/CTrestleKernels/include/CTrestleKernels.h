@@ -34,7 +34,7 @@ int trestle_level_is_available(trestle_level level);
 trestle_level trestle_best_level(void);
 /// "portable", "neon", "avx2", "avx512".
 const char *trestle_level_name(trestle_level level);
-/// Whether the machine has bf16 dot products (AVX512-BF16) / int8 dot products (VNNI) that `level` uses.
+/// Whether the machine has bf16 dot products (AVX512-BF16) / int8 dot products (VNNI, or AVX-VNNI) that `level` uses.
 int trestle_level_has_bf16(trestle_level level);
 int trestle_level_has_int8(trestle_level level);
 
@@ -93,13 +93,10 @@ typedef struct trestle_kernels {
 
   // out[d0, d1, d2, d3] (dense) = x at strides s0…s3 (any, also 0 or negative)
   void (*copy_strided)(const void *x, void *out, const int64_t shape[4], const int64_t strides[4]);
-  // out at strides s0…s3 = x[d0, d1, d2, d3] (dense)
-  void (*scatter_strided)(const void *x, void *out, const int64_t shape[4], const int64_t strides[4]);
 
   // Reductions. The order of additions is fixed by n or cols alone.
   double (*sum)(const void *x, int64_t n);
   double (*sum_squares)(const void *x, int64_t n);
-  double (*dot)(const void *x, const void *y, int64_t n);
   // out[r] = sum/max/min over c of x[r, c]
   void (*row_sum)(const void *x, void *out, int64_t rows, int64_t cols);
   void (*row_max)(const void *x, void *out, int64_t rows, int64_t cols);
@@ -112,7 +109,8 @@ typedef struct trestle_kernels {
   // out[r] = sqrt(sum over c of x[r, c]^2)
   void (*row_norm)(const void *x, void *out, int64_t rows, int64_t cols);
 
-  // Softmax family over the last dimension. Rows that are wholly -inf give zeros.
+  // Softmax family over the last dimension. Rows that are wholly -inf give softmax 0, log_softmax and log_sum_exp -inf,
+  // cross_entropy inf.
   void (*softmax)(const void *x, void *y, int64_t rows, int64_t cols);
   void (*softmax_backward)(const void *y, const void *dy, void *dx, int64_t rows, int64_t cols);
   void (*log_softmax)(const void *x, void *y, int64_t rows, int64_t cols);

@@ -47,12 +47,18 @@ extension Tensor {
   ///   - inputs: the tensors that `body` receives and that gradients flow to.
   ///   - parameters: the parameters that `body` reads; gradients flow to the trainable ones.
   ///   - body: a pure function of both: called again, it must compute the same.
+  /// - Precondition: `body` reads nothing tracked but `inputs` and `parameters`.
   public static func recomputed(
     _ inputs: [Tensor], parameters: [Parameter] = [], _ body: @escaping ([Tensor]) -> Tensor
   ) -> Tensor {
     let plain = inputs.map(\.detached)
-    let output = withoutGradients { body(plain) }.detached
     let bound = parameters.compactMap { parameter in parameter.boundNode.map { (parameter, $0) } }
+    // Recording goes on, with all that is named standing for plain values: a result that is tracked all the same comes
+    // from something whose gradient would be lost.
+    let output = rebinding(bound.map { ($0.0, $0.0.detached) }) { body(plain) }
+    precondition(
+      !output.isTracked,
+      "recomputed: the body reads a trainable parameter, or another tracked tensor, that it was not given")
     guard let tape = commonTape("recomputed", inputs + bound.map(\.0.value)) else { return output }
     let nodes = inputs.map(\.node)
     return tape.record("recomputed", output) { upstream, pass in

@@ -95,12 +95,13 @@ extension Shape: ExpressibleByArrayLiteral, CustomStringConvertible {
 
 /// The distance, in elements, between neighbours along each dimension.
 package struct Strides: Hashable, Sendable {
-  private var lanes = SIMD8<Int32>(repeating: 0)
+  // 64 bits: a view of few elements in memory may have dimensions whose product is beyond 2³¹.
+  private var lanes = SIMD8<Int64>(repeating: 0)
 
   package init() {}
 
   package subscript(index: Int) -> Int {
     get { Int(lanes[index]) }
-    set { lanes[index] = Int32(newValue) }
+    set { lanes[index] = Int64(newValue) }
   }
 }

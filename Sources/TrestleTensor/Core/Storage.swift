@@ -46,16 +46,27 @@ package final class Storage: @unchecked Sendable {
 package final class BlockCache: Sendable {
   package static let shared = BlockCache()
 
-  /// Bytes kept at most; blocks beyond that go back to the system.
-  private static let capacity = 4 << 30
   private static let alignment = 64
 
   private struct State {
     var free: [[UInt]] = Array(repeating: [], count: 256)
+    /// When a block of the class was last wanted or given back.
+    var lastUse: [UInt64] = Array(repeating: 0, count: 256)
+    var clock: UInt64 = 0
     var kept = 0
   }
 
+  /// Bytes kept at most; beyond that, blocks of the classes that were not used for longest go back to the system.
+  private let capacity: Int
   private let state = Mutex(State())
+
+  /// An empty cache; without a capacity, an eighth of the memory that the machine and the container allow, at most 4 GiB.
+  package init(capacity: Int? = nil) {
+    self.capacity = capacity ?? min(4 << 30, MachineLimits.memoryByteCount / 8)
+  }
+
+  /// The bytes that are kept for reuse.
+  package var keptByteCount: Int { state.withLock { $0.kept } }
 
   /// The size class of `byteCount`: four steps an octave, from 64 bytes on.
   private static func sizeClass(_ byteCount: Int) -> (index: Int, byteCount: Int) {
@@ -67,9 +78,11 @@ package final class BlockCache: Sendable {
     return ((octave - 6) * 4 + steps, (1 << octave) + steps * quarter)
   }
 
-  fileprivate func allocate(_ byteCount: Int) -> (UnsafeMutableRawPointer, Int) {
+  package func allocate(_ byteCount: Int) -> (UnsafeMutableRawPointer, Int) {
     let (index, size) = Self.sizeClass(byteCount)
     let address = state.withLock { state -> UInt? in
+      state.clock += 1
+      state.lastUse[index] = state.clock
       guard let address = state.free[index].popLast() else { return nil }
       state.kept -= size
       return address
@@ -85,26 +98,31 @@ package final class BlockCache: Sendable {
     return (pointer, index)
   }
 
-  fileprivate func release(_ pointer: UnsafeMutableRawPointer, sizeClass index: Int) {
-    let octave = index / 4 + 6
-    let size = (1 << octave) + (index % 4) * (1 << (octave - 2))
-    let kept = state.withLock { state -> Bool in
-      guard state.kept + size <= Self.capacity else { return false }
+  package func release(_ pointer: UnsafeMutableRawPointer, sizeClass index: Int) {
+    let size = Self.byteCount(ofClass: index)
+    let surplus = state.withLock { state -> [UInt] in
+      guard size <= capacity else { return [UInt(bitPattern: pointer)] }
+      state.clock += 1
+      state.lastUse[index] = state.clock
       state.kept += size
       state.free[index].append(UInt(bitPattern: pointer))
-      return true
+      var evicted: [UInt] = []
+      while state.kept > capacity, let oldest = Self.oldestClass(state) {
+        evicted.append(state.free[oldest].removeLast())
+        state.kept -= Self.byteCount(ofClass: oldest)
+      }
+      return evicted
     }
-    if !kept { pointer.deallocate() }
+    for address in surplus { UnsafeMutableRawPointer(bitPattern: address)?.deallocate() }
   }
 
-  /// Gives every cached block back to the system.
-  package func removeAll() {
-    let blocks = state.withLock { state -> [[UInt]] in
-      let blocks = state.free
-      state.free = Array(repeating: [], count: blocks.count)
-      state.kept = 0
-      return blocks
-    }
-    for address in blocks.joined() { UnsafeMutableRawPointer(bitPattern: address)?.deallocate() }
+  private static func byteCount(ofClass index: Int) -> Int {
+    let octave = index / 4 + 6
+    return (1 << octave) + (index % 4) * (1 << (octave - 2))
+  }
+
+  /// The class with blocks that was not used for longest.
+  private static func oldestClass(_ state: State) -> Int? {
+    state.free.indices.filter { !state.free[$0].isEmpty }.min { state.lastUse[$0] < state.lastUse[$1] }
   }
 }

@@ -199,8 +199,7 @@ extension Tensor {
 extension Tensor: CustomStringConvertible {
   /// The type, the shape and the first elements.
   public var description: String {
-    let shown =
-      dtype == .int32 ? detached.flattened().prefixScalars(8) : detached.flattened().prefixScalars(8)
+    let shown = detached.flattened().prefixScalars(8)
     let more = elementCount > 8 ? ", …" : ""
     return "Tensor(\(dtype), \(shape), [\(shown.joined(separator: ", "))\(more)])"
   }

@@ -8,6 +8,14 @@ public enum Arithmetic: String, Sendable, Codable, CaseIterable {
   case bfloat16
   /// Activations quantised to 8 bits in blocks of 32; for block-quantised weights only, elsewhere the same as `float32`.
   case int8
+
+  /// The arithmetic with which large products of dense matrices are fastest on this machine, at the current instruction
+  /// set: `bfloat16` where the processor multiplies such numbers itself, else `float32`.
+  ///
+  /// Without the instruction, `bfloat16` is `float32` arithmetic on rounded numbers, and no faster.
+  public static var fastest: Arithmetic {
+    trestle_level_has_bf16(InstructionSet.current.level) != 0 ? .bfloat16 : .float32
+  }
 }
 
 /// Products of dense matrices.

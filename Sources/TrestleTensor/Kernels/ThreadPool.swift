@@ -17,7 +17,7 @@ import Synchronization
 /// runs wholly on its own caller.
 ///
 /// The environment variable `TRESTLE_THREADS` sets the initial number of threads; without it, it is the number of
-/// cores.
+/// cores, or of those that the container's quota of processor time pays for.
 public final class ThreadPool: Sendable {
   /// The pool that every kernel uses.
   public static let shared = ThreadPool()
@@ -47,7 +47,7 @@ public final class ThreadPool: Sendable {
   private let doneSignal = Signal()
 
   private init() {
-    coreCount = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    coreCount = MachineLimits.processorCount
     let setting = getenv("TRESTLE_THREADS").flatMap { Int(String(cString: $0)) }
     desiredThreadCount = Atomic(min(max(1, setting ?? coreCount), Self.maximumThreadCount))
   }

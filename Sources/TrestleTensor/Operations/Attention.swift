@@ -177,35 +177,55 @@ private struct AttentionCall {
 
   func backward(output: Tensor, lse: Tensor, upstream: Tensor) -> (q: Tensor, k: Tensor, v: Tensor) {
     let dq = Tensor(uninitialized: q.shape, dtype: q.dtype)
-    let dk = Tensor.zeros(k.shape, dtype: q.dtype)
-    let dv = Tensor.zeros(v.shape, dtype: q.dtype)
+    // A task for every query head, each with keys' and values' gradients of its own: enough of them to fill the threads.
+    let perHead = Shape([k.shape[0], heads * headSize])
+    let dk = Tensor.zeros(perHead, dtype: q.dtype)
+    let dv = Tensor.zeros(perHead, dtype: q.dtype)
     let table = Kernels.table(q.dtype, "attention")
     let bytes = workspaceBytes(table)
     let group = heads / max(keyHeads, 1)
     withExtendedLifetime((q.storage, k.storage, v.storage, output.storage, lse.storage, upstream.storage)) {
-      ThreadPool.shared.run(sequences.count * keyHeads) { task in
-        let (index, keyHead) = (task / keyHeads, task % keyHeads)
+      ThreadPool.shared.run(sequences.count * heads) { task in
+        let (index, head) = (task / heads, task % heads)
         let (queries, keys) = lengths(index)
         guard queries > 0 else { return }
         let workspace = Storage(byteCount: bytes)
         let (firstQuery, firstKey) = (sequences.queryStarts[index], sequences.keyStarts[index])
-        let keyColumn = keyHead * headSize
-        let denseKey = (firstKey * keyHeads + keyHead) * headSize * size
-        for head in keyHead * group..<(keyHead + 1) * group {
-          let denseQuery = (firstQuery * heads + head) * headSize * size
-          table.pointee.attention_backward(
-            q.data + (firstQuery * step(q) + head * headSize) * size, Int64(step(q)),
-            k.data + (firstKey * step(k) + keyColumn) * size, Int64(step(k)),
-            v.data + (firstKey * step(v) + keyColumn) * size, Int64(step(v)), output.data + denseQuery,
-            Int64(heads * headSize), lse.data + (head * q.shape[0] + firstQuery) * size,
-            upstream.data + denseQuery,
-            Int64(heads * headSize), dq.data + denseQuery, Int64(heads * headSize), dk.data + denseKey,
-            Int64(keyHeads * headSize), dv.data + denseKey, Int64(keyHeads * headSize), Int64(queries),
-            Int64(keys), Int64(headSize), scale, isCausal ? 1 : 0, Int64(keys - queries), Int64(window),
-            workspace.pointer)
+        let keyColumn = head / group * headSize
+        let denseKey = (firstKey * heads + head) * headSize * size
+        let denseQuery = (firstQuery * heads + head) * headSize * size
+        let width = Int64(heads * headSize)
+        table.pointee.attention_backward(
+          q.data + (firstQuery * step(q) + head * headSize) * size, Int64(step(q)),
+          k.data + (firstKey * step(k) + keyColumn) * size, Int64(step(k)),
+          v.data + (firstKey * step(v) + keyColumn) * size, Int64(step(v)), output.data + denseQuery, width,
+          lse.data + (head * q.shape[0] + firstQuery) * size, upstream.data + denseQuery, width,
+          dq.data + denseQuery, width, dk.data + denseKey, width, dv.data + denseKey, width, Int64(queries),
+          Int64(keys), Int64(headSize), scale, isCausal ? 1 : 0, Int64(keys - queries), Int64(window),
+          workspace.pointer)
+      }
+    }
+    return (dq, summed(dk, group: group, as: k.shape), summed(dv, group: group, as: v.shape))
+  }
+
+  /// The gradients of keys or values: those of the query heads of a key head added in order.
+  private func summed(_ gradient: Tensor, group: Int, as shape: Shape) -> Tensor {
+    if group <= 1 { return gradient.reshaped(to: shape) }
+    let result = Tensor(uninitialized: shape, dtype: gradient.dtype)
+    let add = Kernels.binary(.add, gradient.dtype)
+    let size = gradient.dtype.byteCount
+    withExtendedLifetime(gradient.storage) {
+      Kernels.parallelRows(shape[0] * keyHeads, cols: group * headSize) { row, count in
+        for place in row..<row + count {
+          let source = gradient.data + place * group * headSize * size
+          let target = result.data + place * headSize * size
+          add(source, source + headSize * size, target, Int64(headSize))
+          for head in 2..<Swift.max(group, 2) {
+            add(target, source + head * headSize * size, target, Int64(headSize))
+          }
         }
       }
     }
-    return (dq, dk, dv)
+    return result
   }
 }

@@ -27,12 +27,12 @@ extension Kernels {
     @convention(c) (UnsafeRawPointer?, UnsafeRawPointer?, UnsafeMutableRawPointer?, Int64, Int64) -> Void
 
   private enum Offsets {
-    static let binary = MemoryLayout<trestle_kernels>.offset(of: \.binary) ?? 0
-    static let binaryScalar = MemoryLayout<trestle_kernels>.offset(of: \.binary_scalar) ?? 0
-    static let scalarBinary = MemoryLayout<trestle_kernels>.offset(of: \.scalar_binary) ?? 0
-    static let binaryRow = MemoryLayout<trestle_kernels>.offset(of: \.binary_row) ?? 0
-    static let binaryColumn = MemoryLayout<trestle_kernels>.offset(of: \.binary_column) ?? 0
-    static let compare = MemoryLayout<trestle_kernels>.offset(of: \.compare) ?? 0
+    static let binary = tableOffset(\.binary)
+    static let binaryScalar = tableOffset(\.binary_scalar)
+    static let scalarBinary = tableOffset(\.scalar_binary)
+    static let binaryRow = tableOffset(\.binary_row)
+    static let binaryColumn = tableOffset(\.binary_column)
+    static let compare = tableOffset(\.compare)
   }
 
   @inline(__always)
@@ -183,7 +183,8 @@ extension BinaryFunction {
       let y = b.detached
       return { dy, pass in
         pass.add((dy / y).reduced(to: aShape), to: aNode)
-        if let x { pass.add((dy * x / y.squared()).negated().reduced(to: bShape), to: bNode) }
+        // Not x / y²: the square may overflow or vanish where the quotient does not.
+        if let x { pass.add((dy * ((x / y) / y)).negated().reduced(to: bShape), to: bNode) }
       }
     case .maximum, .minimum:
       // Where both are equal, each takes half, as in PyTorch.

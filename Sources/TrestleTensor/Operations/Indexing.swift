@@ -128,12 +128,42 @@ extension Tensor {
       indices.dtype == .int32 && indices.elementCount == rows,
       "gatheredElements: indices \(indices.dtype) \(indices.shape) for \(shape)")
     let names = indices.scalars(as: Int32.self)
-    let flat = Tensor(
-      names.enumerated().map { row, index in
-        precondition(index >= 0 && index < cols, "gatheredElements: index \(index) is outside 0..<\(cols)")
-        return Int32(row * cols) + index
-      })
-    return reshaped(to: [rows * cols, 1] as Shape).gatheredRows(flat).reshaped(to: Shape(shape.dropLast()))
+    for index in names {
+      precondition(index >= 0 && index < cols, "gatheredElements: index \(index) is outside 0..<\(cols)")
+    }
+    let source = detached
+    let result = Tensor(uninitialized: Shape(shape.dropLast()), dtype: dtype)
+    let size = dtype.byteCount
+    withExtendedLifetime(storage) {
+      for (row, index) in names.enumerated() {
+        let place = source.position(ofRow: row) + Int(index) * strides[rank - 1]
+        (result.data + row * size).copyMemory(from: source.data + place * size, byteCount: size)
+      }
+    }
+    let (node, full) = (self.node, shape)
+    return recording("gatheredElements", result) { dy, pass in
+      // No two rows share an element, so each gradient is copied to its place.
+      let gradient = Tensor.zeros(full, dtype: dy.dtype)
+      let upstream = dy.dense()
+      let size = dy.dtype.byteCount
+      withExtendedLifetime(upstream.storage) {
+        for (row, index) in names.enumerated() {
+          (gradient.data + (row * cols + Int(index)) * size)
+            .copyMemory(from: upstream.data + row * size, byteCount: size)
+        }
+      }
+      pass.add(gradient, to: node)
+    }
+  }
+
+  /// Where row `row` of this tensor, seen as a matrix, begins, in elements from ``data``.
+  private func position(ofRow row: Int) -> Int {
+    var (rest, position) = (row, 0)
+    for dimension in Swift.stride(from: rank - 2, through: 0, by: -1) {
+      position += rest % shape[dimension] * strides[dimension]
+      rest /= shape[dimension]
+    }
+    return position
   }
 
   /// Zeroes each element with probability `rate` and scales the others by 1 / (1 − rate).
@@ -144,17 +174,20 @@ extension Tensor {
     if rate == 0 { return self }
     let keep = 1 / (1 - rate)
     let threshold = UInt32(rate * 4_294_967_296)
-    let count = elementCount
-    var mask = [Float](repeating: 0, count: count)
-    var index = 0
-    while index < count {
-      let bits = generator.next()
-      if UInt32(truncatingIfNeeded: bits) >= threshold { mask[index] = Float(keep) }
-      if index + 1 < count && UInt32(truncatingIfNeeded: bits >> 32) >= threshold {
-        mask[index + 1] = Float(keep)
+    let mask = Tensor(uninitialized: shape, dtype: .float32)
+    // Every block has a generator of its own, so that the blocks are shared among threads and none depends on their number.
+    let stream = RandomGenerator(seed: generator.next())
+    Kernels.parallel(elementCount) { start, count in
+      var numbers = stream.split(UInt64(start / Kernels.elementGrain))
+      let elements = mask.pointer(Float.self) + start
+      for index in Swift.stride(from: 0, to: count, by: 2) {
+        let bits = numbers.next()
+        elements[index] = UInt32(truncatingIfNeeded: bits) >= threshold ? Float(keep) : 0
+        if index + 1 < count {
+          elements[index + 1] = UInt32(truncatingIfNeeded: bits >> 32) >= threshold ? Float(keep) : 0
+        }
       }
-      index += 2
     }
-    return self * Tensor(mask, shape: shape).converted(to: dtype)
+    return self * mask.converted(to: dtype)
   }
 }

@@ -16,6 +16,16 @@ enum Kernels {
     }
   }
 
+  /// Where an array of function pointers lies in the tables.
+  ///
+  /// - Precondition: it is a stored field of the C structure; anything else would call another kernel.
+  static func tableOffset<Functions>(_ field: KeyPath<trestle_kernels, Functions> & Sendable) -> Int {
+    guard let offset = MemoryLayout<trestle_kernels>.offset(of: field) else {
+      preconditionFailure("kernels: \(field) is not a field of the tables")
+    }
+    return offset
+  }
+
   /// Elements per task of an elementwise operation: a fixed number, so that the thread count changes nothing.
   static let elementGrain = 1 << 15
 

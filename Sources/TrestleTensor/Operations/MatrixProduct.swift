@@ -88,7 +88,8 @@ enum MatrixProduct {
     )
     if b.rank == 2 && a.rank > 2 && !transposeA {
       // One matrix for all batches: a single tall product.
-      let flat = compute(a.dense().reshaped(to: [-1, k]), false, b, transposeB, arithmetic)
+      let flat = compute(
+        a.dense().reshaped(to: [a.shape.rowCount, k] as Shape), false, b, transposeB, arithmetic)
       return flat.reshaped(to: Shape(a.shape.dropLast() + [n]))
     }
     let batch = Tensor.broadcastShape(
@@ -139,8 +140,8 @@ enum MatrixProduct {
   ) -> Tensor {
     if b.rank == 2 && a.rank > 2 && !transposeA {
       // Sum over the batches within one product.
-      let x = a.dense().reshaped(to: [-1, a.shape.lastDimension])
-      let g = dy.dense().reshaped(to: [-1, dy.shape.lastDimension])
+      let x = a.dense().reshaped(to: [a.shape.rowCount, a.shape.lastDimension] as Shape)
+      let g = dy.dense().reshaped(to: [dy.shape.rowCount, dy.shape.lastDimension] as Shape)
       return rightGradient(g, x, false, b, transposeB, arithmetic)
     }
     let gradient =

@@ -113,12 +113,16 @@ extension Tensor {
   /// Each row of the last dimension divided by its length; a row shorter than ε is divided by ε.
   public func unitNormalized(epsilon: Double = 1e-12) -> Tensor {
     let x = detached.dense()
-    let lengths = Tensor.maximum(x.norm(), .full(Shape(shape.dropLast()), epsilon, dtype: dtype))
+    let norms = x.norm()
+    let smallest = Tensor.full(Shape(shape.dropLast()), epsilon, dtype: dtype)
+    let lengths = Tensor.maximum(norms, smallest)
     let inverse = lengths.reciprocal().expanded(at: -1)
     let y = x * inverse
     let node = self.node
     return recording("unitNormalized", y) { dy, pass in
-      let along = y.rowDot(dy.dense()).expanded(at: -1)
+      // A row that is divided by ε is only scaled: its length plays no part.
+      let isLong = 1 - norms.isLess(than: smallest)
+      let along = (y.rowDot(dy.dense()) * isLong).expanded(at: -1)
       pass.add((dy - y * along) * inverse, to: node)
     }
   }

@@ -238,18 +238,34 @@ extension Tensor {
     return result
   }
 
-  /// The sum of the rows of this dense tensor seen as `[rows, cols]`.
+  /// Rows that are added one after the other; the sums of such blocks are added up in the same way.
+  private static var rowsOfBlock: Int { 16 }
+
+  /// The sum of the rows of this dense tensor seen as `[rows, cols]`: block by block, so that the rounding error grows
+  /// with the logarithm of their number, and the blocks are shared among threads.
   private func columnSums(rows: Int, cols: Int) -> Tensor {
-    let result = Tensor(uninitialized: [cols], dtype: dtype)
+    let blockRows = Self.rowsOfBlock
+    let blocks = Swift.max(1, (rows + blockRows - 1) / blockRows)
+    let result = Tensor(uninitialized: [blocks, cols], dtype: dtype)
     let table = Kernels.table(dtype, "sum")
     let size = dtype.byteCount
-    let width = rows * cols > Kernels.elementGrain ? Swift.max(64, (cols + 7) / 8) : Swift.max(cols, 1)
+    let width =
+      Swift.min(rows, blockRows) * cols > Kernels.elementGrain
+      ? Swift.max(64, (cols + 7) / 8) : Swift.max(cols, 1)
+    let across = (cols + width - 1) / width
+    // Some tens of microseconds to a task.
+    let together = Swift.max(1, Kernels.elementGrain / Swift.max(1, blockRows * Swift.min(cols, width)))
     withExtendedLifetime(storage) {
-      Kernels.parallel(cols, grain: width) { start, count in
-        table.pointee.column_sum(
-          data + start * size, Int64(cols), result.data + start * size, Int64(rows), Int64(count), 0)
+      Kernels.parallel(blocks * across, grain: together) { first, count in
+        for task in first..<first + count {
+          let (row, column) = (task / across * blockRows, task % across * width)
+          table.pointee.column_sum(
+            data + (row * cols + column) * size, Int64(cols),
+            result.data + (task / across * cols + column) * size, Int64(Swift.min(blockRows, rows - row)),
+            Int64(Swift.min(width, cols - column)), 0)
+        }
       }
     }
-    return result
+    return blocks == 1 ? result.reshaped(to: [cols] as Shape) : result.columnSums(rows: blocks, cols: cols)
   }
 }

@@ -77,13 +77,13 @@ extension Kernels {
   // C arrays of function pointers arrive in Swift as tuples: index them through their address.
   static func unary(_ function: UnaryFunction, _ dtype: DType) -> Unary {
     let table = UnsafeRawPointer(table(dtype, function.name))
-    let start = MemoryLayout<trestle_kernels>.offset(of: \.unary) ?? 0
+    let start = tableOffset(\.unary)
     return (table + start).assumingMemoryBound(to: Unary.self)[function.rawValue]
   }
 
   static func unaryBackward(_ function: UnaryFunction, _ dtype: DType) -> UnaryBackward {
     let table = UnsafeRawPointer(table(dtype, function.name))
-    let start = MemoryLayout<trestle_kernels>.offset(of: \.unary_backward) ?? 0
+    let start = tableOffset(\.unary_backward)
     return (table + start).assumingMemoryBound(to: UnaryBackward.self)[function.rawValue]
   }
 }
@@ -151,7 +151,9 @@ extension Tensor {
     let y = x.mapped("power") { table, from, to, count in table.pointee.power(from, exponent, to, count) }
     let node = self.node
     return recording("power", y) { upstream, pass in
-      pass.add(upstream * (x.power(exponent - 1) * exponent), to: node)
+      // Constant for exponent 0, also at 0, where the formula gives 0 · ∞.
+      let slope = exponent == 0 ? Tensor.zeros(x.shape, dtype: x.dtype) : x.power(exponent - 1) * exponent
+      pass.add(upstream * slope, to: node)
     }
   }
 

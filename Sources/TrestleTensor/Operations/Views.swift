@@ -76,11 +76,13 @@ extension Tensor {
     case 2: Self.copyHalfWords(source, target, lengths, steps)
     default:
       let kernels = dtype.byteCount == 8 ? InstructionSet.kernels.double : InstructionSet.kernels.float
-      // Split along the longest of the two outer dimensions; any split gives the same bytes.
-      let axis = lengths[0] > 1 ? 0 : 1
+      // Split along the outermost dimension that there is; any split gives the same bytes.
+      let axis = lengths.dropLast().firstIndex { $0 > 1 } ?? 0
       let count = Int(lengths[axis])
       let perStep = lengths.reduce(1, *) / Swift.max(lengths[axis], 1)
-      Kernels.parallel(count, grain: Swift.max(1, Kernels.elementGrain / Swift.max(Int(perStep), 1))) {
+      // Whole cache lines of a transposed matrix to a task.
+      let grain = Swift.max(1, Kernels.elementGrain / Swift.max(Int(perStep), 1))
+      Kernels.parallel(count, grain: axis == 2 ? (grain + 15) / 16 * 16 : grain) {
         start, length in
         var part = lengths
         part[axis] = Int64(length)

@@ -5,7 +5,7 @@ import TrestleTensor
 
 /// Strided copies, rows by index, sparse products and the rotary embedding.
 struct IndexingKernelTests {
-  @Test(arguments: KernelCase.all) func stridedCopiesGoBothWays(_ kernel: KernelCase) {
+  @Test(arguments: KernelCase.all) func stridedCopiesMatch(_ kernel: KernelCase) {
     func check<T: KernelScalar>(_: T.Type) {
       let shapes: [[Int]] = [
         [1, 1, 1, 1], [2, 3, 4, 5], [1, 2, 33, 17], [3, 1, 65, 2], [1, 1, 0, 4], [2, 2, 16, 16],
@@ -31,11 +31,7 @@ struct IndexingKernelTests {
           kernel.table.pointee.copy_strided(
             x.pointer, out.pointer, view.map(Int64.init), strides.map(Int64.init))
           #expect(out.values == expected, "\(shape) \(order)")
-          let back = Guarded<T>(garbage: count)
-          kernel.table.pointee.scatter_strided(
-            out.pointer, back.pointer, view.map(Int64.init), strides.map(Int64.init))
-          #expect(back.values == x.values, "\(shape) \(order)")
-          #expect(out.isIntact && back.isIntact)
+          #expect(out.isIntact)
         }
       }
       let x = Guarded<T>([1, 2, 3])
