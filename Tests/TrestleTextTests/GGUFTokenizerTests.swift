@@ -153,10 +153,8 @@ struct GGUFTokenizerTests {
     builder.set("tokenizer.ggml.tokens", tokens)
     builder.set("tokenizer.ggml.merges", merges.map { $0.joined(separator: " ") })
     builder.set("tokenizer.ggml.token_type", tokens.indices.map { special.contains($0) ? Int32(3) : 1 })
-    // A token with a role is special: of the families here, one has a token to begin with.
-    if let first = tokens.firstIndex(of: "<|begin_of_text|>") {
-      builder.set("tokenizer.ggml.bos_token_id", UInt32(first))
-    }
+    let first = UInt32(tokens.firstIndex(of: "<|begin_of_text|>") ?? 0)
+    builder.set("tokenizer.ggml.bos_token_id", first)
     try expectReferenceIDs(family, try builder.withFile { try PretrainedTokenizer(gguf: $0) }.tokenizer)
   }
 

@@ -100,7 +100,8 @@ extension RandomGenerator {
     s3 = try container.decode(UInt64.self, forKey: .s3)
     guard s0 | s1 | s2 | s3 != 0 else {
       throw DecodingError.dataCorrupted(
-        .init(codingPath: decoder.codingPath, debugDescription: "expected a state with a bit set, found zeros"))
+        .init(
+          codingPath: decoder.codingPath, debugDescription: "expected a state with a bit set, found zeros"))
     }
   }
 }

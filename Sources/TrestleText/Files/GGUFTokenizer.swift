@@ -8,7 +8,8 @@ extension PretrainedTokenizer {
   /// and user-defined are special, and so are those that have a role (`tokenizer.ggml.*_token_id`) or a control token's
   /// spelling, whatever the file says of their types: plain text never yields them. User-defined tokens of
   /// white space alone are the exception in `llama` files, where they are how text spells its runs of spaces and line
-  /// breaks.
+  /// breaks. In `gpt2` files an ordinary token that is the symbol of a byte has no role: some writers say "none" by the
+  /// id 0, which is `!` there.
   ///
   /// - Throws: ``TextError/invalid(path:place:expected:found:)``.
   public init(gguf: GGUFFile) throws(TextError) {
@@ -74,7 +75,8 @@ private struct GGUFTokenizerReader {
     }
     return try ByteLevelTokenizer(
       vocabulary: tokens, merges: merges,
-      specialTokens: try specialTokens(tokens, types, beginsByDefault: rule == .llama3),
+      specialTokens: try specialTokens(
+        tokens, types, beginsByDefault: rule == .llama3, mayHaveRole: { !ByteAlphabet.isSymbol($0) }),
       configuration: .init(
         preTokenization: rule, normalizesToNFC: rule == .qwen2, prefersWholeWords: rule == .llama3),
       path: source.path)
@@ -132,7 +134,8 @@ private struct GGUFTokenizerReader {
   }
 
   private func specialTokens(
-    _ tokens: [[UInt8]], _ types: [TokenType], beginsByDefault: Bool
+    _ tokens: [[UInt8]], _ types: [TokenType], beginsByDefault: Bool,
+    mayHaveRole: ([UInt8]) -> Bool = { _ in true }
   ) throws(TextError) -> SpecialTokens {
     var ids: [String: Int32] = [:]
     for (id, type) in types.enumerated() {
@@ -148,7 +151,8 @@ private struct GGUFTokenizerReader {
     let prefix = "tokenizer.ggml."
     for key in metadata.keys where key.utf8.starts(with: prefix.utf8) && key.hasSuffix("_token_id") {
       // Some writers say "none" by an id outside the vocabulary.
-      guard let id = try? metadata.int(key, in: 0...max(tokens.count - 1, 0)), !ids.values.contains(Int32(id))
+      guard let id = try? metadata.int(key, in: 0...max(tokens.count - 1, 0)), mayHaveRole(tokens[id]),
+        !ids.values.contains(Int32(id))
       else { continue }
       ids[String(decoding: tokens[id], as: UTF8.self).streamSafe] = Int32(id)
     }

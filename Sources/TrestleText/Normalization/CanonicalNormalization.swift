@@ -101,10 +101,11 @@ package enum CanonicalNormalization {
     }
   }
 
-  /// The decomposition of Tibetan vowel signs that decompose into marks alone; Swift 6.3 does not order these among
-  /// their neighbours unless they are given apart.
+  /// The decomposition of marks that decompose into marks alone, Tibetan vowel signs and the Greek dialytika tonos;
+  /// Swift 6.3 does not order these among their neighbours unless they are given apart.
   private static func decomposition(of scalar: Unicode.Scalar) -> String? {
     switch scalar.value {
+    case 0x0344: "\u{308}\u{301}"
     case 0x0F73: "\u{F71}\u{F72}"
     case 0x0F75: "\u{F71}\u{F74}"
     case 0x0F81: "\u{F71}\u{F80}"

@@ -42,6 +42,12 @@ package enum ByteAlphabet {
     return true
   }
 
+  /// Whether a token is the symbol of one byte, which text needs.
+  static func isSymbol(_ token: [UInt8]) -> Bool {
+    var bytes: [UInt8] = []
+    return token.count <= 2 && append(token: token, to: &bytes) && bytes.count == 1
+  }
+
   /// The UTF-8 spelling of a byte.
   package static func spelling(of byte: UInt8) -> [UInt8] {
     Array(String(Unicode.Scalar(scalars[Int(byte)]).map(Character.init) ?? " ").utf8)

@@ -43,7 +43,8 @@ public struct ByteLevelTokenizer: Tokenizer {
   /// - Parameters:
   ///   - tokens: the tokens in the byte alphabet's spelling (`Ġhello`) as UTF-8, at their ids.
   ///   - merges: the merges, first things first. Merges that make a special token are left out.
-  ///   - specialTokens: the tokens that plain text never yields.
+  ///   - specialTokens: the tokens that plain text never yields. The symbol of a byte that is no entry of
+  ///     ``SpecialTokens/ids`` loses its role instead: text has no other token for that byte.
   ///   - configuration: splitting and normalization.
   ///   - path: the file to name in errors.
   /// - Throws: ``TextError/invalid(path:place:expected:found:)`` if two tokens are spelled alike, a token is not
@@ -55,7 +56,7 @@ public struct ByteLevelTokenizer: Tokenizer {
   ) throws(TextError) {
     let source = Source(path: path)
     self.configuration = configuration
-    let specialTokens = specialTokens.including(controlTokensOf: tokens)
+    let specialTokens = specialTokens.withoutRoles(ofBytesIn: tokens).including(controlTokensOf: tokens)
     self.specialTokens = specialTokens
     vocabulary = try source.vocabulary(tokens)
     try source.check(merges, specialTokens: specialTokens, vocabularySize: tokens.count)

@@ -53,6 +53,22 @@ public struct SpecialTokens: Sendable, Equatable {
     return copy
   }
 
+  /// The list without the roles of tokens that are no special ones otherwise and the symbols of single bytes: files say
+  /// "none" by the id 0, which in byte-level vocabularies is `!`, and text has no other token for that byte.
+  func withoutRoles(ofBytesIn vocabulary: [[UInt8]]) -> SpecialTokens {
+    let listed = Set(ids.values)
+    func isKept(_ id: Int32) -> Bool {
+      listed.contains(id) || !vocabulary.indices.contains(Int(id))
+        || !ByteAlphabet.isSymbol(vocabulary[Int(id)])
+    }
+    func kept(_ id: Int32?) -> Int32? { id.flatMap { isKept($0) ? $0 : nil } }
+    var copy = SpecialTokens(
+      ids: ids, beginning: kept(beginning), end: kept(end), padding: kept(padding), unknown: kept(unknown))
+    copy.sequencePrefix = sequencePrefix.filter(isKept)
+    copy.sequenceSuffix = sequenceSuffix.filter(isKept)
+    return copy
+  }
+
   /// Whether text without tokens may become this token: not if it also begins, ends, separates or fills.
   func mayStandForText(_ id: Int32, spelled token: [UInt8]) -> Bool {
     let hasRole =

@@ -31,7 +31,11 @@ import TrestleText
   func tokenizersAreLinear(family: Family) throws {
     let tokenizer = try family.tokenizer()
     for (name, make) in Self.adversaries {
-      let ratio = try growth(from: 8_000, rounds: 3, prepare: make) { _ = tokenizer.encode($0) }
+      // Below a millisecond the allocator and other processes decide; what is quadratic stays so at each attempt.
+      var ratio = Double.infinity
+      for _ in 0..<4 where ratio >= Self.limit {
+        ratio = min(ratio, try growth(from: 32_000, rounds: 4, prepare: make) { _ = tokenizer.encode($0) })
+      }
       #expect(ratio < Self.limit, "\(family), \(name): \(ratio)")
     }
   }
