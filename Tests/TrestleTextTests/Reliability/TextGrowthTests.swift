@@ -5,40 +5,9 @@ import TrestleTestSupport
 
 import TrestleText
 
-/// No text and no vocabulary costs more than in proportion to its size.
+/// No vocabulary and no long word of WordPiece costs more than in proportion to its size.
 @Suite(.serialized) struct TextGrowthTests {
   private static let limit = 9.0
-
-  /// Texts of a size in scalars that are slow where something is quadratic.
-  private static let adversaries: [(name: String, make: @Sendable (Int) -> String)] = [
-    ("marks of two classes", { "a" + String(repeating: "\u{301}\u{316}", count: $0 / 2) }),
-    (
-      "marks of many classes",
-      { size in
-        let marks = ["\u{301}", "\u{316}", "\u{345}", "\u{327}", "\u{334}", "\u{5B0}", "\u{F71}", "\u{F73}"]
-        return "a" + (0..<size).map { marks[($0 * 5) % marks.count] }.joined()
-      }
-    ),
-    ("one long word", { String(repeating: "a", count: $0) }),
-    ("spaces", { String(repeating: " ", count: $0) }),
-    ("spaces of SentencePiece", { String(repeating: "\u{2581}", count: $0) }),
-    ("joined emoji", { String(repeating: "\u{1F468}\u{200D}", count: $0 / 2) }),
-    ("regional indicators", { String(repeating: "\u{1F1E6}", count: $0) }),
-    ("Hangul letters", { String(repeating: "\u{1100}\u{1161}\u{11A8}", count: $0 / 3) }),
-  ]
-
-  @Test(arguments: [Family.gpt2, .llama3, .qwen2, .llama2, .bert])
-  func tokenizersAreLinear(family: Family) throws {
-    let tokenizer = try family.tokenizer()
-    for (name, make) in Self.adversaries {
-      // Below a millisecond the allocator and other processes decide; what is quadratic stays so at each attempt.
-      var ratio = Double.infinity
-      for _ in 0..<4 where ratio >= Self.limit {
-        ratio = min(ratio, try growth(from: 32_000, rounds: 4, prepare: make) { _ = tokenizer.encode($0) })
-      }
-      #expect(ratio < Self.limit, "\(family), \(name): \(ratio)")
-    }
-  }
 
   @Test func normalizationOfLongRunsIsExact() {
     // Short runs of Foundation's are the reference: a long run is put together from them, mark by mark.
