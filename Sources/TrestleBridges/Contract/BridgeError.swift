@@ -1,3 +1,5 @@
+import TrestleFormats
+
 /// What can go wrong when a bridge is composed, trained, saved or loaded.
 public enum BridgeError: Error, Equatable, CustomStringConvertible, Sendable {
   /// A side lacks something that the bridge needs.
@@ -12,7 +14,9 @@ public enum BridgeError: Error, Equatable, CustomStringConvertible, Sendable {
   case interrupted(checkpoint: String)
 
   /// One sentence that says what was wrong, where, and what was expected.
-  public var description: String {
+  public var description: String { PrintableText.message(message) }
+
+  private var message: String {
     switch self {
     case .missingCapability(let bridge, let side, let capability):
       "the bridge '\(bridge)' needs \(capability.rawValue) of the side '\(side)', which has none"

@@ -207,23 +207,26 @@ extension LanguageSide {
     try SafetensorsWriter.write(tensors, metadata: ["vocabulary": vocabulary.hash], to: url)
   }
 
-  /// Takes over what ``save(to:)`` has saved.
+  /// Takes over what ``save(to:)`` has saved; a file that is refused changes nothing.
   ///
   /// - Throws: ``BridgeError`` if the file belongs to other users and items or another model, `FormatError` if it cannot be
   ///   read.
   public func load(from url: URL) throws {
-    let file = try SafetensorsFile(url)
+    let file = try SafetensorsFile(url, access: .copied)
     guard file.metadata["vocabulary"] == vocabulary.hash else {
       throw BridgeError.foreignVocabulary(
         side: name, expected: vocabulary.hash, found: file.metadata["vocabulary"] ?? "none in \(url.path)")
     }
+    var values: [(Parameter, Tensor)] = []
     for (name, parameter) in parameterGroups.flatMap(\.parameters) {
       let tensor = try file.tensor(name)
-      guard tensor.shape == parameter.shape else {
+      guard tensor.shape == parameter.shape, tensor.dtype == parameter.dtype else {
         throw BridgeError.invalidState(
-          path: url.path, place: name, expected: "shape \(parameter.shape)", found: "shape \(tensor.shape)")
+          path: url.path, place: name, expected: "\(parameter.dtype) \(parameter.shape)",
+          found: "\(tensor.dtype) \(tensor.shape)")
       }
-      parameter.update(to: tensor.copied())
+      values.append((parameter, tensor.copied()))
     }
+    for (parameter, value) in values { parameter.update(to: value) }
   }
 }

@@ -134,10 +134,10 @@ public final class RepresentationAlignmentStrategy: BridgeStrategy {
     for kind in EntityKind.allCases {
       guard let rows = state.tensors["text.\(kind.rawValue)s"] else { continue }
       let count = context.domain.vocabulary.count(of: kind)
-      guard rows.rank == 2, rows.shape[0] == count else {
+      guard rows.rank == 2, rows.shape[0] == count, rows.dtype == .float32 else {
         throw BridgeError.invalidState(
           path: "bridge state", place: "text.\(kind.rawValue)s", expected: "\(count) rows",
-          found: "\(rows.shape)")
+          found: "\(rows.dtype) \(rows.shape)")
       }
       targets[kind] = rows
     }

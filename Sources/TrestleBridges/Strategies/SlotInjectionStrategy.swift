@@ -112,10 +112,10 @@ public final class SlotInjectionStrategy: BridgeStrategy {
     for kind in EntityKind.allCases {
       guard let rows = state.tensors["slots.\(kind.rawValue)s"] else { continue }
       let count = context.domain.vocabulary.count(of: kind)
-      guard rows.rank == 2, rows.shape[0] == count else {
+      guard rows.rank == 2, rows.shape[0] == count, rows.dtype == .float32 else {
         throw BridgeError.invalidState(
           path: "bridge state", place: "slots.\(kind.rawValue)s", expected: "\(count) rows",
-          found: "\(rows.shape)")
+          found: "\(rows.dtype) \(rows.shape)")
       }
       sources[kind] = rows
     }

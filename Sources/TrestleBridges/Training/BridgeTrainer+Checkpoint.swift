@@ -67,57 +67,115 @@ extension BridgeTrainer {
     try AtomicFile.write(Array(lines.joined().utf8), to: folder.appending(path: "metrics.jsonl"))
   }
 
-  /// Continues from the checkpoint, if there is one.
+  /// Continues from the checkpoint, if there is one. Everything is checked first: a checkpoint that is refused changes
+  /// neither sides nor trainer, and the bridge gets its own state back.
   ///
   /// - Returns: whether there was one.
   /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a checkpoint of another run, and
   ///   `FormatError` for a torn one.
   func resume() throws -> Bool {
     guard let checkpointURL, FileManager.default.fileExists(atPath: checkpointURL.path) else { return false }
-    let file = try SafetensorsFile(checkpointURL)
-    let path = checkpointURL.path
-    let header = try readHeader(file, path)
-    // The bridge first: its own parameters may exist only once its state does.
+    let file = try SafetensorsFile(checkpointURL, access: .copied)
+    let header = try readHeader(file)
+    try validate(header, file)
     var state = BridgeState()
     state.values = header.stateValues
-    best = [:]
-    for name in file.names {
-      if name.hasPrefix("bridge.") {
-        state.tensors[String(name.dropFirst(7))] = try file.tensor(name).copied()
-      }
-      if name.hasPrefix("best.") { best[String(name.dropFirst(5))] = try file.tensor(name).copied() }
+    for name in file.names where name.utf8.starts(with: "bridge.".utf8) {
+      state.tensors[String(name.dropFirst(7))] = try file.tensor(name).copied()
     }
-    try bridge.loadState(state, context)
+    var saved = SavedValues()
     for (role, side) in sides() {
-      let optimizer = AdamW(groups: [])
-      for (name, parameter) in parameters(of: role, side) {
-        parameter.update(to: try tensor(file, "\(role.rawValue).value.\(name)", parameter.shape, path))
-        guard let count = header.updates[role.rawValue]?[name] else { continue }
-        var state = OptimizerState()
-        state.updateCount = count
-        for kind in ["mean", "variance"] {
-          state.tensors[kind] = try tensor(file, "\(role.rawValue).\(kind).\(name)", parameter.shape, path)
-        }
-        optimizer.setState(state, of: parameter)
+      let own = side.parameterGroups.flatMap(\.parameters)
+      try read(own, of: role, header, file, into: &saved)
+    }
+    // The bridge's own parameters may exist only once its state does.
+    let before = bridge.saveState()
+    do {
+      try bridge.loadState(state, context)
+      for (role, side) in sides() {
+        try read(parameters(of: role, side), of: role, header, file, into: &saved)
       }
+      try readBest(header.cursor, file, into: &saved)
+    } catch {
+      try? bridge.loadState(before, context)
+      throw error
+    }
+    for (parameter, value) in saved.values { parameter.update(to: value) }
+    for (role, _) in sides() {
+      let optimizer = AdamW(groups: [])
+      for (parameter, state) in saved.states[role] ?? [] { optimizer.setState(state, of: parameter) }
       optimizers[role] = optimizer
     }
+    best = saved.best
     cursor = header.cursor
     records = header.records
     return true
   }
 
-  private func readHeader(_ file: SafetensorsFile, _ path: String) throws -> Header {
-    guard let text = file.metadata["run"],
-      let header = try? JSONDecoder().decode(Header.self, from: Data(text.utf8))
-    else {
-      throw BridgeError.invalidState(
-        path: path, place: "run", expected: "a bridge run's record", found: "none")
+  /// What a checkpoint holds for parameters, checked and not yet put in.
+  private struct SavedValues {
+    var values: [(Parameter, Tensor)] = []
+    var states: [SideRole: [(Parameter, OptimizerState)]] = [:]
+    var best: [String: Tensor] = [:]
+    var seen: [SideRole: Set<ObjectIdentifier>] = [:]
+  }
+
+  /// Reads the values and moments of parameters that have not been read yet.
+  private func read(
+    _ parameters: [(name: String, parameter: Parameter)], of role: SideRole, _ header: Header,
+    _ file: SafetensorsFile, into saved: inout SavedValues
+  ) throws {
+    for (name, parameter) in parameters
+    where saved.seen[role, default: []].insert(ObjectIdentifier(parameter)).inserted {
+      saved.values.append(
+        (parameter, try tensor(file, "\(role.rawValue).value.\(name)", like: parameter)))
+      guard let count = header.updates[role.rawValue]?[name] else { continue }
+      var state = OptimizerState()
+      state.updateCount = count
+      for kind in ["mean", "variance"] {
+        state.tensors[kind] = try tensor(file, "\(role.rawValue).\(kind).\(name)", like: parameter)
+      }
+      saved.states[role, default: []].append((parameter, state))
+    }
+  }
+
+  /// Reads the best values of the side in training, all of which must be there if the phase has had a best epoch.
+  private func readBest(
+    _ cursor: BridgeCursor, _ file: SafetensorsFile, into saved: inout SavedValues
+  ) throws {
+    let names = file.names.filter { $0.utf8.starts(with: "best.".utf8) }.map { String($0.dropFirst(5)) }
+    guard bridge.phases.indices.contains(cursor.phase) else { return }
+    let phase = bridge.phases[cursor.phase]
+    guard let side = context.side(phase.side) as? any ParameterGroups else { return }
+    let known = Dictionary(
+      parameters(of: phase.side, side).map { (ByteKey($0.name), $0.parameter) },
+      uniquingKeysWith: { first, _ in first })
+    for name in names {
+      guard let parameter = known[name] else {
+        throw invalid(file, "best.\(name)", "a parameter of '\(side.name)'", "none of that name")
+      }
+      saved.best[name] = try tensor(file, "best.\(name)", like: parameter)
+    }
+    guard phase.keepsBest, cursor.bestValidation > BridgeCursor().bestValidation else { return }
+    for (name, _) in side.parameterGroups.flatMap(\.parameters) where saved.best[name] == nil {
+      throw invalid(file, "best.\(name)", "the value at the best validation", "none")
+    }
+  }
+
+  private func readHeader(_ file: SafetensorsFile) throws -> Header {
+    guard let text = file.metadata["run"] else {
+      throw invalid(file, "run", "a bridge run's record", "none")
+    }
+    let header: Header
+    do {
+      // Read by the bounded parser first: it limits depth and size before the decoder sees the text.
+      _ = try JSONValue(parsing: text, source: file.path)
+      header = try JSONDecoder().decode(Header.self, from: Data(text.utf8))
+    } catch {
+      throw invalid(file, "run", "a bridge run's record", "\(error)")
     }
     func check(_ place: String, _ expected: String, _ found: String) throws {
-      guard expected == found else {
-        throw BridgeError.invalidState(path: path, place: place, expected: expected, found: found)
-      }
+      guard expected.hasSameBytes(as: found) else { throw invalid(file, place, expected, found) }
     }
     try check("format", "1", "\(header.format)")
     try check("bridge", bridge.name, header.bridge)
@@ -127,14 +185,49 @@ extension BridgeTrainer {
     return header
   }
 
-  /// A tensor of the file in memory of its own: the file may be replaced while the run goes on.
-  private func tensor(_ file: SafetensorsFile, _ name: String, _ shape: Shape, _ path: String) throws
-    -> Tensor
-  {
+  /// Stops places and counts that no run of this bridge leaves behind.
+  private func validate(_ header: Header, _ file: SafetensorsFile) throws {
+    let cursor = header.cursor
+    let counts = 0...(1 << 40)
+    func check<Value: Comparable>(_ place: String, _ value: Value, in range: ClosedRange<Value>) throws {
+      guard range.contains(value) else { throw invalid(file, place, "\(range)", "\(value)") }
+    }
+    let phases = bridge.phases
+    try check("cursor.phase", cursor.phase, in: 0...phases.count)
+    let epochs = phases.indices.contains(cursor.phase) ? phases[cursor.phase].epochs : 0
+    try check("cursor.epoch", cursor.epoch, in: 0...max(epochs, 0))
+    try check("cursor.batch", cursor.batch, in: counts)
+    try check("cursor.examples", cursor.examples, in: counts)
+    try check("cursor.sinceBest", cursor.sinceBest, in: 0...(cursor.epoch + 1))
+    for (role, count) in cursor.epochsOf {
+      guard SideRole(rawValue: role) != nil else {
+        throw invalid(file, "cursor.epochsOf", "a side", role)
+      }
+      try check("cursor.epochsOf.\(role)", count, in: counts)
+    }
+    for number in [cursor.loss, cursor.bridgeLoss, cursor.bestValidation] where !number.isFinite {
+      throw invalid(file, "cursor", "finite numbers", "\(number)")
+    }
+    for (role, updates) in header.updates {
+      for (name, count) in updates { try check("updates.\(role).\(name)", count, in: 1...(1 << 48)) }
+    }
+    for record in header.records { try check("records", record.epoch, in: counts) }
+  }
+
+  private func invalid(
+    _ file: SafetensorsFile, _ place: String, _ expected: String, _ found: String
+  ) -> BridgeError {
+    .invalidState(path: file.path, place: place, expected: expected, found: found)
+  }
+
+  /// A tensor of the parameter's shape and type, in memory of its own.
+  private func tensor(
+    _ file: SafetensorsFile, _ name: String, like parameter: Parameter
+  ) throws -> Tensor {
     let tensor = try file.tensor(name)
-    guard tensor.shape == shape else {
-      throw BridgeError.invalidState(
-        path: path, place: name, expected: "shape \(shape)", found: "shape \(tensor.shape)")
+    guard tensor.shape == parameter.shape, tensor.dtype == parameter.dtype else {
+      throw invalid(
+        file, name, "\(parameter.dtype) \(parameter.shape)", "\(tensor.dtype) \(tensor.shape)")
     }
     return tensor.copied()
   }

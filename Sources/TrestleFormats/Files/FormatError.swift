@@ -60,18 +60,7 @@ extension FormatError: CustomStringConvertible {
       + "found \(printable(details.found))."
   }
 
-  /// Names from a file may be long and may hold line breaks or terminal codes: those are cut and escaped.
-  private func printable(_ text: String) -> String {
-    let limit = 1000
-    var result = ""
-    for scalar in text.unicodeScalars.prefix(limit) {
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator: result += scalar.escaped(asASCII: true)
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return text.unicodeScalars.count > limit ? result + "…" : result
-  }
+  private func printable(_ text: String) -> String { PrintableText(text).description }
 
   private var kind: String {
     switch self {

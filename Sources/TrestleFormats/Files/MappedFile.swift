@@ -1,15 +1,24 @@
 import Foundation
 
-/// A regular file mapped into memory for reading; tensors are views over it and keep it alive.
+/// A regular file in memory for reading; tensors are views over it and keep it alive.
 ///
-/// The mapping is private and read-only. The operating system loads pages on first use, so opening costs the same
-/// for a file of one megabyte and of one hundred gigabytes.
+/// By default the file is mapped, privately and read-only: the operating system loads pages on first use, so opening
+/// costs the same for a file of one megabyte and of one hundred gigabytes.
 ///
 /// - Warning: A file that another process truncates while it is mapped makes later reads of the lost pages fail
-///   with `SIGBUS`. ``AtomicFile`` never does that: it replaces files, and the old contents stay mapped.
+///   with `SIGBUS`. ``AtomicFile`` never does that: it replaces files, and the old contents stay mapped. Where others may
+///   write to the file, open it with ``Access/copied``.
 public final class MappedFile: @unchecked Sendable {
   // Safety of `@unchecked Sendable`: all properties are `let`; the memory is mapped `PROT_READ`, so no thread can
   // write to it through this process; it is unmapped in `deinit` only, when no reference is left.
+
+  /// How a file comes into memory.
+  public enum Access: Sendable {
+    /// Mapped: at once, without a copy, for files that nobody shortens meanwhile.
+    case mapped
+    /// Read in full at the opening: whatever happens to the file afterwards, the bytes stay.
+    case copied
+  }
 
   /// Where the file was opened.
   public let url: URL
@@ -21,35 +30,49 @@ public final class MappedFile: @unchecked Sendable {
   /// The file's size in bytes.
   public var count: Int { bytes.count }
 
-  /// Maps the file at `url`. An empty file is valid and has no bytes.
+  /// Opens the file at `url`. An empty file is valid and has no bytes.
   ///
+  /// - Parameters:
+  ///   - url: The file; a pipe, a device or a folder is refused.
+  ///   - access: Whether the file is mapped or copied.
   /// - Throws: ``FormatError/cannotRead(_:)`` if there is no such file, if it is a folder or another special file,
-  ///   or if the system refuses.
-  public init(_ url: URL) throws(FormatError) {
+  ///   if the system refuses, or if a file that is copied is cut off meanwhile.
+  public init(_ url: URL, access: Access = .mapped) throws(FormatError) {
     func failure(_ found: String) -> FormatError {
       .cannotRead(.init(url.path, expected: "a readable regular file", found: found))
     }
-    // Non-blocking, so that a named pipe is refused below rather than waited for.
-    let descriptor = open(url.path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw failure(systemMessage()) }
-    defer { close(descriptor) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw failure(systemMessage()) }
-    switch status.st_mode & S_IFMT {
-    case S_IFREG: break
-    case S_IFDIR: throw failure("a folder")
-    default: throw failure("a special file")
+    let descriptor: Int32
+    let size: Int
+    switch openRegularFile(url.path) {
+    case .opened(let opened, let count): (descriptor, size) = (opened, count)
+    case .refused(let reason): throw failure(reason)
     }
-    guard let size = Int(exactly: status.st_size), size >= 0 else { throw failure("size \(status.st_size)") }
+    defer { close(descriptor) }
     self.url = url
     guard size > 0 else {
       bytes = UnsafeRawBufferPointer(start: nil, count: 0)
       return
     }
-    guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
-      throw failure(systemMessage())
+    switch access {
+    case .mapped:
+      guard let base = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), base != MAP_FAILED else {
+        throw failure(systemMessage())
+      }
+      bytes = UnsafeRawBufferPointer(start: base, count: size)
+    case .copied:
+      let pages = PROT_READ | PROT_WRITE
+      guard let base = mmap(nil, size, pages, MAP_PRIVATE | mapAnonymous, -1, 0), base != MAP_FAILED else {
+        throw .cannotRead(.init(url.path, expected: "memory for \(size) bytes", found: systemMessage()))
+      }
+      guard let reason = readAll(descriptor, into: UnsafeMutableRawBufferPointer(start: base, count: size))
+      else {
+        mprotect(base, size, PROT_READ)
+        bytes = UnsafeRawBufferPointer(start: base, count: size)
+        return
+      }
+      munmap(base, size)
+      throw failure(reason)
     }
-    bytes = UnsafeRawBufferPointer(start: base, count: size)
   }
 
   /// Copies bytes that are in memory already, so that the readers of this module take them for a file.
@@ -135,6 +158,67 @@ public struct MappedBytes: Sendable {
 #else
   private let mapAnonymous = MAP_ANONYMOUS
 #endif
+
+/// Fills `buffer` from the start of an open file; the reason if that fails.
+private func readAll(_ descriptor: Int32, into buffer: UnsafeMutableRawBufferPointer) -> String? {
+  var offset = 0
+  while offset < buffer.count, let base = buffer.baseAddress {
+    let count = pread(descriptor, base + offset, buffer.count - offset, off_t(offset))
+    if count > 0 {
+      offset += count
+    } else if count == 0 {
+      return "a file that was cut off at byte \(offset) of \(buffer.count) while it was read"
+    } else if errno != EINTR {
+      return systemMessage()
+    }
+  }
+  return nil
+}
+
+/// What came of opening a file for reading.
+package enum OpenedFile {
+  /// An open descriptor, which the caller closes, and the file's size.
+  case opened(Int32, size: Int)
+  /// Why there is none.
+  case refused(String)
+}
+
+/// Opens a regular file for reading. Everything else is refused without being waited for: pipes, devices, folders.
+package func openRegularFile(_ path: String) -> OpenedFile {
+  guard !path.utf8.contains(0) else { return .refused("a path with a zero byte") }
+  // Non-blocking, so that a named pipe is refused below rather than waited for.
+  let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+  guard descriptor >= 0 else { return .refused(systemMessage()) }
+  var status = stat()
+  var reason: String?
+  if fstat(descriptor, &status) != 0 {
+    reason = systemMessage()
+  } else if status.st_mode & S_IFMT == S_IFDIR {
+    reason = "a folder"
+  } else if status.st_mode & S_IFMT != S_IFREG {
+    reason = "a special file"
+  } else if status.st_size < 0 {
+    reason = "size \(status.st_size)"
+  }
+  if let reason {
+    close(descriptor)
+    return .refused(reason)
+  }
+  return .opened(descriptor, size: Int(status.st_size))
+}
+
+extension [UInt8] {
+  /// The bytes of a regular file of at most `limit` bytes.
+  ///
+  /// - Throws: ``FormatError/cannotRead(_:)``, ``FormatError/limitExceeded(_:)``.
+  package init(contentsOf url: URL, limit: Int) throws(FormatError) {
+    let file = try MappedFile(url, access: .copied)
+    guard file.count <= limit else {
+      throw .limitExceeded(.init(url.path, expected: "at most \(limit) bytes", found: "\(file.count)"))
+    }
+    self = withExtendedLifetime(file) { [UInt8](file.bytes) }
+  }
+}
 
 /// The system's words for the last failed call.
 func systemMessage() -> String { String(cString: strerror(errno)) }

@@ -40,13 +40,16 @@ public final class GGUFFile: Sendable {
   /// The tensors' names in the order of the file.
   public let names: [String]
   /// The tensors by name.
-  public let tensors: [String: GGUFTensor]
+  public let tensors: [ByteKey: GGUFTensor]
 
-  /// Maps and checks the file at `url`.
+  /// Opens and checks the file at `url`.
   ///
+  /// - Parameters:
+  ///   - url: The file.
+  ///   - access: Whether it is mapped, or copied because others may shorten it meanwhile.
   /// - Throws: ``FormatError``, naming the place and the rule that is broken.
-  public convenience init(_ url: URL) throws(FormatError) {
-    try self.init(MappedFile(url))
+  public convenience init(_ url: URL, access: MappedFile.Access = .mapped) throws(FormatError) {
+    try self.init(MappedFile(url, access: access))
   }
 
   /// Checks a mapped file.

@@ -7,7 +7,7 @@ public struct GGUFMetadata: Sendable {
   let path: String
   /// The keys in the order of the file.
   public internal(set) var keys: [String] = []
-  var values: [String: GGUFValue] = [:]
+  var values: [ByteKey: GGUFValue] = [:]
 
   init(path: String) { self.path = path }
 
@@ -66,7 +66,7 @@ public struct GGUFMetadata: Sendable {
     let value = try value(key)
     guard case .string(let bytes) = value else { throw wrongType(key, "a string", value) }
     let text = bytes.withUnsafeBytes { buffer in
-      firstInvalidUTF8(buffer) == nil ? String(decoding: buffer, as: UTF8.self) : nil
+      firstInvalidUTF8(buffer) == nil ? String(streamSafe: buffer) : nil
     }
     guard let text else {
       throw .wrongType(

@@ -17,7 +17,7 @@ struct GGUFParser {
   private(set) var alignment = 32
   private(set) var metadata: GGUFMetadata
   private(set) var tensors: [GGUFTensor] = []
-  private(set) var tensorsByName: [String: GGUFTensor] = [:]
+  private(set) var tensorsByName: [ByteKey: GGUFTensor] = [:]
 
   init(_ file: MappedFile) {
     self.file = file
@@ -71,7 +71,7 @@ struct GGUFParser {
     guard firstInvalidUTF8(bytes) == nil else {
       throw reader.malformed(place, expected: "UTF-8", found: "other bytes")
     }
-    return String(decoding: bytes, as: UTF8.self)
+    return String(streamSafe: bytes)
   }
 
   // MARK: Metadata
@@ -198,7 +198,7 @@ struct GGUFParser {
             found: "\(tensor.range.count) bytes at offset \(offset) of the data, which starts at \(start)"))
       }
       let placed = GGUFTensor(name: tensor.name, type: tensor.type, shape: tensor.shape, range: lower..<upper)
-      guard tensorsByName.updateValue(placed, forKey: tensor.name) == nil else {
+      guard tensorsByName.updateValue(placed, forKey: ByteKey(tensor.name)) == nil else {
         throw .duplicate(
           .init(
             file.path, at: "the list of tensors", expected: "each name once",

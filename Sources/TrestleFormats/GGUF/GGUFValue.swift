@@ -107,7 +107,7 @@ public struct GGUFStringArray: RandomAccessCollection, Sendable {
   ///
   /// - Precondition: `0 ≤ position < count`.
   public subscript(position: Int) -> String {
-    withBytes(at: position) { String(decoding: $0, as: UTF8.self) }
+    withBytes(at: position) { String(streamSafe: $0) }
   }
 
   /// The bytes of the string at `position`.

@@ -90,8 +90,9 @@ final class JSONDocument: Sendable {
     }
   }
 
+  /// The characters as text whose runs of combining marks are bounded, see `String.init(streamSafe:)`.
   func string(_ index: Int) -> String {
-    withCharacters(of: index) { String(decoding: $0, as: UTF8.self) }
+    withCharacters(of: index) { String(streamSafe: $0) }
   }
 
   /// The index of the value that `key` has in the object at `index`.
@@ -106,7 +107,7 @@ final class JSONDocument: Sendable {
       return nil
     }
     let slots = tables[Int(node.table) - 1]
-    var slot = Int(truncatingIfNeeded: hashOfBytes(key)) & (slots.count - 1)
+    var slot = Int(truncatingIfNeeded: SeededHash.hash(key)) & (slots.count - 1)
     while slots[slot] != 0 {
       let child = Int(slots[slot])
       if withCharacters(of: child, { $0.hasSameBytes(as: key) }) { return child + 1 }
@@ -135,27 +136,4 @@ extension UnsafeRawBufferPointer {
     }
     return true
   }
-}
-
-/// Random for each process, so that no file can be made whose keys all collide.
-private let hashSeed = UInt64.random(in: .min ... .max)
-
-/// A seeded hash of bytes: each word is folded in by the two halves of a 128-bit product.
-func hashOfBytes(_ bytes: UnsafeRawBufferPointer) -> UInt64 {
-  @inline(__always) func fold(_ left: UInt64, _ right: UInt64) -> UInt64 {
-    let product = left.multipliedFullWidth(by: right)
-    return product.high ^ product.low
-  }
-  var hash = hashSeed ^ UInt64(bytes.count)
-  var index = 0
-  while index + 8 <= bytes.count {
-    hash = fold(hash ^ bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self), 0x9E37_79B9_7F4A_7C15)
-    index += 8
-  }
-  var tail: UInt64 = 0
-  while index < bytes.count {
-    tail = tail << 8 | UInt64(bytes[index])
-    index += 1
-  }
-  return fold(hash ^ tail, 0xD6E8_FEB8_6659_FD93)
 }

@@ -286,7 +286,7 @@ struct JSONParser {
     var slots = [UInt32](repeating: 0, count: capacity)
     var child = index + 1
     while child < end {
-      var slot = Int(truncatingIfNeeded: withCharacters(of: child, hashOfBytes)) & (capacity - 1)
+      var slot = Int(truncatingIfNeeded: withCharacters(of: child, SeededHash.hash)) & (capacity - 1)
       while slots[slot] != 0 {
         if isSameKey(Int(slots[slot]), child) { throw duplicateKey(child) }
         slot = (slot + 1) & (capacity - 1)
@@ -317,7 +317,7 @@ struct JSONParser {
   // MARK: Errors
 
   private func duplicateKey(_ index: Int) -> FormatError {
-    let key = withCharacters(of: index) { String(decoding: $0, as: UTF8.self) }
+    let key = withCharacters(of: index) { String(streamSafe: $0) }
     return .duplicate(
       .init(
         source, at: "the object that ends at \(place(position - 1))", expected: "each key once",

@@ -61,12 +61,12 @@ public struct JSONValue: Sendable {
     self = try result.get()
   }
 
-  /// Parses a file.
+  /// Parses a file, which is read in full first: what another process does to it meanwhile changes nothing.
   ///
   /// - Throws: The errors of ``init(parsing:source:limits:)-(UnsafeRawBufferPointer,_,_)`` and
   ///   ``FormatError/cannotRead(_:)``.
   public init(contentsOf url: URL, limits: JSONLimits = JSONLimits()) throws(FormatError) {
-    let file = try MappedFile(url)
+    let file = try MappedFile(url, access: .copied)
     self = try MappedBytes(file: file, range: 0..<file.count).withUnsafeBytes { bytes throws(FormatError) in
       try JSONValue(parsing: bytes, source: url.path, limits: limits)
     }
@@ -129,7 +129,8 @@ public struct JSONValue: Sendable {
     }
   }
 
-  /// The value as a string.
+  /// The value as a string; a run of more than 30 combining marks is broken by U+034F, so that comparing and hashing
+  /// the string takes linear time. ``withUTF8(_:)`` gives the bytes as they are.
   ///
   /// - Throws: ``FormatError/wrongType(_:)``.
   public func string() throws(FormatError) -> String {

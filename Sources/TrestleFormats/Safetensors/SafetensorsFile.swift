@@ -20,6 +20,8 @@ public struct SafetensorsEntry: Sendable, Equatable {
 public final class SafetensorsFile: Sendable {
   /// The longest header, as in the reference implementation.
   public static let maximumHeaderSize = 100_000_000
+  /// The longest name of a tensor in bytes; no model has names a quarter as long.
+  public static let maximumNameSize = 512
 
   /// The mapped file.
   public let file: MappedFile
@@ -28,15 +30,18 @@ public final class SafetensorsFile: Sendable {
   /// The tensors' names in the order of their bytes.
   public let names: [String]
   /// The tensors by name.
-  public let entries: [String: SafetensorsEntry]
+  public let entries: [ByteKey: SafetensorsEntry]
   /// The header's `__metadata__`, empty if absent.
   public let metadata: [String: String]
 
-  /// Maps and checks the file at `url`.
+  /// Opens and checks the file at `url`.
   ///
+  /// - Parameters:
+  ///   - url: The file.
+  ///   - access: Whether it is mapped, or copied because others may shorten it meanwhile.
   /// - Throws: ``FormatError``, naming the tensor and the rule that is broken.
-  public convenience init(_ url: URL) throws(FormatError) {
-    try self.init(MappedFile(url))
+  public convenience init(_ url: URL, access: MappedFile.Access = .mapped) throws(FormatError) {
+    try self.init(MappedFile(url, access: access))
   }
 
   /// Checks a mapped file.
@@ -96,7 +101,7 @@ private struct SafetensorsHeader {
   let start: Int
   let end: Int
   var names: [String] = []
-  var entries: [String: SafetensorsEntry] = [:]
+  var entries: [ByteKey: SafetensorsEntry] = [:]
   var metadata: [String: String] = [:]
 
   init(path: String, start: Int, end: Int) {
@@ -107,13 +112,23 @@ private struct SafetensorsHeader {
 
   mutating func read(_ header: JSONValue) throws(FormatError) {
     var ordered: [(name: String, entry: SafetensorsEntry)] = []
+    var looks = Set<String>()
     for (name, value) in try header.object() {
+      guard name.utf8.count <= SafetensorsFile.maximumNameSize else {
+        throw .limitExceeded(
+          .init(
+            path, at: "the header", expected: "names of at most \(SafetensorsFile.maximumNameSize) bytes",
+            found: "one of \(name.utf8.count)"))
+      }
       if name == "__metadata__" {
         try readMetadata(value)
         continue
       }
       let entry = try entry(name, value)
-      guard entries.updateValue(entry, forKey: name) == nil else { throw duplicate(name) }
+      // Names that look the same are the same, whatever their bytes.
+      guard looks.insert(name).inserted, entries.updateValue(entry, forKey: ByteKey(name)) == nil else {
+        throw duplicate(name)
+      }
       ordered.append((name, entry))
     }
     ordered.sort {

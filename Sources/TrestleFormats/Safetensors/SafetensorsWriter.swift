@@ -37,7 +37,8 @@ public enum SafetensorsWriter {
   ///
   /// - Throws: ``FormatError/duplicate(_:)`` for a name that occurs twice, ``FormatError/malformed(_:)`` for a shape
   ///   that overflows or a source that writes another number of bytes than its shape needs,
-  ///   ``FormatError/unsupported(_:)`` for the reserved name `__metadata__`, ``FormatError/cannotWrite(_:)``, and
+  ///   ``FormatError/unsupported(_:)`` for the reserved name `__metadata__`, ``FormatError/limitExceeded(_:)`` for a
+  ///   name longer than ``SafetensorsFile/maximumNameSize``, ``FormatError/cannotWrite(_:)``, and
   ///   whatever a source throws. The old file is intact then.
   public static func write(
     _ tensors: [SafetensorsSource], metadata: [String: String] = [:], to url: URL
@@ -68,7 +69,7 @@ public enum SafetensorsWriter {
       let sorted = metadata.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
       members.append(("__metadata__", .object(sorted.map { ($0.key, .string($0.value)) })))
     }
-    var names: Set<String> = []
+    var names: Set<ByteKey> = []
     var sizes: [Int] = []
     var offset = 0
     for tensor in tensors {
@@ -76,7 +77,13 @@ public enum SafetensorsWriter {
         throw .unsupported(
           .init(url.path, expected: "tensor names other than __metadata__", found: "a tensor of that name"))
       }
-      guard names.insert(tensor.name).inserted else {
+      guard tensor.name.utf8.count <= SafetensorsFile.maximumNameSize else {
+        throw .limitExceeded(
+          .init(
+            url.path, expected: "tensor names of at most \(SafetensorsFile.maximumNameSize) bytes",
+            found: "one of \(tensor.name.utf8.count)"))
+      }
+      guard names.insert(ByteKey(tensor.name)).inserted else {
         throw .duplicate(.init(url.path, expected: "each name once", found: "\"\(tensor.name)\" twice"))
       }
       let size = checkedElementCount(tensor.shape)?.multipliedReportingOverflow(by: tensor.type.byteCount)

@@ -11,8 +11,8 @@ public final class ShardedSafetensors: Sendable {
   public var path: String { folder.path }
   /// The tensors' names, sorted by their bytes.
   public let names: [String]
-  private let shards: [String: SafetensorsFile]
-  private let shardNames: [String: String]
+  private let shards: [ByteKey: SafetensorsFile]
+  private let shardNames: [ByteKey: ByteKey]
 
   /// Opens the model in `folder`: `model.safetensors.index.json` if it is there, else `model.safetensors`.
   ///
@@ -20,17 +20,21 @@ public final class ShardedSafetensors: Sendable {
   ///   - folder: The model's folder.
   ///   - allowsLinks: Whether a file may be a symbolic link that leads out of the folder, as in the download cache
   ///     of the Hugging Face hub. Say yes only for a folder that you or your tools have made.
+  ///   - access: Whether files are mapped, or copied because others may shorten them meanwhile.
   /// - Throws: ``FormatError``; ``FormatError/unsafePath(_:)`` for a file outside the folder.
-  public convenience init(folder: URL, allowsLinks: Bool = false) throws(FormatError) {
+  public convenience init(
+    folder: URL, allowsLinks: Bool = false, access: MappedFile.Access = .mapped
+  ) throws(FormatError) {
     let index = folder.appending(path: "model.safetensors.index.json")
     if FileManager.default.fileExists(atPath: index.path) {
-      try self.init(index: index, allowsLinks: allowsLinks)
+      try self.init(index: index, allowsLinks: allowsLinks, access: access)
     } else {
       let name = "model.safetensors"
       let url = try Self.resolve(name, in: folder, index: folder, allowsLinks: allowsLinks)
-      let file = try SafetensorsFile(url)
+      let file = try SafetensorsFile(url, access: access)
       self.init(
-        folder: folder, shards: [name: file], shardNames: file.entries.mapValues { _ in name })
+        folder: folder, shards: [ByteKey(name): file],
+        shardNames: file.entries.mapValues { _ in ByteKey(name) })
     }
   }
 
@@ -38,42 +42,47 @@ public final class ShardedSafetensors: Sendable {
   ///
   /// - Parameters:
   ///   - index: The index file.
-  ///   - allowsLinks: See ``init(folder:allowsLinks:)``.
+  ///   - allowsLinks: See ``init(folder:allowsLinks:access:)``.
+  ///   - access: See there.
   /// - Throws: ``FormatError``; ``FormatError/unsafePath(_:)`` for a file outside the folder.
-  public convenience init(index: URL, allowsLinks: Bool = false) throws(FormatError) {
+  public convenience init(
+    index: URL, allowsLinks: Bool = false, access: MappedFile.Access = .mapped
+  ) throws(FormatError) {
     let folder = index.deletingLastPathComponent()
     let map = try JSONValue(contentsOf: index).member("weight_map")
-    var shardNames: [String: String] = [:]
+    var shardNames: [ByteKey: ByteKey] = [:]
     for (tensor, shard) in try map.object() {
-      guard shardNames.updateValue(try shard.string(), forKey: tensor) == nil else {
+      guard shardNames.updateValue(ByteKey(try shard.string()), forKey: ByteKey(tensor)) == nil else {
         throw .duplicate(
           .init(index.path, at: "weight_map", expected: "each tensor once", found: "\"\(tensor)\" twice"))
       }
     }
-    var shards: [String: SafetensorsFile] = [:]
-    for shard in Set(shardNames.values).sorted() {
-      let url = try Self.resolve(shard, in: folder, index: index, allowsLinks: allowsLinks)
-      let file = try SafetensorsFile(url)
+    var shards: [ByteKey: SafetensorsFile] = [:]
+    for shard in Set(shardNames.values).sorted(by: { $0.text.utf8.lexicographicallyPrecedes($1.text.utf8) }) {
+      let url = try Self.resolve(shard.text, in: folder, index: index, allowsLinks: allowsLinks)
+      let file = try SafetensorsFile(url, access: access)
       shards[shard] = file
       for tensor in file.names where shardNames[tensor] != shard {
         throw .malformed(
           .init(
-            index.path, at: "weight_map", expected: "the tensor \"\(tensor)\" in \(shard)",
-            found: shardNames[tensor].map { "it in \($0)" } ?? "no such tensor"))
+            index.path, at: "weight_map", expected: "the tensor \"\(tensor)\" in \(shard.text)",
+            found: shardNames[tensor].map { "it in \($0.text)" } ?? "no such tensor"))
       }
     }
     for (tensor, shard) in shardNames where shards[shard]?.entries[tensor] == nil {
       throw .missing(
-        .init(index.path, at: "weight_map", expected: "the tensor \"\(tensor)\" in \(shard)", found: "none"))
+        .init(
+          index.path, at: "weight_map", expected: "the tensor \"\(tensor.text)\" in \(shard.text)",
+          found: "none"))
     }
     self.init(folder: folder, shards: shards, shardNames: shardNames)
   }
 
-  private init(folder: URL, shards: [String: SafetensorsFile], shardNames: [String: String]) {
+  private init(folder: URL, shards: [ByteKey: SafetensorsFile], shardNames: [ByteKey: ByteKey]) {
     self.folder = folder
     self.shards = shards
     self.shardNames = shardNames
-    names = shardNames.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    names = shardNames.keys.map(\.text).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
   }
 
   /// The tensor's type, shape and range within its file.
@@ -104,11 +113,7 @@ public final class ShardedSafetensors: Sendable {
   private static func resolve(
     _ name: String, in folder: URL, index: URL, allowsLinks: Bool
   ) throws(FormatError) -> URL {
-    let parts = name.split(separator: "/", omittingEmptySubsequences: false)
-    let isPlain = parts.allSatisfy { part in
-      !part.isEmpty && part != "." && part != ".." && !part.utf8.contains(0) && !part.utf8.contains(0x5C)
-    }
-    guard isPlain else {
+    guard isPlainPath(name) else {
       throw .unsafePath(
         .init(index.path, at: "weight_map", expected: "a file name below the folder", found: "\"\(name)\""))
     }
@@ -120,19 +125,12 @@ public final class ShardedSafetensors: Sendable {
     guard let realFile = realPath(url.path) else {
       throw .cannotRead(.init(url.path, expected: "a readable regular file", found: systemMessage()))
     }
-    guard realFile.hasPrefix(realFolder.hasSuffix("/") ? realFolder : realFolder + "/") else {
+    guard isPath(realFile, below: realFolder) else {
       throw .unsafePath(
         .init(
           index.path, at: "weight_map", expected: "a file below the folder", found: "a link to \(realFile)"))
     }
     // The resolved path, so that what was checked is what is opened.
     return URL(filePath: realFile)
-  }
-
-  /// `path` without links and dots, `nil` if it does not exist.
-  private static func realPath(_ path: String) -> String? {
-    guard let resolved = realpath(path, nil) else { return nil }
-    defer { free(resolved) }
-    return String(cString: resolved)
   }
 }

@@ -1,3 +1,4 @@
+import TrestleFormats
 import TrestleNN
 import TrestleTensor
 
@@ -51,24 +52,38 @@ public struct LoRA: Codable, Sendable, Hashable {
     into model: some LanguageModel,
     _ matrices: (String, Linear) throws(LanguageModelError) -> (a: Tensor, b: Tensor)
   ) throws(LanguageModelError) -> LoRAAdapters {
+    let adapters = try adapters(for: model) { name, linear throws(LanguageModelError) in
+      let (a, b) = try matrices(name, linear)
+      return LoRAAdapter(a: a, b: b, scale: scale)
+    }
+    adapters.attach(to: model)
+    return adapters
+  }
+
+  /// Makes adapters for the target layers; the model stays as it is.
+  func adapters(
+    for model: some LanguageModel,
+    _ make: (String, Linear) throws(LanguageModelError) -> LoRAAdapter
+  ) throws(LanguageModelError) -> LoRAAdapters {
     let check = RangeCheck(path: "")
     try check("r", rank, in: 1...4096)
     try check("lora_alpha", alpha, in: 1e-6...1e6)
     let layers = model.namedLinears
-    func matches(_ name: String, _ target: String) -> Bool { name == target || name.hasSuffix("." + target) }
-    for target in targets where !layers.contains(where: { matches($0.name, target) }) {
+    for target in targets where !layers.contains(where: { Self.matches($0.name, target) }) {
       throw .adapter(
         .init("", at: "target_modules", expected: "the name of a linear layer", found: "\"\(target)\""))
     }
-    var adapters: [LoRAAdapters.Entry] = []
-    for layer in layers where targets.contains(where: { matches(layer.name, $0) }) {
-      let (a, b) = try matrices(layer.name, layer.linear)
-      adapters.append(
-        .init(name: layer.name, linear: layer.linear, adapter: LoRAAdapter(a: a, b: b, scale: scale)))
+    var entries: [LoRAAdapters.Entry] = []
+    for layer in layers where targets.contains(where: { Self.matches(layer.name, $0) }) {
+      entries.append(
+        .init(name: layer.name, linear: layer.linear, adapter: try make(layer.name, layer.linear)))
     }
-    model.freeze()
-    for entry in adapters { entry.linear.adapter = entry.adapter }
-    return LoRAAdapters(settings: self, entries: adapters)
+    return LoRAAdapters(settings: self, entries: entries)
+  }
+
+  /// Whether a layer's name is the target, or ends with it after a dot.
+  static func matches(_ name: String, _ target: String) -> Bool {
+    name.hasSameBytes(as: target) || name.hasSuffix("." + target)
   }
 }
 
@@ -117,6 +132,12 @@ public final class LoRAAdapters {
   init(settings: LoRA, entries: [Entry]) {
     self.settings = settings
     self.entries = entries
+  }
+
+  /// Freezes the model and puts the adapters on: the step that cannot fail.
+  func attach(to model: some LanguageModel) {
+    model.freeze()
+    reload()
   }
 
   /// A and B of every adapter.

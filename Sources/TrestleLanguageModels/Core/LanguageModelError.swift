@@ -64,7 +64,8 @@ extension LanguageModelError: CustomStringConvertible {
     if case .format(let error) = self { return error.description }
     let path = details.path.isEmpty ? "" : details.path + ": "
     let place = details.place.isEmpty ? "" : " at \(details.place)"
-    return "\(path)\(kind)\(place): expected \(details.expected), found \(details.found)."
+    return PrintableText.message(
+      "\(path)\(kind)\(place): expected \(details.expected), found \(details.found).")
   }
 
   private var kind: String {

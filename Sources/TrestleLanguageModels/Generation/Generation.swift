@@ -112,13 +112,18 @@ public struct TokenGenerator: IteratorProtocol {
       end = .stop
       return nil
     }
+    if let constraint = options.constraint, let here = position {
+      // What the trie does not allow ends the text; it is never said.
+      guard let there = constraint.position(after: token, from: here) else {
+        end = .stop
+        return nil
+      }
+      position = there
+      completed = constraint.sequences(endingAt: there)
+    }
     tokens.append(token)
     pending = [token]
     count += 1
-    if let constraint = options.constraint, let here = position {
-      position = constraint.position(after: token, from: here)
-      completed = position.map { constraint.sequences(endingAt: $0) } ?? []
-    }
     return token
   }
 

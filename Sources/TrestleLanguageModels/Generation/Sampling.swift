@@ -55,14 +55,15 @@ public struct Sampling: Codable, Sendable, Hashable {
   /// Chooses a token.
   ///
   /// - Parameters:
-  ///   - logits: one for each token.
+  ///   - logits: one for each token; NaN counts as −∞.
   ///   - allowed: the tokens to choose among; all for `nil`. Not empty.
   ///   - recent: the tokens so far.
   /// - Returns: the token.
-  func choose(
+  package func choose(
     from logits: [Float], allowed: [Int32]?, recent: [Int32], using generator: inout RandomGenerator
   ) -> Int32 {
-    var logits = logits
+    // A model that has gone wrong gives NaN, which no comparison puts in order: such tokens come last.
+    var logits = logits.map { $0.isNaN ? -Float.infinity : $0 }
     if repetitionPenalty != 1 {
       for token in Set(recent.suffix(repetitionWindow)) where Int(token) < logits.count {
         let value = logits[Int(token)]
@@ -70,7 +71,7 @@ public struct Sampling: Codable, Sendable, Hashable {
       }
     }
     if temperature == 0 {
-      if let allowed { return allowed.min { Self.isBefore(logits, $0, $1) } ?? 0 }
+      if let allowed { return allowed.min { Self.isBefore(logits, $0, $1) } ?? allowed[0] }
       return Int32(Tensor(logits).argmax().item)
     }
     return draw(candidates(logits, allowed), logits, using: &generator)
@@ -81,7 +82,11 @@ public struct Sampling: Codable, Sendable, Hashable {
     _ candidates: [Int32], _ logits: [Float], using generator: inout RandomGenerator
   ) -> Int32 {
     let top = candidates.reduce(-Float.infinity) { max($0, logits[Int($1)]) }
-    var weights = candidates.map { exp(Double(logits[Int($0)] - top) / temperature) }
+    // The best has weight 1 even if it is infinite, when the difference is not a number.
+    var weights = candidates.map { candidate in
+      let logit = logits[Int(candidate)]
+      return logit == top ? 1 : exp(Double(logit - top) / temperature)
+    }
     var kept = candidates
     if topP < 1 {
       // Those below a 10⁻⁶ of the best hardly add up to anything; without them the sort is short.
@@ -102,7 +107,7 @@ public struct Sampling: Codable, Sendable, Hashable {
       rest -= weight
       if rest < 0 { return token }
     }
-    return kept.last ?? 0
+    return kept.last ?? candidates[0]
   }
 
   /// The tokens among which top-k lets choose.

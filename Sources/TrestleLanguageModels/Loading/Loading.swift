@@ -16,21 +16,24 @@ public enum LanguageModels {
   /// - Parameters:
   ///   - url: a `.gguf` file, or a folder.
   ///   - storage: how weights are held in memory.
+  ///   - access: whether files are mapped, or copied because others may shorten them meanwhile.
   /// - Throws: ``LanguageModelError``, naming the file, the place, what was expected and what was found.
   public static func load(
-    _ url: URL, storage: WeightStorage = .asStored
+    _ url: URL, storage: WeightStorage = .asStored, access: MappedFile.Access = .mapped
   ) throws(LanguageModelError) -> any LanguageModel {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
       throw .noModel(.init(url.path, expected: "a .gguf file or a model's folder", found: "nothing"))
     }
-    return isFolder.boolValue ? try loadFolder(url, storage: storage) : try loadGGUF(url, storage: storage)
+    return isFolder.boolValue
+      ? try loadFolder(url, storage: storage, access: access)
+      : try loadGGUF(url, storage: storage, access: access)
   }
 
   private static func loadGGUF(
-    _ url: URL, storage: WeightStorage
+    _ url: URL, storage: WeightStorage, access: MappedFile.Access
   ) throws(LanguageModelError) -> any LanguageModel {
-    let file = try reading { () throws(FormatError) in try GGUFFile(url) }
+    let file = try reading { () throws(FormatError) in try GGUFFile(url, access: access) }
     let architecture = try reading { () throws(FormatError) in
       try file.metadata.string("general.architecture")
     }
@@ -64,19 +67,19 @@ public enum LanguageModels {
   }
 
   private static func loadFolder(
-    _ url: URL, storage: WeightStorage
+    _ url: URL, storage: WeightStorage, access: MappedFile.Access
   ) throws(LanguageModelError) -> any LanguageModel {
     let (json, path) = try configuration(of: url)
     let type = try ConfigurationReader(json: json, path: path).string("model_type") ?? ""
-    if type == "gpt2" { return try loadGPT2(url, json, path, storage) }
-    if type == Gemma3Configuration.modelType { return try loadGemma3(url, json, path, storage) }
+    if type == "gpt2" { return try loadGPT2(url, json, path, storage, access) }
+    if type == Gemma3Configuration.modelType { return try loadGemma3(url, json, path, storage, access) }
     guard LlamaConfiguration.modelTypes.contains(type) else {
       let known = LlamaConfiguration.modelTypes.union(["gpt2", Gemma3Configuration.modelType]).sorted()
         .joined(separator: ", ")
       throw .unsupported(.init(path, at: "model_type", expected: "one of \(known)", found: "\"\(type)\""))
     }
     let configuration = try LlamaConfiguration(json: json, path: path)
-    let weights = FileWeights(try tensors(of: url), storage: storage)
+    let weights = FileWeights(try tensors(of: url, access), storage: storage)
     let model = try Llama(configuration, weights: weights)
     try weights.finish { name in
       name.hasSuffix(".rotary_emb.inv_freq") || configuration.tiesEmbeddings && name == "lm_head.weight"
@@ -85,20 +88,20 @@ public enum LanguageModels {
   }
 
   private static func loadGemma3(
-    _ url: URL, _ json: JSONValue, _ path: String, _ storage: WeightStorage
+    _ url: URL, _ json: JSONValue, _ path: String, _ storage: WeightStorage, _ access: MappedFile.Access
   ) throws(LanguageModelError) -> Gemma3 {
     let configuration = try Gemma3Configuration(json: json, path: path)
-    let weights = FileWeights(try tensors(of: url), storage: storage)
+    let weights = FileWeights(try tensors(of: url, access), storage: storage)
     let model = try Gemma3(configuration, weights: weights)
     try weights.finish { $0 == "lm_head.weight" && configuration.tiesEmbeddings }
     return model
   }
 
   private static func loadGPT2(
-    _ url: URL, _ json: JSONValue, _ path: String, _ storage: WeightStorage
+    _ url: URL, _ json: JSONValue, _ path: String, _ storage: WeightStorage, _ access: MappedFile.Access
   ) throws(LanguageModelError) -> GPT2 {
     let configuration = try GPT2Configuration(json: json, path: path)
-    let file = try tensors(of: url)
+    let file = try tensors(of: url, access)
     // The first releases have the backbone's tensors alone, without its name.
     let isBare = file.names.contains("wte.weight")
     let prefix = "transformer."
@@ -122,7 +125,7 @@ public enum LanguageModels {
   ) throws(LanguageModelError) -> Bert {
     let (json, path) = try configuration(of: url)
     let configuration = try BertConfiguration(json: json, path: path)
-    let file = try tensors(of: url)
+    let file = try tensors(of: url, .mapped)
     let prefix = file.names.contains { $0.hasPrefix("bert.") } ? "bert." : ""
     let weights = FileWeights(file, storage: storage, naming: { prefix + $0 })
     let model = try Bert(configuration, weights: weights)
@@ -141,7 +144,11 @@ public enum LanguageModels {
     return (try reading { () throws(FormatError) in try JSONValue(contentsOf: configURL) }, configURL.path)
   }
 
-  private static func tensors(of url: URL) throws(LanguageModelError) -> ShardedSafetensors {
-    try reading { () throws(FormatError) in try ShardedSafetensors(folder: url, allowsLinks: true) }
+  private static func tensors(
+    of url: URL, _ access: MappedFile.Access
+  ) throws(LanguageModelError) -> ShardedSafetensors {
+    try reading { () throws(FormatError) in
+      try ShardedSafetensors(folder: url, allowsLinks: true, access: access)
+    }
   }
 }

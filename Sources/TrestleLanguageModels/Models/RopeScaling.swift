@@ -76,6 +76,11 @@ extension LlamaConfiguration.RopeScaling {
     try check("rope_scaling.factor", factor, in: 1e-3...1e6)
     try check("rope_scaling.low_freq_factor", lowFactor ?? 1, in: 1e-6...1e6)
     try check("rope_scaling.high_freq_factor", highFactor ?? 4, in: 1e-6...1e6)
+    // Between both, frequencies are blended: equal ones leave nothing to divide by.
+    let (low, high) = (lowFactor ?? 1, highFactor ?? 4)
+    guard type != "llama3" || low < high else {
+      throw check.failure("rope_scaling.high_freq_factor", "more than low_freq_factor \(low)", "\(high)")
+    }
     try check("rope_scaling.original_max_position_embeddings", originalContext ?? 1, in: 1...(1 << 24))
     try check("rope_scaling.beta_fast", betaFast ?? 32, in: 1e-6...1e6)
     try check("rope_scaling.beta_slow", betaSlow ?? 1, in: 1e-6...1e6)

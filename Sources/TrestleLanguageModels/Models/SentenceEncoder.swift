@@ -33,10 +33,16 @@ public final class SentenceEncoder {
   public let maximumLength: Int
 
   /// Puts an encoder together.
+  ///
+  /// - Precondition: the maximum length is at least 1, and every id of the tokenizer has a row in the model's table.
   public init(
     model: Bert, tokenizer: any Tokenizer, pooling: Pooling = .mean, isNormalized: Bool = true,
     maximumLength: Int? = nil
   ) {
+    precondition(
+      tokenizer.vocabularySize <= model.configuration.vocabularySize && (maximumLength ?? 1) >= 1,
+      "SentenceEncoder: \(tokenizer.vocabularySize) tokens for \(model.configuration.vocabularySize) rows, "
+        + "maximum length \(maximumLength ?? 1)")
     self.model = model
     self.tokenizer = tokenizer
     self.pooling = pooling
@@ -45,29 +51,17 @@ public final class SentenceEncoder {
   }
 
   /// Loads a sentence encoder from its folder: `config.json`, safetensors, the tokenizer, and, if there,
-  /// `1_Pooling/config.json`, `modules.json` and `sentence_bert_config.json`.
+  /// `modules.json` with the pooling that it names, and `sentence_bert_config.json`.
   ///
   /// - Throws: ``LanguageModelError``, or `TextError` from the tokenizer's files.
   public convenience init(folder: URL, storage: WeightStorage = .asStored) throws {
+    let modules = try SentenceEncoderModules(folder: folder)
     let model = try LanguageModels.loadEncoder(folder, storage: storage)
     let tokenizer = try PretrainedTokenizer(folder: folder).tokenizer
-    func json(_ path: String) throws(LanguageModelError) -> ConfigurationReader? {
-      let url = folder.appending(path: path)
-      guard FileManager.default.fileExists(atPath: url.path) else { return nil }
-      let value = try reading { () throws(FormatError) in try JSONValue(contentsOf: url) }
-      return ConfigurationReader(json: value, path: url.path)
-    }
-    var pooling = Pooling.mean
-    if let settings = try json("1_Pooling/config.json") {
-      if try settings.bool("pooling_mode_cls_token") == true {
-        pooling = .first
-      } else if try settings.bool("pooling_mode_mean_tokens") != true {
-        throw LanguageModelError.unsupported(
-          .init(settings.path, expected: "pooling by the mean or the first token", found: "another"))
-      }
-    }
-    let length = try json("sentence_bert_config.json")?.int("max_seq_length")
-    self.init(model: model, tokenizer: tokenizer, pooling: pooling, maximumLength: length)
+    try LoadedModel.check(tokenizer, rows: model.configuration.vocabularySize, path: folder.path)
+    self.init(
+      model: model, tokenizer: tokenizer, pooling: modules.pooling, isNormalized: modules.isNormalized,
+      maximumLength: modules.maximumLength)
   }
 
   /// The width of the vectors.
@@ -82,13 +76,19 @@ public final class SentenceEncoder {
       + suffix.prefix(maximumLength)
   }
 
-  /// The vectors of texts, `[texts, width]`; an empty text has at least its special tokens.
+  /// The vectors of texts, `[texts, width]`. A text without any token, if the tokenizer puts none around it, has zeros.
   ///
   /// - Parameters:
   ///   - texts: the texts.
   ///   - batchTokens: how many tokens are computed at once, about.
   public func encode(_ texts: [String], batchTokens: Int = 2048) -> Tensor {
-    encode(tokens: texts.map(tokens(of:)), batchTokens: batchTokens)
+    let sequences = texts.map(tokens(of:))
+    let known = sequences.indices.filter { !sequences[$0].isEmpty }
+    let vectors = encode(tokens: known.map { sequences[$0] }, batchTokens: batchTokens)
+    guard known.count < sequences.count else { return vectors }
+    let result = Tensor.zeros([sequences.count, width])
+    result.scatterAddInPlace(vectors, at: Tensor(known.map { Int32($0) }))
+    return result
   }
 
   /// The vectors of token sequences, none empty, `[sequences, width]`.

@@ -24,7 +24,7 @@ public enum Checkpoint {
     public let cursor: Cursor
   }
 
-  private static let manifestName = "checkpoint.json"
+  static let manifestName = "checkpoint.json"
 
   /// Saves a training state, replacing the folder's earlier checkpoint.
   ///
@@ -70,24 +70,21 @@ public enum Checkpoint {
   ///   - folder: the folder that the state was saved in.
   ///   - module: with the same parameters as the one that was saved.
   ///   - optimizers: with the same groups.
+  ///   - validate: the caller's own check of the cursor, and of what belongs to it; nothing is changed if it throws.
   /// - Throws: ``NNError`` for a checkpoint that is torn, foreign or of another model; `FormatError` if a file
-  ///   cannot be read.
+  ///   cannot be read; what `validate` throws.
   public static func load<Cursor: Codable>(
     _ cursor: Cursor.Type = Cursor.self, from folder: URL, into module: some Module,
-    optimizers: [String: Optimizer]
+    optimizers: [String: Optimizer], validatingCursor validate: (Cursor) throws -> Void = { _ in }
   ) throws -> Restored<Cursor> {
     let manifest = try readManifest(Cursor.self, folder)
+    try manifest.validate(path: folder.path)
     let file = try openTensors(manifest.tensors, folder)
-    let path = file.file.path
     var changes: [() -> Void] = []
     let named = module.namedParameters
     try requireEqual(manifest.parameters, named.map(\.name), folder, "parameters")
     for item in named {
-      let value = try tensor(file, "parameters/" + item.name, shape: item.parameter.shape)
-      guard value.dtype == item.parameter.dtype else {
-        throw NNError.mismatch(
-          .init(path, at: item.name, expected: "\(item.parameter.dtype)", found: "\(value.dtype)"))
-      }
+      let value = try tensor(file, "parameters/" + item.name, like: item.parameter)
       changes.append { item.parameter.update(to: value) }
     }
     try requireEqual(manifest.optimizers.keys.sorted(), optimizers.keys.sorted(), folder, "optimizers")
@@ -95,11 +92,7 @@ public enum Checkpoint {
     for (key, optimizer) in optimizers {
       guard let record = manifest.optimizers[key] else { continue }
       changes.append(
-        try restoring(
-          optimizer, key, names, (record.kind, record.stepCount, record.schedule, record.maximumNorm),
-          groups: record.groups.map {
-            ($0.name, $0.learningRate, $0.weightDecay, $0.multiplier, $0.parameters)
-          }, states: record.states.map { ($0.parameter, $0.updateCount, $0.tensors) }, file))
+        try restoring(optimizer, key, names, RestoredOptimizer(record), file))
     }
     let layers = dropoutLayers(module)
     try requireEqual(manifest.dropout.keys.sorted(), layers.map(\.0).sorted(), folder, "dropout layers")
@@ -107,6 +100,7 @@ public enum Checkpoint {
       guard let state = manifest.dropout[name] else { continue }
       changes.append { layer.generator = state }
     }
+    try validate(manifest.cursor)
     for change in changes { change() }
     return Restored(generators: manifest.generators, cursor: manifest.cursor)
   }
@@ -114,7 +108,7 @@ public enum Checkpoint {
   // MARK: Names
 
   /// The parameters' names by identity.
-  private struct Names {
+  struct Names {
     private var byIdentity: [ObjectIdentifier: String] = [:]
 
     init(_ module: some Module) {
@@ -164,158 +158,7 @@ public enum Checkpoint {
       }, states: states)
   }
 
-  private static func stateName(_ optimizer: String, _ part: String, _ parameter: String) -> String {
+  static func stateName(_ optimizer: String, _ part: String, _ parameter: String) -> String {
     "optimizers/\(optimizer)/\(part)/\(parameter)"
-  }
-
-  /// Checks a saved optimizer against `optimizer` and returns what puts it in.
-  private static func restoring(
-    _ optimizer: Optimizer, _ key: String, _ names: Names,
-    _ settings: (kind: String, stepCount: Int, schedule: LearningRateSchedule, maximumNorm: Double?),
-    groups: [(name: String, rate: Double, decay: Double, multiplier: Double, parameters: [String])],
-    states: [(parameter: String, updateCount: Int, tensors: [String])], _ file: SafetensorsFile
-  ) throws -> () -> Void {
-    let place = "optimizer '\(key)'"
-    let kind = "\(type(of: optimizer))"
-    guard kind == settings.kind && settings.stepCount >= 0 else {
-      throw NNError.mismatch(.init(file.file.path, at: place, expected: kind, found: settings.kind))
-    }
-    let own = optimizer.groups.map { $0.parameters.map { names[$0, key] } }
-    guard own == groups.map(\.parameters) else {
-      throw NNError.mismatch(
-        .init(
-          file.file.path, at: place + ", groups",
-          expected: "\(own.map(\.count)) parameters of the same names",
-          found: "\(groups.map(\.parameters.count))"))
-    }
-    let parameters = Dictionary(
-      optimizer.parameters.map { (names[$0, key], $0) }, uniquingKeysWith: { first, _ in first })
-    var restored: [String: OptimizerState] = [:]
-    for saved in states {
-      guard let parameter = parameters[saved.parameter] else {
-        throw NNError.unexpected(
-          .init(
-            file.file.path, at: place, expected: "states of its parameters", found: "'\(saved.parameter)'"))
-      }
-      var state = OptimizerState()
-      state.updateCount = saved.updateCount
-      for part in saved.tensors {
-        state.tensors[part] = try tensor(
-          file, stateName(key, part, saved.parameter), shape: parameter.shape)
-      }
-      restored[saved.parameter] = state
-    }
-    return {
-      optimizer.stepCount = settings.stepCount
-      optimizer.schedule = settings.schedule
-      optimizer.maximumNorm = settings.maximumNorm
-      for (index, group) in groups.enumerated() {
-        optimizer.groups[index].name = group.name
-        optimizer.groups[index].learningRate = group.rate
-        optimizer.groups[index].weightDecay = group.decay
-        optimizer.groups[index].multiplier = group.multiplier
-      }
-      for (name, parameter) in parameters { optimizer.setState(restored[name], of: parameter) }
-    }
-  }
-
-  // MARK: Files
-
-  /// A tensor copied out of the file: its bytes must not change with the file.
-  private static func tensor(_ file: SafetensorsFile, _ name: String, shape: Shape) throws -> Tensor {
-    let value = try file.tensor(name)
-    guard value.shape == shape else {
-      throw NNError.mismatch(
-        .init(file.file.path, at: name, expected: "\(shape)", found: "\(value.shape)"))
-    }
-    return value.copied()
-  }
-
-  private static func tensorFiles(in folder: URL) -> [String] {
-    let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.path)) ?? []
-    return names.filter { $0.hasPrefix("tensors-") && $0.hasSuffix(".safetensors") }.sorted()
-  }
-
-  private static func freshName(besides names: [String]) -> String {
-    var number = 0
-    while names.contains("tensors-\(number).safetensors") { number += 1 }
-    return "tensors-\(number).safetensors"
-  }
-
-  private static func describe<Cursor>(
-    _ file: URL, _ name: String
-  ) throws -> CheckpointManifest<Cursor>.TensorFile {
-    let mapped = try MappedFile(file)
-    var hash = SHA256()
-    hash.update(mapped.bytes)
-    return withExtendedLifetime(mapped) {
-      .init(name: name, byteCount: mapped.count, sha256: hash.hexadecimal())
-    }
-  }
-
-  private static func readManifest<Cursor: Codable>(
-    _ type: Cursor.Type, _ folder: URL
-  ) throws -> CheckpointManifest<Cursor> {
-    let url = folder.appending(path: manifestName)
-    // Read by the bounded parser first: it limits depth and size before the decoder sees the bytes.
-    _ = try JSONValue(contentsOf: url)
-    let data = try Data(contentsOf: url)
-    let decoder = JSONDecoder()
-    guard let header = try? decoder.decode(CheckpointHeader.self, from: data),
-      header.format == CheckpointManifest<Cursor>.formatName
-    else {
-      throw NNError.foreign(
-        .init(
-          url.path, at: "format", expected: "'\(CheckpointManifest<Cursor>.formatName)'", found: "another"))
-    }
-    guard header.version == CheckpointManifest<Cursor>.currentVersion else {
-      throw NNError.foreign(
-        .init(
-          url.path, at: "version", expected: "\(CheckpointManifest<Cursor>.currentVersion)",
-          found: "\(header.version)"))
-    }
-    do {
-      return try decoder.decode(CheckpointManifest<Cursor>.self, from: data)
-    } catch {
-      throw NNError.foreign(
-        .init(
-          url.path, at: "manifest", expected: "a checkpoint whose cursor is a \(Cursor.self)",
-          found: "\(error)"))
-    }
-  }
-
-  private static func openTensors<Cursor>(
-    _ expected: CheckpointManifest<Cursor>.TensorFile, _ folder: URL
-  ) throws -> SafetensorsFile {
-    guard expected.name.hasPrefix("tensors-"), !expected.name.contains("/") else {
-      throw NNError.foreign(
-        .init(folder.path, at: "tensors", expected: "a file of this folder", found: "'\(expected.name)'"))
-    }
-    let url = folder.appending(path: expected.name)
-    guard FileManager.default.fileExists(atPath: url.path) else {
-      throw NNError.torn(
-        .init(folder.path, at: "tensors", expected: "'\(expected.name)'", found: "no such file"))
-    }
-    let actual: CheckpointManifest<Cursor>.TensorFile = try describe(url, expected.name)
-    guard actual.byteCount == expected.byteCount && actual.sha256 == expected.sha256 else {
-      throw NNError.torn(
-        .init(
-          url.path, at: "contents", expected: "\(expected.byteCount) bytes, SHA-256 \(expected.sha256)",
-          found: "\(actual.byteCount) bytes, SHA-256 \(actual.sha256)"))
-    }
-    return try SafetensorsFile(url)
-  }
-
-  private static func requireEqual(
-    _ found: [String], _ expected: [String], _ folder: URL, _ place: String
-  ) throws {
-    guard found != expected else { return }
-    let missing = expected.filter { !found.contains($0) }
-    let extra = found.filter { !expected.contains($0) }
-    guard missing.isEmpty else {
-      throw NNError.missing(.init(folder.path, at: place, expected: list(missing), found: list(extra)))
-    }
-    throw NNError.unexpected(
-      .init(folder.path, at: place, expected: "\(expected.count) in the model's order", found: list(extra)))
   }
 }

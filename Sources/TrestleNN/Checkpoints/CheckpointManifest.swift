@@ -1,3 +1,4 @@
+import TrestleFormats
 import TrestleTensor
 
 /// The JSON side of a checkpoint: everything but the tensors.
@@ -49,4 +50,56 @@ struct CheckpointManifest<Cursor: Codable>: Codable {
 struct CheckpointHeader: Codable {
   let format: String
   let version: Int
+}
+
+extension CheckpointManifest {
+  /// More steps than any training takes; counts up to here can be counted on without overflow.
+  private static var maximumCount: Int { 1 << 48 }
+
+  /// Stops counts and rates that no training leaves behind.
+  ///
+  /// - Throws: ``NNError/foreign(_:)`` with the place and the range.
+  func validate(path: String) throws {
+    func check(_ place: String, _ isFine: Bool, _ expected: String, _ found: Any) throws {
+      guard isFine else {
+        throw NNError.foreign(.init(path, at: place, expected: expected, found: "\(found)"))
+      }
+    }
+    try check("tensors", tensors.byteCount >= 0, "a size", tensors.byteCount)
+    for (name, optimizer) in optimizers.sorted(by: { $0.key < $1.key }) {
+      let place = "optimizer '\(name)'"
+      let counts = 0...Self.maximumCount
+      try check(place + ", steps", counts.contains(optimizer.stepCount), "\(counts)", optimizer.stepCount)
+      try check(
+        place + ", schedule", optimizer.schedule.isValid(upTo: Self.maximumCount),
+        "steps and factors in range",
+        optimizer.schedule)
+      let norm = optimizer.maximumNorm ?? 1
+      try check(place + ", maximumNorm", norm.isFinite && norm >= 0, "a finite number from 0", norm)
+      for group in optimizer.groups {
+        let numbers = [group.learningRate, group.weightDecay, group.multiplier]
+        try check(place + ", groups", numbers.allSatisfy(\.isFinite), "finite rates", numbers)
+      }
+      var seen = Set<ByteKey>()
+      for state in optimizer.states {
+        let updates = 1...Self.maximumCount
+        try check(place + ", updates", updates.contains(state.updateCount), "\(updates)", state.updateCount)
+        try check(
+          place + ", states", seen.insert(ByteKey(state.parameter)).inserted, "each parameter once",
+          state.parameter)
+      }
+    }
+  }
+}
+
+extension LearningRateSchedule {
+  /// Whether all numbers are such that every step has a finite factor.
+  fileprivate func isValid(upTo limit: Int) -> Bool {
+    switch self {
+    case .constant(let warmup): (0...limit).contains(warmup)
+    case .linear(let warmup, let total, let final), .cosine(let warmup, let total, let final):
+      (0...limit).contains(warmup) && (0...limit).contains(total) && final.isFinite
+    case .step(let interval, let factor): (1...limit).contains(interval) && factor.isFinite
+    }
+  }
 }

@@ -40,10 +40,10 @@ extension Module {
   public func load(
     from source: some TensorSource, isStrict: Bool = true, rename: (String) -> String? = { $0 }
   ) throws {
-    var byParameter: [String: String] = [:]
+    var byParameter: [ByteKey: String] = [:]
     for name in source.names {
       guard let key = rename(name) else { continue }
-      if let other = byParameter.updateValue(name, forKey: key) {
+      if let other = byParameter.updateValue(name, forKey: ByteKey(key)) {
         throw NNError.mismatch(
           .init(source.sourcePath, at: key, expected: "one tensor", found: "'\(other)' and '\(name)'"))
       }
@@ -51,7 +51,7 @@ extension Module {
     var updates: [(Parameter, Tensor)] = []
     var missing: [String] = []
     for named in namedParameters {
-      guard let name = byParameter.removeValue(forKey: named.name) else {
+      guard let name = byParameter.removeValue(forKey: ByteKey(named.name)) else {
         missing.append(named.name)
         continue
       }

@@ -1,3 +1,5 @@
+import TrestleFormats
+
 /// What can go wrong when a model or a training state is loaded.
 public enum NNError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Where it went wrong, what was expected there and what was found.
@@ -41,7 +43,7 @@ public enum NNError: Error, Equatable, Sendable, CustomStringConvertible {
       case .foreign(let details): ("foreign", details)
       case .torn(let details): ("torn", details)
       }
-    return
-      "\(details.path): \(kind) at \(details.place): expected \(details.expected), found \(details.found)"
+    return PrintableText.message(
+      "\(details.path): \(kind) at \(details.place): expected \(details.expected), found \(details.found)")
   }
 }

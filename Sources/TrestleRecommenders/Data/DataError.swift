@@ -1,3 +1,5 @@
+import TrestleFormats
+
 /// What can go wrong with recommendation data that comes from outside the program.
 ///
 /// Every case names the file or the data, the place, what was expected and what was found.
@@ -21,14 +23,16 @@ public enum DataError: Error, Sendable, Equatable {
 
 extension DataError: CustomStringConvertible {
   /// The message for people: `ml-100k.inter:17:9: expected a number, found "abc"`.
-  public var description: String {
+  public var description: String { PrintableText.message(message) }
+
+  private var message: String {
     switch self {
     case .unreadable(let path, let reason):
       "\(path): cannot be read: \(reason)"
     case .malformed(let path, let line, let column, let expected, let found):
       "\(path):\(line):\(column): expected \(expected), found \(found)"
     case .missingColumn(let path, let expected, let found):
-      "\(path):1:1: expected \(expected), found the columns \(found.joined(separator: ", "))"
+      "\(path):1:1: expected \(expected), found the columns \(found.prefix(100).joined(separator: ", "))"
     case .tooLarge(let path, let expected, let found):
       "\(path): expected \(expected), found \(found)"
     case .missingField(let operation, let expected):

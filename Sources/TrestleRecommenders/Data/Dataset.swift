@@ -134,7 +134,7 @@ public struct Dataset: Sendable {
 
 /// What a reader saw in its files.
 public struct ReadReport: Sendable, Equatable {
-  /// The number of data lines read, good or bad, over all files.
+  /// The number of records read, good or bad, over all files: lines, unless quotes hold line ends.
   public var lines = 0
   /// The number of bad lines that were skipped.
   public var skipped = 0
@@ -146,8 +146,8 @@ public struct ReadReport: Sendable, Equatable {
   /// Creates an empty report.
   public init() {}
 
-  mutating func skip(_ error: DataError) {
-    skipped += 1
+  mutating func skip(_ error: DataError, lines: Int) {
+    skipped += lines
     if examples.count < 20 { examples.append(error) }
   }
 }

@@ -1,7 +1,9 @@
+import TrestleFormats
+
 /// The two-way map between external ids (text) and the dense indices `0..<count` in order of first appearance.
 ///
 /// All ids live in one array of UTF-8 bytes behind an open-addressing table, so a million ids cost their bytes plus
-/// some 20 bytes each.
+/// some 20 bytes each. The table's hash is seeded, so that no file's ids all collide.
 public struct IDMap: Sendable {
   private var bytes: [UInt8] = []
   private var ends: [UInt32] = []
@@ -86,7 +88,8 @@ public struct IDMap: Sendable {
   /// The slot that holds the id, or the empty one where it belongs.
   private func slot(of source: [UInt8], _ range: Range<Int>) -> Int {
     let mask = slots.count - 1
-    var slot = Int(truncatingIfNeeded: Self.hash(source, range)) & mask
+    var slot =
+      Int(truncatingIfNeeded: SeededHash.hash(source, from: range.lowerBound, to: range.upperBound)) & mask
     while slots[slot] >= 0 {
       if matches(Int(slots[slot]), source, range) { return slot }
       slot = (slot + 1) & mask
@@ -108,17 +111,12 @@ public struct IDMap: Sendable {
     slots = [Int32](repeating: -1, count: size)
     for index in 0..<ends.count {
       let range = start(of: index)..<Int(ends[index])
-      var slot = Int(truncatingIfNeeded: Self.hash(bytes, range)) & (size - 1)
+      var slot =
+        Int(truncatingIfNeeded: SeededHash.hash(bytes, from: range.lowerBound, to: range.upperBound))
+        & (size - 1)
       while slots[slot] >= 0 { slot = (slot + 1) & (size - 1) }
       slots[slot] = Int32(index)
     }
-  }
-
-  private static func hash(_ source: [UInt8], _ range: Range<Int>) -> UInt64 {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for index in range { hash = (hash ^ UInt64(source[index])) &* 0x0000_0100_0000_01B3 }
-    hash = (hash ^ (hash >> 32)) &* 0x9E37_79B9_7F4A_7C15
-    return hash ^ (hash >> 29)
   }
 }
 

@@ -1,4 +1,5 @@
 import Foundation
+import TrestleFormats
 import TrestleTensor
 
 /// Fixed candidates per user, the alternative to ranking the whole catalogue.
@@ -71,7 +72,8 @@ public struct CandidateLists: Sendable, Codable, Equatable {
   public init(contentsOf file: URL, userCount: Int, itemCount: Int) throws(DataError) {
     let lists: CandidateLists
     do {
-      lists = try JSONDecoder().decode(CandidateLists.self, from: Data(contentsOf: file))
+      lists = try JSONDecoder().decode(
+        CandidateLists.self, from: Data([UInt8](contentsOf: file, limit: 4 << 30)))
     } catch {
       throw .unreadable(path: file.path, reason: "\(error)")
     }

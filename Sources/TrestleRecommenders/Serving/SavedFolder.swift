@@ -16,11 +16,11 @@ package struct SavedFolder {
   package func whole<Value>(_ manifest: String, _ body: (SavedFolder) throws -> Value) throws -> Value {
     let file = url.appending(path: manifest)
     while true {
-      let before = try? Data(contentsOf: file)
+      let before = try? [UInt8](contentsOf: file, limit: JSONLimits().byteCount)
       do {
         return try body(self)
       } catch {
-        if before == (try? Data(contentsOf: file)) { throw error }
+        if before == (try? [UInt8](contentsOf: file, limit: JSONLimits().byteCount)) { throw error }
       }
     }
   }
@@ -30,7 +30,7 @@ package struct SavedFolder {
     let file = try MappedFile(url)
     var hash = SHA256()
     hash.update(file.bytes)
-    return hash.hexadecimal()
+    return withExtendedLifetime(file) { hash.hexadecimal() }
   }
 
   /// An error about a file of the folder.
@@ -46,8 +46,8 @@ package struct SavedFolder {
     guard FileManager.default.fileExists(atPath: file.path) else {
       throw invalid(name, "", expected: what, found: "no such file")
     }
-    let bytes = try MappedFile(file)
-    guard let manifest = try? JSONDecoder().decode(type, from: Data(bytes.bytes)) else {
+    let bytes = try [UInt8](contentsOf: file, limit: JSONLimits().byteCount)
+    guard let manifest = try? JSONDecoder().decode(type, from: Data(bytes)) else {
       throw invalid(name, "", expected: "the manifest of \(what)", found: "something else")
     }
     return manifest
@@ -68,9 +68,9 @@ package struct SavedFolder {
   package func decode<Value: Decodable>(_ type: Value.Type, _ name: String, _ files: [String: String]) throws
     -> Value
   {
-    let bytes = try MappedFile(verified(name, files))
+    let bytes = try [UInt8](contentsOf: verified(name, files), limit: 4 << 30)
     do {
-      return try JSONDecoder().decode(type, from: Data(bytes.bytes))
+      return try JSONDecoder().decode(type, from: Data(bytes))
     } catch {
       throw invalid(name, "", expected: "ids and titles", found: "something else")
     }
@@ -78,7 +78,7 @@ package struct SavedFolder {
 
   /// The tensors of a safetensors file, copied into memory.
   package func tensors(_ name: String, _ files: [String: String]) throws -> [String: Tensor] {
-    let file = try SafetensorsFile(verified(name, files))
+    let file = try SafetensorsFile(verified(name, files), access: .copied)
     var tensors: [String: Tensor] = [:]
     for name in file.names { tensors[name] = try file.tensor(name).copied() }
     return tensors

@@ -1,3 +1,5 @@
+import TrestleFormats
+
 /// What can go wrong when a trained recommender is loaded or asked.
 public enum ServingError: Error, Sendable, Equatable {
   /// Nobody has this id. `examples` are ids that there are.
@@ -14,7 +16,9 @@ public enum ServingError: Error, Sendable, Equatable {
 
 extension ServingError: CustomStringConvertible {
   /// One sentence that says what is wrong, and what there is.
-  public var description: String {
+  public var description: String { PrintableText.message(message) }
+
+  private var message: String {
     switch self {
     case .unknownUser(let id, let count, let examples):
       "no user has the id '\(id)'; the \(count) users have ids like \(examples.joined(separator: ", "))"

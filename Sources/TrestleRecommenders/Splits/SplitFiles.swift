@@ -1,4 +1,5 @@
 import Foundation
+import TrestleFormats
 
 /// A split with the ids that its indices stand for: what is exchanged with other programs.
 ///
@@ -68,7 +69,8 @@ public struct NamedSplit: Sendable {
     let file = folder.appending(path: "split.json")
     let manifest: Manifest
     do {
-      manifest = try JSONDecoder().decode(Manifest.self, from: Data(contentsOf: file))
+      manifest = try JSONDecoder().decode(
+        Manifest.self, from: Data([UInt8](contentsOf: file, limit: 1 << 20)))
     } catch {
       throw .unreadable(path: file.path, reason: "\(error)")
     }

@@ -54,7 +54,7 @@ public final class RecommenderTrainer {
   /// The optimizer, with its moments.
   public let optimizer: Adam
   /// The number of epochs done.
-  public private(set) var epoch = 0
+  public internal(set) var epoch = 0
   private let steps: any TrainingSteps
   private let parameters: [Parameter]
 
@@ -113,7 +113,7 @@ public final class RecommenderTrainer {
   ///   - progress: called after each epoch, when its checkpoint is saved; what it throws ends the training.
   /// - Returns: the reports of all epochs, those before a resumption included.
   /// - Throws: `TensorError` if a loss is not finite, what the evaluation throws, ``DataError`` for a checkpoint of
-  ///   another run, and what reading and writing checkpoints throws.
+  ///   another run, and what reading and writing checkpoints throws. A checkpoint that is refused changes nothing.
   @discardableResult
   public func fit(
     _ split: DataSplit, checkpoint: URL? = nil, progress: (EpochReport) throws -> Void = { _ in }
@@ -125,7 +125,7 @@ public final class RecommenderTrainer {
     evaluation.userLimit = configuration.validationUsers
     let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
     let canValidate = !evaluator.users.isEmpty
-    var run = Run(stopping: EarlyStopping(patience: configuration.patience))
+    var run = SavedRun(stopping: EarlyStopping(patience: configuration.patience))
     var best: [Tensor] = []
     if let checkpoint { (run, best) = try resume(from: checkpoint, split) ?? (run, best) }
     while epoch < configuration.epochs && !run.stopping.shouldStop {
@@ -142,56 +142,11 @@ public final class RecommenderTrainer {
       }
       let report = EpochReport(epoch: epoch - 1, loss: loss, validation: validation, seconds: seconds)
       run.reports.append(report)
-      if let checkpoint { try save(run, isBest: isBest, split, to: checkpoint) }
+      if let checkpoint { try save(&run, isBest: isBest, split, to: checkpoint) }
       try progress(report)
     }
     for (parameter, value) in zip(model.parameters, best) { parameter.update(to: value) }
     return run.reports
-  }
-
-  // MARK: Checkpoints
-
-  /// Where a training is, beside model and optimizer.
-  private struct Run: Codable {
-    var stopping: EarlyStopping
-    var reports: [EpochReport] = []
-    var model = ""
-    var splitHash = ""
-    var configuration = TrainingConfiguration()
-  }
-
-  private static func bestURL(_ folder: URL) -> URL { folder.appending(path: "best.safetensors") }
-
-  /// The best parameters are written first: killed in between, the resumed run trains the epoch again and writes the
-  /// same ones.
-  private func save(_ run: Run, isBest: Bool, _ split: DataSplit, to folder: URL) throws {
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    if isBest { try model.save(to: Self.bestURL(folder)) }
-    var run = run
-    (run.model, run.splitHash, run.configuration) = (model.name, split.hash, configuration)
-    try Checkpoint.save(model, optimizers: ["": optimizer], cursor: run, to: folder)
-  }
-
-  private func resume(from folder: URL, _ split: DataSplit) throws -> (Run, [Tensor])? {
-    let manifest = folder.appending(path: "checkpoint.json")
-    guard FileManager.default.fileExists(atPath: manifest.path) else { return nil }
-    let run = try Checkpoint.load(Run.self, from: folder, into: model, optimizers: ["": optimizer]).cursor
-    let expected = "the state of \(model.name) on the split \(split.hash) with the same configuration"
-    // More epochs may be asked for than before.
-    var saved = run.configuration
-    saved.epochs = configuration.epochs
-    guard run.model == model.name, run.splitHash == split.hash, saved == configuration else {
-      throw DataError.malformed(
-        path: manifest.path, line: 1, column: 1, expected: expected,
-        found: "\(run.model) on the split \(run.splitHash)")
-    }
-    epoch = (run.reports.last?.epoch ?? -1) + 1
-    let url = Self.bestURL(folder)
-    guard run.stopping.best > -.infinity, FileManager.default.fileExists(atPath: url.path) else {
-      return (run, [])
-    }
-    let file = try SafetensorsFile(url)
-    return (run, try model.namedParameters.map { try file.tensor($0.name) })
   }
 }
 
@@ -201,7 +156,7 @@ public struct EarlyStopping: Codable, Sendable {
   public let patience: Int
   /// The best value so far; −∞ before the first.
   public var best: Double { highest ?? -.infinity }
-  private var highest: Double?
+  private(set) var highest: Double?
   /// How many values came since the best.
   public private(set) var sinceBest = 0
 

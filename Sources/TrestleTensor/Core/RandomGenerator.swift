@@ -12,6 +12,8 @@ public struct RandomGenerator: RandomNumberGenerator, Sendable, Codable, Hashabl
   private var s2: UInt64
   private var s3: UInt64
 
+  private enum CodingKeys: String, CodingKey { case s0, s1, s2, s3 }
+
   /// Creates a generator whose whole sequence is determined by `seed`.
   public init(seed: UInt64) {
     var state = seed
@@ -82,6 +84,24 @@ public struct RandomGenerator: RandomNumberGenerator, Sendable, Codable, Hashabl
     guard values.count > 1 else { return }
     for last in stride(from: values.count - 1, to: 0, by: -1) {
       values.swapAt(last, index(below: last + 1))
+    }
+  }
+}
+
+extension RandomGenerator {
+  /// Reads a saved state.
+  ///
+  /// - Throws: `DecodingError` for the state of zeros, from which every draw would be zero, and some without end.
+  public init(from decoder: any Decoder) throws {
+    let container = try decoder.container(keyedBy: CodingKeys.self)
+    s0 = try container.decode(UInt64.self, forKey: .s0)
+    s1 = try container.decode(UInt64.self, forKey: .s1)
+    s2 = try container.decode(UInt64.self, forKey: .s2)
+    s3 = try container.decode(UInt64.self, forKey: .s3)
+    guard s0 | s1 | s2 | s3 != 0 else {
+      throw DecodingError.dataCorrupted(
+        .init(
+          codingPath: decoder.codingPath, debugDescription: "expected a state with a bit set, found zeros"))
     }
   }
 }

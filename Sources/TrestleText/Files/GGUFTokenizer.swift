@@ -5,8 +5,11 @@ extension PretrainedTokenizer {
   ///
   /// Models `gpt2` (byte-level BPE, with the `pre` rules `gpt-2`, `default`, `smollm`, `llama-bpe`, `qwen2`),
   /// `llama` (SentencePiece BPE by scores) and `bert` (WordPiece, uncased). Tokens of the types control, unknown
-  /// and user-defined are special: plain text never yields them. User-defined tokens of white space alone are the
-  /// exception in `llama` files, where they are how text spells its runs of spaces and line breaks.
+  /// and user-defined are special, and so are those that have a role (`tokenizer.ggml.*_token_id`) or a control token's
+  /// spelling, whatever the file says of their types: plain text never yields them. User-defined tokens of
+  /// white space alone are the exception in `llama` files, where they are how text spells its runs of spaces and line
+  /// breaks. In `gpt2` files an ordinary token that is the symbol of a byte has no role: some writers say "none" by the
+  /// id 0, which is `!` there.
   ///
   /// - Throws: ``TextError/invalid(path:place:expected:found:)``.
   public init(gguf: GGUFFile) throws(TextError) {
@@ -31,7 +34,7 @@ private struct GGUFTokenizerReader {
 
   func read() throws(TextError) -> PretrainedTokenizer {
     let tokens = try strings("tokens")
-    let types = try tokenTypes(count: tokens.count)
+    let types = try tokenTypes(tokens)
     let tokenizer: any Tokenizer
     switch try string("model") ?? "none" {
     case "gpt2": tokenizer = try byteLevel(tokens, types)
@@ -72,7 +75,8 @@ private struct GGUFTokenizerReader {
     }
     return try ByteLevelTokenizer(
       vocabulary: tokens, merges: merges,
-      specialTokens: try specialTokens(tokens, types, beginsByDefault: rule == .llama3),
+      specialTokens: try specialTokens(
+        tokens, types, beginsByDefault: rule == .llama3, mayHaveRole: { !ByteAlphabet.isSymbol($0) }),
       configuration: .init(
         preTokenization: rule, normalizesToNFC: rule == .qwen2, prefersWholeWords: rule == .llama3),
       path: source.path)
@@ -130,18 +134,27 @@ private struct GGUFTokenizerReader {
   }
 
   private func specialTokens(
-    _ tokens: [[UInt8]], _ types: [TokenType], beginsByDefault: Bool
+    _ tokens: [[UInt8]], _ types: [TokenType], beginsByDefault: Bool,
+    mayHaveRole: ([UInt8]) -> Bool = { _ in true }
   ) throws(TextError) -> SpecialTokens {
     var ids: [String: Int32] = [:]
     for (id, type) in types.enumerated() {
       switch type {
       case .control, .unknown, .userDefined:
-        let name = String(decoding: tokens[id], as: UTF8.self)
+        let name = String(decoding: tokens[id], as: UTF8.self).streamSafe
         guard ids.updateValue(Int32(id), forKey: name) == nil else {
           throw source.error("token \(id)", expected: "a special token of its own", found: name)
         }
       case .normal, .unused, .byte: break
       }
+    }
+    let prefix = "tokenizer.ggml."
+    for key in metadata.keys where key.utf8.starts(with: prefix.utf8) && key.hasSuffix("_token_id") {
+      // Some writers say "none" by an id outside the vocabulary.
+      guard let id = try? metadata.int(key, in: 0...max(tokens.count - 1, 0)), mayHaveRole(tokens[id]),
+        !ids.values.contains(Int32(id))
+      else { continue }
+      ids[String(decoding: tokens[id], as: UTF8.self).streamSafe] = Int32(id)
     }
     var specials = SpecialTokens(
       ids: ids, beginning: try id("bos_token_id", tokens.count), end: try id("eos_token_id", tokens.count),
@@ -181,9 +194,10 @@ private struct GGUFTokenizerReader {
       try TextError.converting { () throws(FormatError) in try metadata.int(key, in: 0...max(count - 1, 0)) })
   }
 
-  private func tokenTypes(count: Int) throws(TextError) -> [TokenType] {
+  private func tokenTypes(_ tokens: [[UInt8]]) throws(TextError) -> [TokenType] {
+    let count = tokens.count
     let key = "tokenizer.ggml.token_type"
-    guard metadata.contains(key) else { return [TokenType](repeating: .normal, count: count) }
+    guard metadata.contains(key) else { return tokens.map(Self.type(ofSpelling:)) }
     let values = try TextError.converting { () throws(FormatError) in try metadata.ints(key) }
     guard values.count == count else {
       throw source.error(key, expected: "\(count) types, one for each token", found: "\(values.count)")
@@ -194,5 +208,12 @@ private struct GGUFTokenizerReader {
       }
       return type
     }
+  }
+
+  /// The type of a token in a file that says none.
+  private static func type(ofSpelling token: [UInt8]) -> TokenType {
+    let isByte = token.count == 6 && token.starts(with: "<0x".utf8) && token.last == UInt8(ascii: ">")
+    if isByte { return .byte }
+    return SpecialTokens.isControlSpelling(token) ? .control : .normal
   }
 }

@@ -19,7 +19,9 @@ public enum TextError: Error, Equatable, Sendable {
 
 extension TextError: CustomStringConvertible {
   /// One line that says what was wrong.
-  public var description: String {
+  public var description: String { PrintableText.message(message) }
+
+  private var message: String {
     switch self {
     case .invalid(let path, let place, let expected, let found):
       "\(path): \(place): expected \(expected), found \(found)"

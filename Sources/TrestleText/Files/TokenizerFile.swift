@@ -75,7 +75,7 @@ struct TokenizerFile {
         vocabulary: tokens, merges: merges, specialTokens: specials,
         configuration: .init(
           preTokenization: byteLevel.preTokenization, normalizesToNFC: byteLevel.normalizesToNFC,
-          prefersWholeWords: ignoresMerges, unknownToken: unknown),
+          prefersWholeWords: ignoresMerges),
         path: source.path)
     }
     let spaces = try components.sentencePiece(source)
@@ -201,6 +201,8 @@ struct TokenizerFile {
   private func specialTokens(
     _ names: [String: Int32], _ components: TokenizerComponents, _ vocabulary: Vocabulary, unknown: Int32?
   ) throws(TextError) -> SpecialTokens {
+    var names = names
+    try addConfiguredTokens(to: &names, vocabulary)
     var specials = SpecialTokens(
       ids: names, beginning: try role("bos_token", vocabulary), end: try role("eos_token", vocabulary),
       padding: try role("pad_token", vocabulary), unknown: unknown)
@@ -214,10 +216,35 @@ struct TokenizerFile {
     return specials
   }
 
+  /// Adds the further special tokens that `tokenizer_config.json` names and the vocabulary has.
+  private func addConfiguredTokens(
+    to names: inout [String: Int32], _ vocabulary: Vocabulary
+  ) throws(TextError) {
+    guard let config else { return }
+    var values: [JSONValue] = []
+    for key in ["cls_token", "sep_token", "mask_token", "unk_token"] {
+      if let value = try optional(key, of: config) { values.append(value) }
+    }
+    if let list = try optional("additional_special_tokens", of: config) { values += Array(try array(list)) }
+    if let added = try optional("added_tokens_decoder", of: config) {
+      let object = try TextError.converting { () throws(FormatError) in try added.object() }
+      for (_, value) in object where try flag("special", of: value) { values.append(value) }
+    }
+    for value in values {
+      let name = try tokenName(value)
+      if let id = vocabulary.id(of: Array(name.utf8)) { names[name] = id }
+    }
+  }
+
+  /// A token that a configuration names: a string, or an object with its content.
+  private func tokenName(_ value: JSONValue) throws(TextError) -> String {
+    value.kind == .object ? try string(try member("content", of: value)) : try string(value)
+  }
+
   /// The token that `tokenizer_config.json` names for a role: a string, or an object with its content.
   private func role(_ key: String, _ vocabulary: Vocabulary) throws(TextError) -> Int32? {
     guard let config, let value = try optional(key, of: config) else { return nil }
-    let name = value.kind == .object ? try string(try member("content", of: value)) : try string(value)
+    let name = try tokenName(value)
     return try id(of: name, in: vocabulary, at: "tokenizer_config.json: \(key)")
   }
 

@@ -2,12 +2,12 @@ import Foundation
 
 /// The canonical normalization forms as the reference implementations compute them, by Unicode 9.0: characters of
 /// later versions stay as they are, and nothing is reordered or composed across them.
-enum CanonicalNormalization {
+package enum CanonicalNormalization {
   case composed
   case decomposed
 
   /// The normalized text.
-  func normalized(_ text: String) -> String {
+  package func normalized(_ text: String) -> String {
     // Below U+0300 (whose first byte is 0xCC) nothing combines; composed text stays composed.
     let firstCombining: UInt8 = self == .composed ? 0xCC : 0xC3
     guard text.utf8.contains(where: { $0 >= firstCombining }) else { return text }
@@ -33,10 +33,60 @@ enum CanonicalNormalization {
   }
 
   private func transformed(_ text: String) -> String {
-    switch self {
+    let text = Self.ordered(text)
+    return switch self {
     case .composed: text.precomposedStringWithCanonicalMapping
     case .decomposed: text.decomposedStringWithCanonicalMapping
     }
+  }
+
+  /// The text with each longer run of combining marks in canonical order, in linear time.
+  ///
+  /// Foundation sorts a run in quadratic time unless it is in order already. The order is stable by class, so the text
+  /// stays canonically equivalent and has the same normal forms.
+  private static func ordered(_ text: String) -> String {
+    var longest = 0
+    var length = 0
+    for scalar in text.unicodeScalars {
+      length = scalar.value >= 0x300 && combiningClass(scalar) != 0 ? length + 1 : 0
+      longest = max(longest, length)
+    }
+    guard longest > 16 else { return text }
+    var result = String.UnicodeScalarView()
+    var run: [Unicode.Scalar] = []
+    for scalar in text.unicodeScalars {
+      if combiningClass(scalar) != 0 {
+        run.append(scalar)
+      } else {
+        appendOrdered(&run, to: &result)
+        result.append(scalar)
+      }
+    }
+    appendOrdered(&run, to: &result)
+    return String(result)
+  }
+
+  /// Appends a run of marks by their classes (a counting sort, so that equals keep their order), and empties it.
+  private static func appendOrdered(_ run: inout [Unicode.Scalar], to result: inout String.UnicodeScalarView)
+  {
+    if run.count > 1 {
+      var starts = [Int](repeating: 0, count: 257)
+      for scalar in run { starts[combiningClass(scalar) + 1] += 1 }
+      for index in 1..<257 { starts[index] += starts[index - 1] }
+      var sorted = run
+      for scalar in run {
+        let place = combiningClass(scalar)
+        sorted[starts[place]] = scalar
+        starts[place] += 1
+      }
+      run = sorted
+    }
+    result.append(contentsOf: run)
+    run.removeAll(keepingCapacity: true)
+  }
+
+  private static func combiningClass(_ scalar: Unicode.Scalar) -> Int {
+    Int(scalar.properties.canonicalCombiningClass.rawValue)
   }
 
   /// Whether a character takes no part in normalization: it is of a later version, unassigned, or beyond the basic
@@ -51,10 +101,11 @@ enum CanonicalNormalization {
     }
   }
 
-  /// The decomposition of Tibetan vowel signs that decompose into marks alone; Swift 6.3 does not order these among
-  /// their neighbours unless they are given apart.
+  /// The decomposition of marks that decompose into marks alone, Tibetan vowel signs and the Greek dialytika tonos;
+  /// Swift 6.3 does not order these among their neighbours unless they are given apart.
   private static func decomposition(of scalar: Unicode.Scalar) -> String? {
     switch scalar.value {
+    case 0x0344: "\u{308}\u{301}"
     case 0x0F73: "\u{F71}\u{F72}"
     case 0x0F75: "\u{F71}\u{F74}"
     case 0x0F81: "\u{F71}\u{F80}"

@@ -1,6 +1,6 @@
 /// The spelling of bytes in byte-level vocabularies: printable characters for themselves, the others as the
 /// characters from U+0100 on, so that a space is `Ġ` and a line feed `Ċ`.
-enum ByteAlphabet {
+package enum ByteAlphabet {
   /// The scalar value that spells each byte.
   static let scalars: [UInt32] = {
     var scalars: [UInt32] = []
@@ -42,8 +42,14 @@ enum ByteAlphabet {
     return true
   }
 
+  /// Whether a token is the symbol of one byte, which text needs.
+  static func isSymbol(_ token: [UInt8]) -> Bool {
+    var bytes: [UInt8] = []
+    return token.count <= 2 && append(token: token, to: &bytes) && bytes.count == 1
+  }
+
   /// The UTF-8 spelling of a byte.
-  static func spelling(of byte: UInt8) -> [UInt8] {
+  package static func spelling(of byte: UInt8) -> [UInt8] {
     Array(String(Unicode.Scalar(scalars[Int(byte)]).map(Character.init) ?? " ").utf8)
   }
 }

@@ -2,7 +2,8 @@
 ///
 /// Text is split into words (``PreTokenization``), a word into its UTF-8 bytes, and neighbouring tokens are merged
 /// by the merge list. Every text has tokens and `decode(encode(text)) == text`, as long as the vocabulary has all
-/// 256 bytes; text bytes that it lacks yield the unknown token if there is one, else nothing, as in the reference.
+/// 256 bytes; text bytes that it lacks are left out. (The reference yields the unknown token, which in such
+/// vocabularies is the one that separates documents: text could say where it ends.)
 public struct ByteLevelTokenizer: Tokenizer {
   /// What a byte-level vocabulary is used with.
   public struct Configuration: Sendable, Hashable {
@@ -12,18 +13,14 @@ public struct ByteLevelTokenizer: Tokenizer {
     public var normalizesToNFC: Bool
     /// Whether a word that is a token itself is taken whole, whatever the merges say (Llama 3).
     public var prefersWholeWords: Bool
-    /// The token for bytes that the vocabulary lacks, `nil` to leave them out.
-    public var unknownToken: Int32?
 
     /// Creates a configuration.
     public init(
-      preTokenization: PreTokenization, normalizesToNFC: Bool = false, prefersWholeWords: Bool = false,
-      unknownToken: Int32? = nil
+      preTokenization: PreTokenization, normalizesToNFC: Bool = false, prefersWholeWords: Bool = false
     ) {
       self.preTokenization = preTokenization
       self.normalizesToNFC = normalizesToNFC
       self.prefersWholeWords = prefersWholeWords
-      self.unknownToken = unknownToken
     }
   }
 
@@ -46,7 +43,8 @@ public struct ByteLevelTokenizer: Tokenizer {
   /// - Parameters:
   ///   - tokens: the tokens in the byte alphabet's spelling (`Ġhello`) as UTF-8, at their ids.
   ///   - merges: the merges, first things first. Merges that make a special token are left out.
-  ///   - specialTokens: the tokens that plain text never yields.
+  ///   - specialTokens: the tokens that plain text never yields. The symbol of a byte that is no entry of
+  ///     ``SpecialTokens/ids`` loses its role instead: text has no other token for that byte.
   ///   - configuration: splitting and normalization.
   ///   - path: the file to name in errors.
   /// - Throws: ``TextError/invalid(path:place:expected:found:)`` if two tokens are spelled alike, a token is not
@@ -58,6 +56,7 @@ public struct ByteLevelTokenizer: Tokenizer {
   ) throws(TextError) {
     let source = Source(path: path)
     self.configuration = configuration
+    let specialTokens = specialTokens.withoutRoles(ofBytesIn: tokens).including(controlTokensOf: tokens)
     self.specialTokens = specialTokens
     vocabulary = try source.vocabulary(tokens)
     try source.check(merges, specialTokens: specialTokens, vocabularySize: tokens.count)
@@ -69,7 +68,7 @@ public struct ByteLevelTokenizer: Tokenizer {
     let known = vocabulary
     byteSymbols = (UInt8.min...UInt8.max).map { byte in
       guard let id = known.id(of: ByteAlphabet.spelling(of: byte)), !specialTokens.contains(id) else {
-        return configuration.unknownToken ?? -1
+        return -1
       }
       return id
     }

@@ -1,3 +1,5 @@
+import TrestleFormats
+
 /// A merge of byte-pair encoding: two neighbouring tokens become one. Earlier merges of a list go first.
 public struct TokenMerge: Sendable, Hashable {
   /// The token on the left.
@@ -15,26 +17,27 @@ public struct TokenMerge: Sendable, Hashable {
   }
 }
 
-/// The merges by pair: a hash table with open addressing and integer keys.
-struct MergeTable: Sendable {
+/// The merges by pair: a hash table with open addressing and integer keys, seeded so that no file's pairs all collide.
+package struct MergeTable: Sendable {
   /// What an absent pair yields; its rank is beyond every merge's.
-  static let absent = UInt64.max
+  package static let absent = UInt64.max
 
   private var keys: [UInt64]
   private var values: [UInt64]
   private let mask: Int
-  private let shift: UInt64
+  private let seed: UInt64
+  private let multiplier: UInt64
 
   /// Creates the table of the merges, each with the rank at its index (lower ranks merge first). The first
   /// entry of a pair counts.
-  init(_ merges: [TokenMerge], ranks: [UInt32]) {
+  package init(_ merges: [TokenMerge], ranks: [UInt32]) {
     precondition(merges.count == ranks.count, "MergeTable: \(merges.count) merges, \(ranks.count) ranks")
     var bits = 4
     while 1 << bits < merges.count * 2 { bits += 1 }
     keys = [UInt64](repeating: .max, count: 1 << bits)
     values = [UInt64](repeating: Self.absent, count: 1 << bits)
     mask = 1 << bits - 1
-    shift = UInt64(64 - bits)
+    (seed, multiplier) = SeededHash.integerKeys()
     for (merge, rank) in zip(merges, ranks) {
       let key = Self.key(merge.left, merge.right)
       var slot = firstSlot(key)
@@ -47,7 +50,7 @@ struct MergeTable: Sendable {
 
   /// The merge of a pair as `rank << 32 | result`, or ``absent``.
   @inline(__always)
-  func merge(_ left: Int32, _ right: Int32) -> UInt64 {
+  package func merge(_ left: Int32, _ right: Int32) -> UInt64 {
     let key = Self.key(left, right)
     var slot = firstSlot(key)
     while true {
@@ -65,6 +68,6 @@ struct MergeTable: Sendable {
 
   @inline(__always)
   private func firstSlot(_ key: UInt64) -> Int {
-    Int(truncatingIfNeeded: (key &* 0x9E37_79B9_7F4A_7C15) >> shift)
+    Int(truncatingIfNeeded: SeededHash.fold(key ^ seed, multiplier)) & mask
   }
 }

@@ -42,12 +42,12 @@ public struct PretrainedTokenizer: Sendable {
     }
     try self.init(tokenizerJSON: folder.appending(path: "tokenizer.json"), config: config)
     if FileManager.default.fileExists(atPath: templateURL.path) {
-      guard let data = try? Data(contentsOf: templateURL), data.count <= Self.maximumTemplateSize,
-        let text = String(validating: data, as: UTF8.self)
-      else {
+      let data = try TextError.converting { () throws(FormatError) in
+        try [UInt8](contentsOf: templateURL, limit: Self.maximumTemplateSize)
+      }
+      guard let text = String(validating: data, as: UTF8.self)?.streamSafe else {
         throw .invalid(
-          path: templateURL.path, place: "the file",
-          expected: "UTF-8 of up to \(Self.maximumTemplateSize) bytes", found: "another file")
+          path: templateURL.path, place: "the file", expected: "text in UTF-8", found: "other bytes")
       }
       chatTemplate = text
     } else if let template = config?["chat_template"], template.kind == .string {

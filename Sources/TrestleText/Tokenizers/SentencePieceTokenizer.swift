@@ -23,7 +23,8 @@ public struct SentencePieceTokenizer: Tokenizer {
     public var splitsAtEverySpace: Bool
     /// Whether characters without a piece become byte tokens. The vocabulary must then have all 256.
     public var fallsBackToBytes: Bool
-    /// The token for what can be spelled in no other way, `nil` to leave it out.
+    /// The token for what can be spelled in no other way, `nil` to leave it out; also left out if this token begins, ends
+    /// or separates sequences.
     public var unknownToken: Int32?
     /// Whether neighbouring unknown characters are one unknown token.
     public var fusesUnknown: Bool
@@ -123,21 +124,26 @@ public struct SentencePieceTokenizer: Tokenizer {
     vocabulary tokens: [[UInt8]], merges: [TokenMerge], ranks: [UInt32], specialTokens: SpecialTokens,
     configuration: Configuration, source: Source
   ) throws(TextError) {
-    self.configuration = configuration
+    let specialTokens = specialTokens.including(controlTokensOf: tokens)
     self.specialTokens = specialTokens
     vocabulary = try source.vocabulary(tokens)
     try source.check(merges, specialTokens: specialTokens, vocabularySize: tokens.count)
-    let usable = merges.indices.filter {
-      !specialTokens.contains(merges[$0].result) && !specialTokens.contains(merges[$0].left)
-        && !specialTokens.contains(merges[$0].right)
+    var configuration = configuration
+    if let unknown = configuration.unknownToken {
+      guard tokens.indices.contains(Int(unknown)) else {
+        throw source.error("unknown token", expected: "an id below \(tokens.count)", found: "\(unknown)")
+      }
+      if !specialTokens.mayStandForText(unknown, spelled: tokens[Int(unknown)]) {
+        configuration.unknownToken = nil
+      }
     }
-    self.merges = MergeTable(usable.map { merges[$0] }, ranks: usable.map { ranks[$0] })
+    self.configuration = configuration
     if let bad = configuration.wholeTokens.first(where: { $0 < 0 || Int($0) >= tokens.count }) {
       throw source.error("whole tokens", expected: "ids below \(tokens.count)", found: "\(bad)")
     }
     wholePieces = WholePieces(
-      configuration.wholeTokens.map { (bytes: Self.escaped(tokens[Int($0)]), id: $0) })
-    splitsIntoWords = usable.allSatisfy { !Self.joinsWords(tokens[Int(merges[$0].result)]) }
+      configuration.wholeTokens.filter { !specialTokens.contains($0) }
+        .map { (bytes: Self.escaped(tokens[Int($0)]), id: $0) })
 
     var byteTokens = [Int32](repeating: -1, count: 256)
     var byteOfToken: [Int32: UInt8] = [:]
@@ -153,6 +159,15 @@ public struct SentencePieceTokenizer: Tokenizer {
     }
     self.byteTokens = byteTokens
     self.byteOfToken = byteOfToken
+
+    let usable = merges.indices.filter { index in
+      let merge = merges[index]
+      return ![merge.left, merge.right, merge.result].contains {
+        specialTokens.contains($0) || byteOfToken[$0] != nil
+      }
+    }
+    self.merges = MergeTable(usable.map { merges[$0] }, ranks: usable.map { ranks[$0] })
+    splitsIntoWords = usable.allSatisfy { !Self.joinsWords(tokens[Int(merges[$0].result)]) }
 
     var characters: [UInt32: Int32] = [:]
     for (id, token) in tokens.enumerated() where !token.isEmpty && token.count <= 4 {
@@ -244,7 +259,9 @@ public struct SentencePieceTokenizer: Tokenizer {
     bytes.reserveCapacity(text.utf8.count + text.utf8.count / 2)
     var isFirst = true
     for byte in text.utf8 {
-      if isFirst, isPrefixed, !(configuration.keepsExistingSpace && (byte == 0x20 || text.hasPrefix("▁"))) {
+      if isFirst, isPrefixed,
+        !(configuration.keepsExistingSpace && (byte == 0x20 || text.utf8.starts(with: Self.space)))
+      {
         bytes.append(contentsOf: Self.space)
       }
       isFirst = false

@@ -13,8 +13,9 @@ public enum TextPosition: Sendable, Hashable {
 ///
 /// Ids are those of the model's embedding rows, `0 ..< vocabularySize`. Plain text **never** yields a special,
 /// added or control token, whatever it looks like: `<|im_end|>` in a text becomes the tokens of its characters.
-/// The one exception is the unknown token of vocabularies that cannot spell every character (WordPiece), which
-/// stands for a word without tokens. Control tokens come from ``Prompt`` segments only.
+/// The one exception is the unknown token of vocabularies that cannot spell every character (WordPiece, SentencePiece
+/// without bytes), which stands for what has no tokens; a file whose unknown token also begins, ends or separates
+/// sequences is refused, or the text is left out. Control tokens come from ``Prompt`` segments only.
 public protocol Tokenizer: Sendable {
   /// The number of ids, control tokens included.
   var vocabularySize: Int { get }
@@ -96,45 +97,6 @@ extension Tokenizer {
   public func streamingDecoder(skippingSpecialTokens: Bool = true) -> StreamingDecoder {
     StreamingDecoder(tokenizer: self, skippingSpecialTokens: skippingSpecialTokens)
   }
-}
-
-/// The special, added and control tokens of a tokenizer: the ids that no plain text yields.
-public struct SpecialTokens: Sendable, Equatable {
-  /// The ids by the tokens' spelling.
-  public let ids: [String: Int32]
-  /// The token that begins a sequence, `<s>`.
-  public var beginning: Int32?
-  /// The token that ends a sequence, `</s>`.
-  public var end: Int32?
-  /// The token that fills up a batch.
-  public var padding: Int32?
-  /// The token for text that the vocabulary cannot spell.
-  public var unknown: Int32?
-  /// The tokens that the model expects before a sequence.
-  public var sequencePrefix: [Int32] = []
-  /// The tokens that the model expects after a sequence.
-  public var sequenceSuffix: [Int32] = []
-
-  private let all: Set<Int32>
-
-  /// Creates the list from each token's spelling and id.
-  public init(
-    ids: [String: Int32], beginning: Int32? = nil, end: Int32? = nil, padding: Int32? = nil,
-    unknown: Int32? = nil
-  ) {
-    self.ids = ids
-    self.all = Set(ids.values)
-    self.beginning = beginning
-    self.end = end
-    self.padding = padding
-    self.unknown = unknown
-  }
-
-  /// The id of the special token spelled so.
-  public func id(named name: String) -> Int32? { ids[name] }
-
-  /// Whether the id is that of a special token.
-  public func contains(_ id: Int32) -> Bool { all.contains(id) }
 }
 
 /// Decodes tokens one by one, holding back the bytes of a character until it is complete.

@@ -1,21 +1,23 @@
+import TrestleFormats
+
 /// The tokens of a vocabulary, numbered from 0, and the ids by spelling.
 ///
 /// The spellings lie in one array, the index is a hash table with open addressing: loading fifty thousand tokens
-/// takes milliseconds.
-struct Vocabulary: Sendable {
+/// takes milliseconds. Its hash is seeded, so that no file's tokens all collide.
+package struct Vocabulary: Sendable {
   private var storage: [UInt8] = []
   private var starts: [Int] = [0]
   private var slots: [Int32]
   /// The length in bytes of the longest token.
   private(set) var maximumLength = 0
 
-  var count: Int { starts.count - 1 }
+  package var count: Int { starts.count - 1 }
 
   /// Indexes the tokens by spelling.
   ///
   /// - Parameter isIndexed: whether an id can be found by its spelling.
   /// - Returns: the vocabulary and the first pair of ids that share a spelling, if any.
-  static func indexed(
+  package static func indexed(
     _ tokens: [[UInt8]], where isIndexed: (Int) -> Bool = { _ in true }
   ) -> (vocabulary: Vocabulary, duplicate: (Int, Int)?) {
     var vocabulary = Vocabulary(capacity: tokens.count, bytes: tokens.reduce(0) { $0 + $1.count })
@@ -57,12 +59,8 @@ struct Vocabulary: Sendable {
 
   /// The slot that holds the spelling, or the free one where it would go.
   private func slot(of bytes: [UInt8], from start: Int, to end: Int) -> Int {
-    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-    for index in start..<end {
-      hash = (hash ^ UInt64(bytes[index])) &* 0x0000_0100_0000_01B3
-    }
     let mask = slots.count - 1
-    var slot = Int(truncatingIfNeeded: ((hash ^ hash >> 29) &* 0x9E37_79B9_7F4A_7C15) >> 20) & mask
+    var slot = Int(truncatingIfNeeded: SeededHash.hash(bytes, from: start, to: end)) & mask
     while slots[slot] >= 0 {
       if isSpelled(Int(slots[slot]), as: bytes, from: start, to: end) { break }
       slot = (slot + 1) & mask

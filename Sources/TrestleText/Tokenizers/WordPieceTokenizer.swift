@@ -41,9 +41,9 @@ public struct WordPieceTokenizer: Tokenizer {
   /// All tokens as the file spells them.
   private let vocabulary: Vocabulary
   /// The tokens that begin a word.
-  private let beginnings: Vocabulary
+  private let beginnings: TokenAutomaton
   /// The tokens that continue one, indexed without their prefix.
-  private let continuations: Vocabulary
+  private let continuations: TokenAutomaton
   private let isContinuation: [Bool]
 
   /// Creates a tokenizer.
@@ -60,23 +60,27 @@ public struct WordPieceTokenizer: Tokenizer {
     path: String = "vocabulary"
   ) throws(TextError) {
     let source = Source(path: path)
+    let specialTokens = specialTokens.including(controlTokensOf: tokens)
     vocabulary = try source.vocabulary(tokens)
     try source.check([], specialTokens: specialTokens, vocabularySize: tokens.count)
-    guard tokens.indices.contains(Int(configuration.unknownToken)) else {
+    let unknown = configuration.unknownToken
+    guard tokens.indices.contains(Int(unknown)) else {
+      throw source.error("unknown token", expected: "an id below \(tokens.count)", found: "\(unknown)")
+    }
+    guard specialTokens.mayStandForText(unknown, spelled: tokens[Int(unknown)]) else {
       throw source.error(
-        "unknown token", expected: "an id below \(tokens.count)", found: "\(configuration.unknownToken)")
+        "unknown token", expected: "one that does not begin, end, separate or fill sequences",
+        found: String(decoding: tokens[Int(unknown)], as: UTF8.self))
     }
     let prefix = Array(configuration.continuationPrefix.utf8)
     let isContinuation = tokens.enumerated().map { id, token in
       !prefix.isEmpty && token.count > prefix.count && token.starts(with: prefix)
         && !specialTokens.contains(Int32(id))
     }
-    beginnings =
-      Vocabulary.indexed(tokens) { !tokens[$0].isEmpty && !specialTokens.contains(Int32($0)) }.vocabulary
-    continuations =
-      Vocabulary.indexed(
-        tokens.indices.map { isContinuation[$0] ? Array(tokens[$0].dropFirst(prefix.count)) : [] }
-      ) { isContinuation[$0] }.vocabulary
+    beginnings = TokenAutomaton(tokens) { !specialTokens.contains(Int32($0)) && Int32($0) != unknown }
+    continuations = TokenAutomaton(
+      tokens.indices.map { isContinuation[$0] ? Array(tokens[$0].dropFirst(prefix.count)) : [] }
+    ) { isContinuation[$0] }
     self.isContinuation = isContinuation
     self.configuration = configuration
     self.specialTokens = specialTokens
@@ -87,6 +91,7 @@ public struct WordPieceTokenizer: Tokenizer {
     let bytes = configuration.normalizer?.normalizedBytes(text) ?? Array(text.utf8)
     var ids: [Int32] = []
     ids.reserveCapacity(bytes.count / 4 + 4)
+    var workspace = Workspace()
     var start = 0
     var length = 0
     var index = 0
@@ -95,16 +100,16 @@ public struct WordPieceTokenizer: Tokenizer {
       switch WordBoundary(value) {
       case .none: length += 1
       case .space:
-        appendWord(bytes, from: start, to: index, length: length, &ids)
+        appendWord(bytes, from: start, to: index, length: length, &ids, &workspace)
         (start, length) = (end, 0)
       case .punctuation:
-        appendWord(bytes, from: start, to: index, length: length, &ids)
-        appendWord(bytes, from: index, to: end, length: 1, &ids)
+        appendWord(bytes, from: start, to: index, length: length, &ids, &workspace)
+        appendWord(bytes, from: index, to: end, length: 1, &ids, &workspace)
         (start, length) = (end, 0)
       }
       index = end
     }
-    appendWord(bytes, from: start, to: bytes.count, length: length, &ids)
+    appendWord(bytes, from: start, to: bytes.count, length: length, &ids, &workspace)
     return ids
   }
 
@@ -133,40 +138,41 @@ public struct WordPieceTokenizer: Tokenizer {
     }
   }
 
+  /// The longest tokens at each place of a word.
+  private struct Workspace {
+    var beginnings: [(id: Int32, length: Int32)] = []
+    var continuations: [(id: Int32, length: Int32)] = []
+  }
+
   /// Appends the tokens of the word `bytes[start..<end]`, which has `length` characters.
-  private func appendWord(_ bytes: [UInt8], from start: Int, to end: Int, length: Int, _ ids: inout [Int32]) {
+  private func appendWord(
+    _ bytes: [UInt8], from start: Int, to end: Int, length: Int, _ ids: inout [Int32],
+    _ workspace: inout Workspace
+  ) {
     guard start < end else { return }
     guard length <= configuration.maximumWordLength else {
       ids.append(configuration.unknownToken)
       return
     }
+    beginnings.longestTokens(in: bytes, from: start, to: end, &workspace.beginnings)
+    let first = workspace.beginnings[0]
+    if first.id >= 0, Int(first.length) == end - start {
+      ids.append(first.id)
+      return
+    }
+    continuations.longestTokens(in: bytes, from: start, to: end, &workspace.continuations)
     let count = ids.count
     var place = start
     while place < end {
-      let piece =
-        place == start
-        ? longestToken(of: beginnings, in: bytes, from: place, to: end)
-        : longestToken(of: continuations, in: bytes, from: place, to: end)
-      guard let piece else {
+      let piece = place == start ? first : workspace.continuations[place - start]
+      guard piece.id >= 0 else {
         ids.removeLast(ids.count - count)
         ids.append(configuration.unknownToken)
         return
       }
       ids.append(piece.id)
-      place = piece.end
+      place += Int(piece.length)
     }
-  }
-
-  private func longestToken(
-    of tokens: Vocabulary, in bytes: [UInt8], from start: Int, to limit: Int
-  ) -> (id: Int32, end: Int)? {
-    var end = min(limit, start + tokens.maximumLength)
-    while end > start {
-      let isBoundary = end == limit || bytes[end] & 0xC0 != 0x80
-      if isBoundary, let id = tokens.id(of: bytes, from: start, to: end) { return (id, end) }
-      end -= 1
-    }
-    return nil
   }
 
   /// What decoding attaches to the word before it.

@@ -10,7 +10,9 @@ import TrestleTestSupport
 
 /// A training whose process is killed between any two instructions, started again and again, ends in the same bits.
 @Suite struct KilledTrainingTests {
-  private static let kills = 5
+  /// `TRESTLE_KILLS` sets how often.
+  private static let kills =
+    ProcessInfo.processInfo.environment["TRESTLE_KILLS"].flatMap { Int($0) } ?? 5
 
   @Test func aKilledProcessGoesOnToTheSameBits() throws {
     let folder = try TemporaryFolder()

@@ -31,7 +31,9 @@ struct FileLayout {
     let isUTF8 = Self.isUTF8(sample)
     encoding = isUTF8 ? .utf8 : .latin1
     let text =
-      isUTF8 ? String(decoding: sample, as: UTF8.self) : String(sample.map { Character(Unicode.Scalar($0)) })
+      isUTF8
+      ? String(decoding: sample, as: UTF8.self).streamSafe
+      : String(sample.map { Character(Unicode.Scalar($0)) })
     var lines = text.split(whereSeparator: \.isNewline).map(String.init)
     // The last line of a sample may be cut.
     if sample.count >= Self.sampleSize, lines.count > 1 { lines.removeLast() }
@@ -71,25 +73,12 @@ struct FileLayout {
   private static let sampleSize = 1 << 20
 
   private static func beginning(of file: URL) throws(DataError) -> [UInt8] {
-    var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: file.path, isDirectory: &isDirectory) else {
-      throw .unreadable(path: file.path, reason: "no such file")
-    }
-    guard !isDirectory.boolValue else { throw .unreadable(path: file.path, reason: "it is a folder") }
-    let attributes = try? FileManager.default.attributesOfItem(atPath: file.path)
-    guard
-      attributes?[.type] as? FileAttributeType == .typeRegular
-        || attributes?[.type] as? FileAttributeType == .typeSymbolicLink
-    else { throw .unreadable(path: file.path, reason: "it is no regular file") }
-    do {
-      let handle = try FileHandle(forReadingFrom: file)
-      defer { try? handle.close() }
-      var bytes = Array(try handle.read(upToCount: sampleSize) ?? Data())
-      if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
-      return bytes
-    } catch {
-      throw .unreadable(path: file.path, reason: error.localizedDescription)
-    }
+    let source = try FileSource(file.path)
+    var bytes: [UInt8] = []
+    while bytes.count < sampleSize, try source.read(appendingTo: &bytes) > 0 {}
+    bytes.removeLast(max(0, bytes.count - sampleSize))
+    if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes.removeFirst(3) }
+    return bytes
   }
 
   /// Kinds of files that people have, and that are not tables of text.

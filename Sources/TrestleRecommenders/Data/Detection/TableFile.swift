@@ -51,16 +51,11 @@ struct TableFile {
   ) throws(DataError) {
     var options = options
     options.encoding = options.encoding ?? layout.encoding
-    var left = limit
     switch layout.format {
     case .jsonLines:
       var reader = try RecordReader(url, separator: ",", quotes: false, encoding: .utf8, options: options)
-      while left > 0, try reader.advance() {
-        try perform(options, &report) { () throws(DataError) in
-          try reader.checkEncoding()
-          try visitor.visit(try ObjectRow(reader, names))
-        }
-        left -= 1
+      try readRecords(&reader, options, &report, isJSON: true, limit: limit) { reader throws(DataError) in
+        try visitor.visit(try ObjectRow(reader, names))
       }
     case .atomic, .delimited:
       var (separator, quotes) = ("\t", false)
@@ -70,26 +65,10 @@ struct TableFile {
       var reader = try RecordReader(
         url, separator: separator, quotes: quotes, encoding: .utf8, options: options)
       if layout.hasHeader { _ = try reader.advance() }
-      while left > 0, try reader.advance() {
-        try perform(options, &report) { () throws(DataError) in
-          try reader.splitFields()
-          try reader.requireFields(names)
-          try visitor.visit(reader)
-        }
-        left -= 1
+      try readRecords(&reader, options, &report, limit: limit) { reader throws(DataError) in
+        try reader.requireFields(names)
+        try visitor.visit(reader)
       }
-    }
-  }
-
-  private func perform(
-    _ options: ReadOptions, _ report: inout ReadReport, _ body: () throws(DataError) -> Void
-  ) throws(DataError) {
-    report.lines += 1
-    do throws(DataError) {
-      try body()
-    } catch {
-      guard case .malformed = error, options.onBadLine == .skip else { throw error }
-      report.skip(error)
     }
   }
 }
@@ -117,7 +96,9 @@ private struct ObjectRow: TableRow {
   init(_ reader: RecordReader, _ names: [String]) throws(DataError) {
     (path, line, self.names) = (reader.path, reader.line, names)
     do {
-      object = try JSONValue(parsing: reader.recordText, source: reader.path)
+      object = try reader.withRecordBytes { (bytes) throws(FormatError) in
+        try JSONValue(parsing: bytes, source: reader.path)
+      }
     } catch {
       throw .malformed(
         path: reader.path, line: reader.line, column: 1, expected: error.details.expected,

@@ -74,7 +74,9 @@ private struct JSONLine {
     path = reader.path
     line = reader.line
     do {
-      object = try JSONValue(parsing: reader.recordText, source: reader.path)
+      object = try reader.withRecordBytes { (bytes) throws(FormatError) in
+        try JSONValue(parsing: bytes, source: reader.path)
+      }
     } catch {
       let details = error.details
       throw .malformed(

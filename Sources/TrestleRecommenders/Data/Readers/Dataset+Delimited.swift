@@ -1,4 +1,5 @@
 import Foundation
+import TrestleFormats
 
 /// The names of the columns that the CSV/TSV reader looks for. A column that is `nil` is not read; one that is named
 /// must exist.
@@ -138,9 +139,10 @@ private struct DelimitedTable {
         found: "an empty file")
     }
     try reader.splitFields()
+    var seen = Set<ByteKey>()
     for field in reader.fields.indices {
       let name = reader.text(field)
-      guard !name.isEmpty, !names.contains(name) else {
+      guard !name.isEmpty, seen.insert(ByteKey(name)).inserted else {
         throw reader.malformed(field: field, expected: "a column name that is not empty and not repeated")
       }
       names.append(name)

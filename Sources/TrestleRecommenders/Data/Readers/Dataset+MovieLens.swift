@@ -143,13 +143,14 @@ private struct MovieLensFiles {
 
   /// "Toy Story (1995)" as title and year; text that does not end so has no year.
   static func splitYear(_ text: String) -> (String, Int?) {
-    let trimmed = text.reversed().drop { $0 == " " }
-    let tail = Array(trimmed.prefix(6).reversed())
-    guard tail.count == 6, tail[0] == "(", tail[5] == ")",
-      tail[1...4].allSatisfy({ $0.isASCII && $0.isNumber }),
-      let year = Int(String(tail[1...4]))
+    let bytes = Array(text.utf8)
+    let end = bytes.lastIndex { $0 != UInt8(ascii: " ") }.map { $0 + 1 } ?? 0
+    guard end >= 6, bytes[end - 6] == UInt8(ascii: "("), bytes[end - 1] == UInt8(ascii: ")"),
+      let year = NumberParser.integer(bytes, (end - 5)..<(end - 1)), year >= 0,
+      bytes[end - 5] != UInt8(ascii: "+"), bytes[end - 5] != UInt8(ascii: "-")
     else { return (text, nil) }
-    return (String(String(trimmed.dropFirst(6).drop { $0 == " " }.reversed())), year)
+    let title = bytes[..<(end - 6)].lastIndex { $0 != UInt8(ascii: " ") }.map { $0 + 1 } ?? 0
+    return (String(decoding: bytes[..<title], as: UTF8.self), Int(year))
   }
 
   private static let genres = [

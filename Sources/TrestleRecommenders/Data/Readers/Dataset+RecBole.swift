@@ -1,4 +1,5 @@
 import Foundation
+import TrestleFormats
 
 /// The names of the columns that the RecBole reader looks for.
 public struct RecBoleColumns: Sendable, Codable {
@@ -141,6 +142,7 @@ private struct AtomicHeader {
         at: reader.record.lowerBound, expected: "a header of name:type columns", found: "an empty file")
     }
     try reader.splitFields()
+    var seen = Set<ByteKey>()
     for field in reader.fields.indices {
       let parts = reader.text(field).split(separator: ":", omittingEmptySubsequences: false)
       guard parts.count == 2, !parts[0].isEmpty,
@@ -149,7 +151,7 @@ private struct AtomicHeader {
         throw reader.malformed(
           field: field, expected: "name:type with the type token, token_seq, float or float_seq")
       }
-      guard !names.contains(String(parts[0])) else {
+      guard seen.insert(ByteKey(String(parts[0]))).inserted else {
         throw reader.malformed(field: field, expected: "each column once")
       }
       names.append(String(parts[0]))

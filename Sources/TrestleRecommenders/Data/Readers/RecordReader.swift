@@ -1,4 +1,5 @@
 import Foundation
+import TrestleFormats
 
 /// Reads delimited records from a file in blocks, so that memory does not grow with the file.
 ///
@@ -16,7 +17,7 @@ struct RecordReader {
   private(set) var buffer: [UInt8] = []
   private(set) var record = 0..<0
 
-  private let handle: FileHandle
+  private let source: FileSource
   private let separator: [UInt8]
   private let quotes: Bool
   private let encoding: TextEncoding
@@ -28,6 +29,11 @@ struct RecordReader {
   private var atEnd = false
   private var isASCII = true
   private var escaped: [Bool] = []
+  /// Where the first line of a record of several ends, from the record's start.
+  private var firstLineEnd: Int?
+  /// The bytes gone back over so far, and what may be beside four times the bytes read.
+  private var reread = 0
+  private let rereadBudget = 1 << 20
 
   /// Opens `file`; `separator` has one or two bytes, and `quotes` allows fields in double quotes, which may hold
   /// separators, line ends and doubled quotes.
@@ -43,18 +49,8 @@ struct RecordReader {
       throw .invalidParameter(
         operation: "reading \(path)", expected: "a separator of one or two bytes", found: "\"\(separator)\"")
     }
-    var isDirectory: ObjCBool = false
-    guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-      throw .unreadable(path: path, reason: "no such file")
-    }
-    guard !isDirectory.boolValue else { throw .unreadable(path: path, reason: "it is a folder") }
-    do {
-      handle = try FileHandle(forReadingFrom: file)
-      totalBytes = Int(clamping: try handle.seekToEnd())
-      try handle.seek(toOffset: 0)
-    } catch {
-      throw .unreadable(path: path, reason: "\(error)")
-    }
+    source = try FileSource(path)
+    totalBytes = source.size
     try fill()
     if buffer.starts(with: [0xEF, 0xBB, 0xBF]) { position = 3 }
     line = 1
@@ -73,7 +69,10 @@ struct RecordReader {
 
   /// Checks that the current record is text in the file's encoding.
   func checkEncoding() throws(DataError) {
-    if !isASCII && encoding == .utf8, let bad = firstInvalidUTF8(record) {
+    if !isASCII && encoding == .utf8,
+      let bad = buffer.withUnsafeBytes({ firstInvalidUTF8(UnsafeRawBufferPointer(rebasing: $0[record])) })
+    {
+      let bad = record.lowerBound + bad
       throw malformed(at: bad, expected: "UTF-8 text", found: "the byte 0x\(String(buffer[bad], radix: 16))")
     }
   }
@@ -107,7 +106,7 @@ struct RecordReader {
     }
   }
 
-  /// The text of a field.
+  /// The text of a field; runs of combining marks are bounded as `String.init(streamSafe:)` says.
   func text(_ field: Int) -> String {
     let range = fields[field]
     guard encoding == .utf8 || isASCII else {
@@ -115,13 +114,23 @@ struct RecordReader {
       for byte in unescaped(field) { text.unicodeScalars.append(Unicode.Scalar(byte)) }
       return text
     }
-    return escaped[field]
-      ? String(decoding: unescaped(field), as: UTF8.self)
-      : String(decoding: buffer[range], as: UTF8.self)
+    if isASCII && !escaped[field] { return String(decoding: buffer[range], as: UTF8.self) }
+    return (escaped[field] ? unescaped(field) : Array(buffer[range])).withUnsafeBytes {
+      String(streamSafe: $0)
+    }
   }
 
-  /// The whole current record as text, in UTF-8.
-  var recordText: String { String(decoding: buffer[record], as: UTF8.self) }
+  /// Calls `body` with the bytes of the whole current record.
+  func withRecordBytes<Value, Failure: Error>(
+    _ body: (UnsafeRawBufferPointer) throws(Failure) -> Value
+  ) throws(Failure) -> Value {
+    var result: Result<Value, Failure>?
+    buffer.withUnsafeBytes { bytes in
+      result = Result { () throws(Failure) in try body(UnsafeRawBufferPointer(rebasing: bytes[record])) }
+    }
+    guard let result else { preconditionFailure("RecordReader.withRecordBytes: the body did not run") }
+    return try result.get()
+  }
 
   /// The index of the field's text in `ids`, added if new.
   ///
@@ -191,9 +200,9 @@ extension RecordReader {
   /// Sets `record` to the next one, without its line end; false at the end of the file.
   private mutating func findRecord() throws(DataError) -> Bool {
     var scanned = position
-    var inQuotes = false
-    var fieldStart = true
+    var state = QuoteState()
     isASCII = true
+    firstLineEnd = nil
     while true {
       var index = scanned
       let end = buffer.count
@@ -201,54 +210,65 @@ extension RecordReader {
         let byte = buffer[index]
         if byte == 10 {
           linesInRecord += 1
-          if !inQuotes { break }
+          if !state.isInside { break }
+          if firstLineEnd == nil { firstLineEnd = index - position }
         } else if byte >= 0x80 {
           isASCII = false
-        } else if quotes {
-          if byte == UInt8(ascii: "\"") && (inQuotes || fieldStart) { inQuotes.toggle() }
-          fieldStart = byte == separator[0]
-          index += 1
-          continue
         }
-        fieldStart = false
+        if quotes { state.advance(byte, separator[0]) }
         index += 1
       }
       if index < end || atEnd {
         guard index < end || index > position else { return false }
-        record = position..<index
-        position = min(index + 1, end)
-        if !record.isEmpty && buffer[record.upperBound - 1] == 13 {
-          record = record.lowerBound..<(record.upperBound - 1)
-        }
+        setRecord(upTo: index, next: min(index + 1, end))
         return true
       }
       guard index - position <= Self.longestRecord else {
-        record = position..<index
+        let start = position
+        setRecord(upTo: index, next: index)
         throw malformed(
-          at: position, expected: "a record of at most \(Self.longestRecord >> 20) MiB", found: "a longer one"
-        )
+          at: start, expected: "a record of at most \(Self.longestRecord >> 20) MiB", found: "a longer one")
       }
       scanned = index - position
       try fill()
     }
   }
 
+  private mutating func setRecord(upTo end: Int, next: Int) {
+    record = position..<end
+    position = next
+    if !record.isEmpty && buffer[record.upperBound - 1] == 13 {
+      record = record.lowerBound..<(record.upperBound - 1)
+    }
+  }
+
+  /// After a bad record of several lines: goes back to its second line, since a stray quote may have made them one.
+  ///
+  /// Reading lines again is paid for out of a budget in proportion to the file, so that quotes on every line cannot make
+  /// it quadratic; when that is used up, records are left out whole.
+  /// - Returns: how many lines were given up; `nil` if the reader is inside a line too long to be of this format.
+  mutating func giveUp() -> Int? {
+    if firstLineEnd == nil && record.count >= Self.longestRecord { return nil }
+    guard let firstLineEnd, position - record.lowerBound <= rereadBudget + bytesRead * 4 - reread else {
+      return max(linesInRecord, 1)
+    }
+    let next = record.lowerBound + firstLineEnd + 1
+    reread += position - next
+    position = next
+    linesInRecord = 1
+    return 1
+  }
+
   /// Drops what has been read and appends the next block; `position` becomes 0.
   private mutating func fill() throws(DataError) {
     buffer.removeFirst(position)
     position = 0
-    let block: Data?
-    do {
-      block = try handle.read(upToCount: 4 << 20)
-    } catch {
-      throw .unreadable(path: path, reason: "\(error)")
-    }
-    guard let block, !block.isEmpty else {
+    let count = try source.read(appendingTo: &buffer)
+    guard count > 0 else {
       atEnd = true
       return
     }
-    buffer.append(contentsOf: block)
-    bytesRead += block.count
+    bytesRead += count
     progress?(ReadProgress(path: path, bytesRead: bytesRead, totalBytes: totalBytes))
   }
 
@@ -309,49 +329,48 @@ extension RecordReader {
     }
     return bytes
   }
+}
 
-  /// The first byte of `range` that cannot be part of UTF-8 text (no overlong forms, no surrogates).
-  private func firstInvalidUTF8(_ range: Range<Int>) -> Int? {
-    var index = range.lowerBound
-    while index < range.upperBound {
-      let lead = buffer[index]
-      let length: Int
-      var second: ClosedRange<UInt8> = 0x80...0xBF
-      switch lead {
-      case 0..<0x80: length = 1
-      case 0xC2...0xDF: length = 2
-      case 0xE0...0xEF:
-        length = 3
-        if lead == 0xE0 { second = 0xA0...0xBF }
-        if lead == 0xED { second = 0x80...0x9F }
-      case 0xF0...0xF4:
-        length = 4
-        if lead == 0xF0 { second = 0x90...0xBF }
-        if lead == 0xF4 { second = 0x80...0x8F }
-      default: return index
-      }
-      guard index + length <= range.upperBound else { return index }
-      if length > 1 && !second.contains(buffer[index + 1]) { return index }
-      for offset in 2..<max(length, 2) where buffer[index + offset] & 0xC0 != 0x80 { return index }
-      index += length
+/// Whether a place in a record is inside quotes. A quote opens at a field's start; inside, a doubled quote is text.
+private struct QuoteState {
+  private(set) var isInside = false
+  private var isFieldStart = true
+  private var hasJustClosed = false
+
+  mutating func advance(_ byte: UInt8, _ separator: UInt8) {
+    let isQuote = byte == UInt8(ascii: "\"")
+    if isQuote && isInside {
+      isInside = false
+      hasJustClosed = true
+    } else {
+      if isQuote && (isFieldStart || hasJustClosed) { isInside = true }
+      hasJustClosed = false
     }
-    return nil
+    isFieldStart = byte == separator
   }
 }
 
-/// Runs `body` on every record, cut into fields unless it is JSON, under the caller's policy for bad ones.
+/// Runs `body` on every record, at most `limit` of them, cut into fields unless it is JSON, under the caller's policy for
+/// bad ones.
 func readRecords(
   _ reader: inout RecordReader, _ options: ReadOptions, _ report: inout ReadReport, isJSON: Bool = false,
-  _ body: (inout RecordReader) throws(DataError) -> Void
+  limit: Int = .max, _ body: (inout RecordReader) throws(DataError) -> Void
 ) throws(DataError) {
-  while try reader.advance() {
-    report.lines += 1
+  var left = limit
+  while left > 0 {
+    left -= 1
+    let before = report.lines
     do throws(DataError) {
+      guard try reader.advance() else { return }
+      report.lines += 1
       if isJSON { try reader.checkEncoding() } else { try reader.splitFields() }
       try body(&reader)
     } catch {
-      guard case .malformed = error, options.onBadLine == .skip else { throw error }
-      report.skip(error)
+      guard case .malformed = error, options.onBadLine == .skip, let lines = reader.giveUp() else {
+        throw error
+      }
+      report.lines = before + 1
+      report.skip(error, lines: lines)
     }
   }
 }

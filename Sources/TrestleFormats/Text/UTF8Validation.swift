@@ -1,5 +1,5 @@
 /// The offset of the first byte that is not part of well-formed UTF-8 (Unicode 15, table 3-7), `nil` if there is none.
-func firstInvalidUTF8(_ bytes: UnsafeRawBufferPointer) -> Int? {
+package func firstInvalidUTF8(_ bytes: UnsafeRawBufferPointer) -> Int? {
   let count = bytes.count
   var index = 0
   while index < count {

@@ -1,0 +1,161 @@
+import Foundation
+import Testing
+import TrestleFormats
+
+/// Folders are replaced whole or not at all.
+struct AtomicFolderTests {
+  private func write(_ text: String, _ name: String, in folder: URL) throws {
+    try AtomicFile.write(Array(text.utf8), to: folder.appending(path: name))
+  }
+
+  private func read(_ name: String, in folder: URL) -> String? {
+    (try? Data(contentsOf: folder.appending(path: name))).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  @Test func aFolderIsMadeAndReplaced() throws {
+    let folder = try TemporaryFolder()
+    let target = folder.url.appending(path: "model")
+    for round in 0..<3 {
+      try AtomicFolder.write(to: target) { new in
+        #expect(try FileManager.default.contentsOfDirectory(atPath: new.path).isEmpty)
+        try write("\(round)", "a", in: new)
+        if round == 0 { try write("old", "left", in: new) }
+      }
+      #expect(read("a", in: target) == "\(round)")
+      #expect(try FileManager.default.contentsOfDirectory(atPath: target.path).count == (round == 0 ? 2 : 1))
+      #expect(try folder.names == ["model"])
+    }
+  }
+
+  @Test func aFailureLeavesTheFormerFolder() throws {
+    struct Failure: Error {}
+    let folder = try TemporaryFolder()
+    let target = folder.url.appending(path: "model")
+    try AtomicFolder.write(to: target) { try write("first", "a", in: $0) }
+    #expect(throws: Failure.self) {
+      try AtomicFolder.write(to: target) { new in
+        try write("second", "a", in: new)
+        throw Failure()
+      }
+    }
+    #expect(read("a", in: target) == "first")
+    #expect(try folder.names == ["model"])
+    let file = try folder.file("plain", [1])
+    #expect(throws: FormatError.self) { try AtomicFolder.write(to: file) { _ in } }
+    #expect(try folder.names == ["model", "plain"])
+  }
+
+  @Test func otherFilesStayIfAskedFor() throws {
+    let folder = try TemporaryFolder()
+    let target = folder.url.appending(path: "model")
+    try AtomicFolder.write(to: target) { new in
+      try write("old", "a", in: new)
+      try write("read me", "README", in: new)
+    }
+    try AtomicFolder.write(to: target, keepingOthers: true) { try write("new", "a", in: $0) }
+    #expect(read("a", in: target) == "new")
+    #expect(read("README", in: target) == "read me")
+  }
+
+  @Test func aLinkToAFolderIsFollowed() throws {
+    let folder = try TemporaryFolder()
+    let (target, link) = (folder.url.appending(path: "v1"), folder.url.appending(path: "current"))
+    try AtomicFolder.write(to: target) { try write("1", "a", in: $0) }
+    try FileManager.default.createSymbolicLink(at: link, withDestinationURL: target)
+    try AtomicFolder.write(to: link) { try write("2", "a", in: $0) }
+    #expect(read("a", in: target) == "2")
+    #expect(try folder.names == ["current", "v1"])
+  }
+
+  @Test func twoRenamingsDoWhatAnExchangeDoes() throws {
+    let folder = try TemporaryFolder()
+    let (target, fresh) = (folder.url.appending(path: "model"), folder.url.appending(path: "fresh"))
+    for (place, text) in [(target, "old"), (fresh, "new")] {
+      try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+      try write(text, "a", in: place)
+    }
+    try AtomicFolder.putByTwoRenamings(fresh, at: target)
+    #expect(read("a", in: target) == "new")
+    #expect(read("a", in: fresh) == "old")
+    #expect(try folder.names == ["fresh", "model"])
+  }
+
+  /// A reader that opens the folder at any moment finds files of one generation.
+  @Test func aReaderNeverSeesAMixture() async throws {
+    let folder = try TemporaryFolder()
+    let target = folder.url.appending(path: "model")
+    func generation(_ number: Int) throws {
+      try AtomicFolder.write(to: target) { new in
+        for name in ["a", "b", "c"] { try write("\(number)", name, in: new) }
+      }
+    }
+    try generation(0)
+    let reader = Task.detached {
+      var mixtures = 0
+      var reads = 0
+      while !Task.isCancelled {
+        let descriptor = open(target.path, O_RDONLY | O_DIRECTORY)
+        guard descriptor >= 0 else { return (reads, mixtures + 1) }
+        defer { close(descriptor) }
+        var found: Set<String> = []
+        for name in ["a", "b", "c"] {
+          let file = openat(descriptor, name, O_RDONLY)
+          // Removed after the exchange: a whole former folder on its way out, not a mixture.
+          guard file >= 0 else { continue }
+          var buffer = [UInt8](repeating: 0, count: 16)
+          let count = Foundation.read(file, &buffer, 16)
+          close(file)
+          found.insert(String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self))
+        }
+        if found.count > 1 { mixtures += 1 }
+        reads += 1
+        await Task.yield()
+      }
+      return (reads, mixtures)
+    }
+    for number in 1...60 { try generation(number) }
+    reader.cancel()
+    let (reads, mixtures) = await reader.value
+    #expect(reads > 0 && mixtures == 0)
+  }
+
+  // MARK: Leftovers
+
+  @Test func whatAWriterStillHoldsIsNotCleared() throws {
+    let folder = try TemporaryFolder()
+    // A process number that is not running, as a writer in another container would have.
+    for (name, isFolder) in [(".model.2147483646-abc.partial", false), (".m.2147483646-abd.partial", true)] {
+      let place = folder.url.appending(path: name)
+      if isFolder {
+        try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+        try Data([1]).write(to: place.appending(path: "x"))
+      } else {
+        try Data([1]).write(to: place)
+      }
+      let writer = open(place.path, O_RDONLY)
+      #expect(flock(writer, LOCK_EX) == 0)
+      #expect(AtomicFile.removeLeftovers(in: folder.url) == [])
+      close(writer)
+      #expect(AtomicFile.removeLeftovers(in: folder.url) == [name])
+    }
+    for name in ["model.partial", ".x.partial", ".x.1-.partial", ".x.0-a.partial", ".x.1-a.partial.bak"] {
+      _ = try folder.file(name, [1])
+    }
+    #expect(AtomicFile.removeLeftovers(in: folder.url) == [])
+  }
+
+  @Test func aWriterAtWorkKeepsItsFile() throws {
+    let folder = try TemporaryFolder()
+    let target = folder.url.appending(path: "x")
+    try AtomicFile.write(to: target) { writer in
+      try writer.write([1, 2, 3])
+      #expect(AtomicFile.removeLeftovers(in: folder.url) == [])
+    }
+    #expect(try Data(contentsOf: target) == Data([1, 2, 3]))
+    try AtomicFolder.write(to: folder.url.appending(path: "y")) { new in
+      #expect(AtomicFile.removeLeftovers(in: folder.url) == [])
+      try write("1", "a", in: new)
+    }
+    #expect(try folder.names == ["x", "y"])
+  }
+}
