@@ -1,4 +1,5 @@
 import Foundation
+import Synchronization
 import Testing
 import TrestleFormats
 
@@ -90,6 +91,7 @@ struct AtomicFolderTests {
       }
     }
     try generation(0)
+    let progress = Progress()
     let reader = Task.detached {
       var mixtures = 0
       var reads = 0
@@ -109,14 +111,24 @@ struct AtomicFolderTests {
         }
         if found.count > 1 { mixtures += 1 }
         reads += 1
+        progress.reads.store(reads, ordering: .relaxed)
         await Task.yield()
       }
       return (reads, mixtures)
     }
-    for number in 1...60 { try generation(number) }
+    // On a busy machine the reader may come late: the writer goes on until it has read a few times.
+    var number = 0
+    while number < 60 || progress.reads.load(ordering: .relaxed) < 5 && number < 20_000 {
+      number += 1
+      try generation(number)
+    }
     reader.cancel()
     let (reads, mixtures) = await reader.value
     #expect(reads > 0 && mixtures == 0)
+  }
+
+  private final class Progress: Sendable {
+    let reads = Atomic(0)
   }
 
   // MARK: Leftovers

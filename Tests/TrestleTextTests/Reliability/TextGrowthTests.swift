@@ -19,9 +19,20 @@ import TrestleText
       var text = "a"
       for _ in 0..<length { text.unicodeScalars.append(marks[generator.index(below: marks.count)]) }
       for form in [CanonicalNormalization.decomposed, .composed] {
+        // Foundation does not order U+0344 among its neighbours unless its two marks are given apart.
+        var reference = String.UnicodeScalarView()
+        for scalar in text.unicodeScalars {
+          if scalar == "\u{344}" {
+            reference.append("\u{308}")
+            reference.append("\u{301}")
+          } else {
+            reference.append(scalar)
+          }
+        }
         let expected =
           form == .decomposed
-          ? text.decomposedStringWithCanonicalMapping : text.precomposedStringWithCanonicalMapping
+          ? String(reference).decomposedStringWithCanonicalMapping
+          : String(reference).precomposedStringWithCanonicalMapping
         #expect(form.normalized(text).utf8.elementsEqual(expected.utf8), "\(length)")
       }
     }
