@@ -71,7 +71,7 @@ extension HybridRecommender {
   /// - Parameters:
   ///   - folder: the folder that the hybrid was saved in.
   ///   - sides: the sides to load; the files of others need not be there.
-  /// - Throws: ``TrestleRecommenders/ServingError/invalidState(path:place:expected:found:)`` for a folder that is none,
+  /// - Throws: `ServingError/invalidState(path:place:expected:found:)` for a folder that is none,
   ///   that another version wrote, or a file of which is not the one that was saved; `FormatError` for one that cannot be
   ///   read.
   public init(contentsOf folder: URL, sides: Sides = .both) throws {

@@ -45,7 +45,7 @@ public struct HybridRecommender: Sendable {
   ///   - domain: the domain side's rows.
   ///   - language: the language side's scoring rows.
   ///   - fusion: the weights of the fusion.
-  /// - Throws: ``TrestleRecommenders/ServingError/otherData(expected:found:)`` for a split or rows of other users and items.
+  /// - Throws: `ServingError/otherData(expected:found:)` for a split or rows of other users and items.
   public init(
     dataset: Dataset, split: DataSplit, domain: Representations?, language: Representations?,
     fusion: FusionWeights
@@ -97,7 +97,7 @@ public struct HybridRecommender: Sendable {
   ///   - part: which of the three recommenders is asked.
   ///   - filter: which items may be recommended.
   ///   - reasons: how many of the user's items are named that speak most for each.
-  /// - Throws: ``TrestleRecommenders/ServingError`` for an id that nobody has, or a count below 0.
+  /// - Throws: `ServingError` for an id that nobody has, or a count below 0.
   public func recommend(
     for user: String, count: Int = 10, by part: Part = .fused, filter: ItemFilter = ItemFilter(),
     reasons: Int = 0
@@ -132,7 +132,7 @@ public struct HybridRecommender: Sendable {
   ///   - part: which of the three recommenders is asked.
   ///   - filter: which items may be recommended.
   ///   - reasons: how many of the liked items are named that speak most for each.
-  /// - Throws: ``TrestleRecommenders/ServingError`` for an id that no item has, no items, or a state of another width.
+  /// - Throws: `ServingError` for an id that no item has, no items, or a state of another width.
   public func recommend(
     liking items: [String], languageState: Tensor? = nil, count: Int = 10, by part: Part = .fused,
     filter: ItemFilter = ItemFilter(), reasons: Int = 0

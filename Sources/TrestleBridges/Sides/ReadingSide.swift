@@ -69,7 +69,7 @@ public final class ReadingSide: TrainableSide {
   ///   - reader: the language model and the texts of all items.
   ///   - adapters: the adapters to train, in the blocks that `reader` runs.
   ///   - split: its training part is learnt from.
-  ///   - validationItems: validation ranks these alone, such as the new items of a ``NewItemSplit``; `nil` ranks all.
+  ///   - validationItems: validation ranks these alone, such as the new items of a `NewItemSplit`; `nil` ranks all.
   ///   - vocabulary: the users and items, with the hash of their ids.
   ///   - configuration: how the side trains.
   public init(

@@ -7,7 +7,7 @@ import TrestleTensor
 /// How well items that nobody has touched are ranked: a recommender alone, with a bridge to a language model that reads the
 /// items' texts, and with controls in the language model's place.
 ///
-/// Each seed has a ``NewItemSplit`` of its own. The recommender is trained once a seed; everything that reads texts writes rows
+/// Each seed has a `NewItemSplit` of its own. The recommender is trained once a seed; everything that reads texts writes rows
 /// for the new items in its terms, through the same maps, chosen on the same validation data. Test data is ranked once, at the
 /// end of each variant.
 public struct NewItemStudy {

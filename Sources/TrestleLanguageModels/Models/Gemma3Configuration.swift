@@ -63,8 +63,7 @@ public struct Gemma3Configuration: Codable, Sendable, Hashable {
   }
 
   /// A configuration; what is not given has the documented defaults.
-  ///
-  /// - Parameter globalEvery: of so many blocks the last is global, the others are local.
+  /// Of every `globalEvery` blocks the last is global, the others are local.
   public init(
     vocabularySize: Int, hiddenSize: Int, intermediateSize: Int, layerCount: Int, headCount: Int,
     keyValueHeadCount: Int, headSize: Int, globalEvery: Int = 6
