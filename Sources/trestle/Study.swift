@@ -13,6 +13,8 @@ struct Study: ProgramCommand {
         "--model", "PATH", "the language model: a GGUF file or a Hugging Face folder (SmolLM2 if absent)",
         \.model),
       .text("--noun", "WORD", "what the items are called, in front of each text: Movie, Book …", \.noun),
+      .file("--data", "DIR", "a folder of them, as --interactions takes it too", \.folder),
+      .choices("--protocols", "A,B", "how the data is parted; new-items alone if absent", \.protocols),
       .choices("--variants", "A,B", "the bridge and its controls", \.variants),
       .number("--seed", "N", in: 0...UInt64.max, "the first seed", \.seed),
       .number("--seeds", "N", in: 1...1000, "how many seeds, each with a split of its own", \.seeds),
@@ -24,12 +26,14 @@ struct Study: ProgramCommand {
     ]
   }
 
-  enum Budget: String, CaseIterable, Codable, Sendable { case quick, `default` }
+  enum Budget: String, CaseIterable, Codable, Sendable { case quick, `default`, full }
 
   var data = DataOptions()
+  var folder: URL?
+  var protocols = [StudyProtocol.newItems]
   var model: URL?
   var noun = ""
-  var variants = NewItemStudy.Variant.allCases
+  var variants = HybridStudy.Variant.allCases
   var seed: UInt64 = 1
   var seeds = 1
   var budget = Budget.default
@@ -39,25 +43,33 @@ struct Study: ProgramCommand {
   func run() throws {
     if let threads { ThreadPool.shared.setThreadCount(threads) }
     Interrupts.handle()
+    var data = data
+    if let folder { data.interactions = folder }
     let dataset = try data.read()
     let study = try makeStudy(dataset)
     var results = try StudyResults(contentsOf: json)
-    for seed in seed..<seed + UInt64(seeds) {
-      try study.run(seed: seed, without: results.variants(of: dataset.name, seed: seed)) {
-        _, records, values in
-        results.add(records, values)
-        if let json { try results.write(to: json) }
-      }
-      if Interrupts.isRequested {
-        throw Interruption(
-          "stopped; the variants that are finished are \(json.map { "in \($0.relativePath)" } ?? "above")")
+    for part in protocols {
+      for seed in seed..<seed + UInt64(seeds) {
+        let done = results.cases(of: dataset.name, part, seed: seed)
+        try study.run(seed: seed, part, without: done) { _, records, values in
+          results.add(records, values)
+          if let json { try results.write(to: json) }
+        }
+        if Interrupts.isRequested {
+          throw Interruption(
+            "stopped; what is finished is \(json.map { "in \($0.relativePath)" } ?? "above")")
+        }
       }
     }
-    say("")
-    say(results.table(of: dataset.name))
+    for part in protocols {
+      say("")
+      say(part.rawValue + ":")
+      say("")
+      say(results.table(of: dataset.name, part))
+    }
   }
 
-  private func makeStudy(_ dataset: Dataset) throws -> NewItemStudy {
+  private func makeStudy(_ dataset: Dataset) throws -> HybridStudy {
     let texts = ItemTexts(dataset: dataset, noun: noun)
     guard texts.texts.contains(where: { !$0.isEmpty }) else {
       throw UsageError("the items have no texts to read; --items FILE names a file with titles")
@@ -72,14 +84,18 @@ struct Study: ProgramCommand {
     } else if variants.contains(.sentenceEncoder) {
       say("  no sentence encoder is there: that control is left out")
     }
-    var configuration = NewItemStudy.Configuration()
+    var configuration = HybridStudy.Configuration()
     configuration.variants = variants
     if budget == .quick {
       configuration.bridge.readingEpochs = 2
       configuration.bridge.warmUpEpochs = 120
-      configuration.layerShares = [0.5]
+      configuration.isBridgeOnly = true
+      configuration.layerShares = [1.0 / 3, 0.5]
+    } else if budget == .full {
+      configuration.bridge.readingEpochs = 12
+      configuration.choosingUsers = 10_000
     }
-    var study = NewItemStudy(
+    var study = HybridStudy(
       dataset: dataset, texts: texts, model: language,
       modelName: url.deletingPathExtension().lastPathComponent,
       tokens: texts.texts.map { tokenizer.encode($0) }, encodedTexts: encoded, configuration: configuration)

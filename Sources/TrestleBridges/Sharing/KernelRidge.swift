@@ -65,12 +65,9 @@ public struct KernelRidge: Sendable {
       inputs.rank == 2 && outputs.rank == 2 && inputs.shape[0] == outputs.shape[0]
         && weights.count == inputs.shape[0],
       "KernelRidge: inputs \(inputs.shape), outputs \(outputs.shape), \(weights.count) weights")
-    let counting = weights.indices.filter { weights[$0] > 0 }
-    precondition(!counting.isEmpty, "KernelRidge: no example counts")
-    let chosen = counting.sorted { (-weights[$0], $0) < (-weights[$1], $1) }
-      .prefix(configuration.maximumExamples).sorted()
-    let ids = Tensor(chosen.map { Int32($0) })
-    let kept = chosen.map { Double(weights[$0]) }
+    let chosen = Self.examples(weights, configuration.maximumExamples)
+    let ids = Tensor(chosen)
+    let kept = chosen.map { Double(weights[Int($0)]) }
     let total = kept.reduce(0, +)
     self.configuration = configuration
     self.scaling = scaling
@@ -78,19 +75,66 @@ public struct KernelRidge: Sendable {
     let targets = outputs.gatheredRows(ids)
     let shares = Tensor(kept.map { Float($0 / total) }, shape: [kept.count, 1])
     outputMean = (targets * shares).sum(along: [0])
-    let gram = Self.kernel(examples, examples, configuration.kernel).converted(to: .float64)
-    // Inputs that say nothing have a kernel of zeros: what is predicted is then the mean.
-    let diagonal = Swift.max(gram.diagonalMean, 1e-9)
-    let mean = total / Double(kept.count)
-    let ridge = kept.map { Swift.max(configuration.strength, 1e-6) * diagonal * mean / $0 }
-    let inverse = gram.addingToDiagonal(ridge)
-    BlockInverse.invert(inverse)
-    coefficients = inverse.matmul((targets - outputMean).converted(to: .float64)).converted(to: .float32)
+    let factor = Self.factor(examples, kept, configuration)
+    coefficients = BlockCholesky.solve(factor, (targets - outputMean).converted(to: .float64))
+      .converted(to: .float32)
   }
 
   /// The mapped rows, `[rows, outputs]`; gradients flow through.
   public func callAsFunction(_ inputs: Tensor) -> Tensor {
     Self.kernel(scaling(inputs), examples, configuration.kernel).matmul(coefficients) + outputMean
+  }
+
+  /// How much each example counts in what is predicted of some rows: predictions are `matrix · outputs`, whatever the outputs.
+  ///
+  /// So what a map says of rows of one recommender, it says of the scores of any: those of an item that nobody has touched are
+  /// weighted sums of those of the known items that read alike.
+  ///
+  /// - Parameters:
+  ///   - inputs: `[rows, inputs]`: what all items read as.
+  ///   - weights: how much each row counts as an example, `[rows]`; those of 0 or less are none.
+  ///   - targets: the rows that are predicted.
+  ///   - configuration: kernel and penalty.
+  /// - Returns: the examples, ascending, and a matrix `[targets, examples]`.
+  public static func smoother(
+    inputs: Tensor, weights: [Float], targets: [Int32], configuration: Configuration
+  ) -> (examples: [Int32], matrix: Tensor) {
+    let scaling = InputScaling(fitting: inputs)
+    let chosen = examples(weights, configuration.maximumExamples)
+    let scaled = scaling(inputs.gatheredRows(Tensor(chosen)))
+    let kept = chosen.map { Double(weights[Int($0)]) }
+    let factor = factor(scaled, kept, configuration)
+    let near = kernel(scaled, scaling(inputs.gatheredRows(Tensor(targets))), configuration.kernel)
+    let solved = BlockCholesky.solve(factor, near.converted(to: .float64)).converted(to: .float32)
+      .transposed().dense()
+    // The outputs' weighted mean is taken off before and added after.
+    let total = kept.reduce(0, +)
+    let shares = Tensor(kept.map { Float($0 / total) }, shape: [1, kept.count])
+    let rest = 1 - solved.sum(along: [1], keepingDimensions: true)
+    return (chosen, solved + rest * shares)
+  }
+
+  /// The rows that count most, at most `limit`, ascending.
+  private static func examples(_ weights: [Float], _ limit: Int) -> [Int32] {
+    let counting = weights.indices.filter { weights[$0] > 0 }
+    precondition(!counting.isEmpty, "KernelRidge: no example counts")
+    return counting.sorted { (-weights[$0], $0) < (-weights[$1], $1) }.prefix(limit).sorted().map {
+      Int32($0)
+    }
+  }
+
+  /// The factor of K + λ W⁻¹, W scaled to mean 1.
+  private static func factor(_ examples: Tensor, _ weights: [Double], _ configuration: Configuration)
+    -> Tensor
+  {
+    let gram = kernel(examples, examples, configuration.kernel).converted(to: .float64)
+    // Inputs that say nothing have a kernel of zeros: what is predicted is then the mean.
+    let diagonal = Swift.max(gram.diagonalMean, 1e-9)
+    let mean = weights.reduce(0, +) / Double(weights.count)
+    let factor = gram.addingToDiagonal(
+      weights.map { Swift.max(configuration.strength, 1e-6) * diagonal * mean / $0 })
+    BlockCholesky.factorize(factor)
+    return factor
   }
 
   private static func kernel(_ a: Tensor, _ b: Tensor, _ kernel: Kernel) -> Tensor {

@@ -29,15 +29,28 @@ public struct RowReading {
     self.maps = maps
   }
 
+  /// Several readings of the same items as one, `[items, the widths' sum]`: each is scaled by ``InputScaling`` first, so that
+  /// all count alike.
+  public static func sideBySide(_ readings: [Tensor]) -> Tensor {
+    if readings.count == 1 { return readings[0] }
+    return Tensor.concatenated(readings.map { InputScaling(fitting: $0)($0) }, along: 1)
+  }
+
   /// The map whose rows rank `items` best on the validation data, its NDCG@10 among them, and its rows for all items.
+  ///
+  /// - Parameters:
+  ///   - split: its validation part is ranked.
+  ///   - items: the items that are ranked.
+  ///   - userLimit: the most users that are looked at; `nil` for all.
   public func best(
-    on split: DataSplit, items: [Int32]
+    on split: DataSplit, items: [Int32], userLimit: Int? = nil
   ) throws -> (map: KernelRidge.Configuration, value: Double, rows: Tensor) {
     var evaluation = RankingEvaluator.Configuration()
     evaluation.metrics = [.ndcg(10)]
     evaluation.listMetrics = []
     evaluation.slices = []
     evaluation.candidates = .items(items)
+    evaluation.userLimit = userLimit
     let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
     let scaling = InputScaling(fitting: readings)
     var best: (map: KernelRidge.Configuration, value: Double, rows: Tensor)?

@@ -7,8 +7,9 @@ import TrestleTensor
 /// 2. Reading: the language side takes over the users' rows and a map that fits the items' rows, and learns to tell from an
 ///    item's text which users take it (see ``ReadingSide``). It ends at the state in which its reading ranks the new items of
 ///    the validation data best.
-/// 3. Writing: a map from the tuned states to the store's rows is fitted by ``KernelRidge`` on the items with interactions,
-///    its kernel and penalty chosen on the same validation data; what it predicts of items without any is written.
+/// 3. Writing: a map from the tuned states, beside those of the untrained model if they are given, to the store's rows is
+///    fitted by ``KernelRidge`` on the items with interactions, its kernel and penalty chosen on the same validation data; what
+///    it predicts of items without any is written.
 /// 4. Use: the recommender's rows for what it knows, the language model's for what it does not, at a scale fitted on the
 ///    validation data.
 ///
@@ -48,6 +49,9 @@ public final class ReadingStrategy: BridgeStrategy {
   public let configuration: Configuration
   /// The items that are new in the validation data.
   public let validationItems: [Int32]
+  /// What the untrained language model makes of every item's text, `[items, any width]`, read beside the tuned states; `nil`
+  /// reads these alone.
+  public let untrained: Tensor?
   /// The store, once it is written to.
   public private(set) var sharing: InformationSharingModule?
   /// The map that was chosen.
@@ -56,8 +60,17 @@ public final class ReadingStrategy: BridgeStrategy {
   public private(set) var chosenScale = 1.0
 
   /// A bridge over a split whose validation data has new items.
-  public init(validationItems: [Int32], configuration: Configuration = Configuration()) {
+  ///
+  /// - Parameters:
+  ///   - validationItems: these items.
+  ///   - untrained: what the untrained language model makes of every item's text, `[items, any width]`, to be read beside the
+  ///     tuned states; tuning then adds to it and replaces nothing.
+  ///   - configuration: how the sides exchange.
+  public init(
+    validationItems: [Int32], untrained: Tensor? = nil, configuration: Configuration = Configuration()
+  ) {
     self.configuration = configuration
+    self.untrained = untrained
     self.validationItems = validationItems
     var phases = [
       BridgePhase(
@@ -98,7 +111,11 @@ public final class ReadingStrategy: BridgeStrategy {
   /// A reading is as good as it ranks the new items of the validation data, for the store's users.
   public override func validate(_ phase: BridgePhase, _ context: BridgeContext) throws -> Double? {
     guard phase.side == .language, let sharing else { return nil }
-    return try chooseMap(try readings(context), sharing, context).value
+    // The map is chosen before the first epoch, and anew when the phase ends.
+    let choice = try chooseMap(
+      try readings(context), sharing, context, among: chosenMap.map { [$0] } ?? configuration.maps)
+    chosenMap = choice.map
+    return choice.value
   }
 
   /// The distance of the mapped texts from the store's rows.
@@ -150,23 +167,26 @@ public final class ReadingStrategy: BridgeStrategy {
   private func readings(_ context: BridgeContext) throws -> Tensor {
     let side = try context.side(
       .language, as: (any ContextualRepresentations).self, .contextualRepresentations, for: self)
-    return try side.representations(
+    let tuned = try side.representations(
       of: .item, ids: Array(0..<Int32(context.split.itemCount)), source: .text)
+    guard let untrained else { return tuned }
+    return RowReading.sideBySide([untrained, tuned])
   }
 
   private func chooseMap(
-    _ readings: Tensor, _ sharing: InformationSharingModule, _ context: BridgeContext
+    _ readings: Tensor, _ sharing: InformationSharingModule, _ context: BridgeContext,
+    among maps: [KernelRidge.Configuration]
   ) throws -> (map: KernelRidge.Configuration, value: Double, rows: Tensor) {
     let choice = try RowReading(
       readings: readings, rows: Representations(users: sharing.users.rows, items: sharing.items.rows),
-      weights: itemWeights(context), maps: configuration.maps
+      weights: itemWeights(context), maps: maps
     ).best(on: context.split, items: validationItems)
     return (choice.map, choice.value, choice.rows)
   }
 
   private func writeReading(_ context: BridgeContext) throws {
     guard let sharing else { return }
-    let choice = try chooseMap(try readings(context), sharing, context)
+    let choice = try chooseMap(try readings(context), sharing, context, among: configuration.maps)
     chosenMap = choice.map
     let counts = context.split.training.itemCounts()
     let unknown = counts.indices.filter { counts[$0] == 0 }.map { Int32($0) }

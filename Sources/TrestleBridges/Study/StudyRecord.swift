@@ -10,7 +10,7 @@ public struct StudyRecord: Codable, Sendable, Hashable {
   public var variant: String
   /// The seed, which determines the split too.
   public var seed: UInt64
-  /// What was ranked: `new` or `all`.
+  /// What was ranked: `new` or `all`; or of which test items, among all: `warm`, `long-tail`, `cold`.
   public var slice: String
   /// The metric's name.
   public var metric: String
@@ -40,6 +40,8 @@ public struct StudyRecord: Codable, Sendable, Hashable {
 
 /// The values of one figure for each user, for paired tests.
 public struct StudyValues: Codable, Sendable, Hashable {
+  /// How the data was parted.
+  public var protocolName: String
   /// The figure's model.
   public var model: String
   /// The figure's variant.
@@ -54,4 +56,9 @@ public struct StudyValues: Codable, Sendable, Hashable {
   public var users: [Int32]
   /// Their values.
   public var values: [Float]
+
+  enum CodingKeys: String, CodingKey {
+    case model, variant, seed, slice, metric, users, values
+    case protocolName = "protocol"
+  }
 }

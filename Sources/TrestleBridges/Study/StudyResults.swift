@@ -46,11 +46,13 @@ public struct StudyResults: Sendable {
     self.values += values
   }
 
-  /// The variants of a data set that a seed has figures of.
-  public func variants(of dataset: String, seed: UInt64) -> Set<NewItemStudy.Variant> {
+  /// The cases of a data set and protocol that a seed has figures of.
+  public func cases(of dataset: String, _ part: StudyProtocol, seed: UInt64) -> Set<StudyCase> {
     Set(
-      records.filter { $0.dataset == dataset && $0.seed == seed }
-        .compactMap { NewItemStudy.Variant(rawValue: $0.variant) })
+      records.filter { $0.dataset == dataset && $0.seed == seed && $0.protocolName == part.rawValue }
+        .compactMap { record in
+          HybridStudy.Variant(rawValue: record.variant).map { StudyCase(record.model, $0) }
+        })
   }
 
   /// Writes both files, each at once.
@@ -64,45 +66,72 @@ public struct StudyResults: Sendable {
     try AtomicFile.write(try bytes(records), to: file)
   }
 
-  /// NDCG@10 by variant among the new items and among all: the mean over the seeds, in how many of them the bridge is above the
-  /// variant among the new items, and the larger p of the paired tests over users, whose values are averaged over the seeds.
-  public func table(of dataset: String) -> String {
-    let metric = RankingMetric.ndcg(10).name
-    let own = records.filter { $0.dataset == dataset && $0.metric == metric }
+  /// A table of NDCG@10 for a protocol: a row for each model and variant, its mean over the seeds for each slice; and how the
+  /// bridge of the same model compares with it on the protocol's first slice: in how many seeds it is above, and the larger p of
+  /// the paired tests over users, whose values are averaged over the seeds, and of the t-test over seeds, each with its split.
+  public func table(of dataset: String, _ part: StudyProtocol) -> String {
+    let slices = part.slices
     var lines = [
-      "| variant | NDCG@10, new items | NDCG@10, all items | bridge above, seeds | p |",
-      "| --- | ---: | ---: | ---: | ---: |",
+      "| model | variant | " + slices.map { "NDCG@10, \($0) items" }.joined(separator: " | ")
+        + " | bridge above, seeds | p, users | p, seeds |",
+      "| --- | --- |" + String(repeating: " ---: |", count: slices.count + 3),
     ]
-    let bridge = Dictionary(
-      own.filter { $0.variant == "bridge" && $0.slice == "new" }.map { ($0.seed, $0.value) }
-    ) { $1 }
-    for variant in NewItemStudy.Variant.allCases {
-      func mean(_ slice: String) -> Double? {
-        let found = own.filter { $0.variant == variant.rawValue && $0.slice == slice }.map(\.value)
-        return found.isEmpty ? nil : found.reduce(0, +) / Double(found.count)
+    var seen: Set<StudyCase> = []
+    let metric = RankingMetric.ndcg(10).name
+    let own = records.filter {
+      $0.dataset == dataset && $0.protocolName == part.rawValue && $0.metric == metric
+    }
+    for record in own {
+      guard let variant = HybridStudy.Variant(rawValue: record.variant) else { continue }
+      let item = StudyCase(record.model, variant)
+      guard seen.insert(item).inserted else { continue }
+      let means = slices.map { slice in bySeed(own, item, slice).values }.map { values in
+        values.isEmpty ? "" : Self.short(values.reduce(0, +) / Double(values.count))
       }
-      guard let new = mean("new"), let all = mean("all") else { continue }
-      let others = own.filter { $0.variant == variant.rawValue && $0.slice == "new" }
-      let above = others.filter { (bridge[$0.seed] ?? -1) > $0.value }.count
-      let p = variant == .bridge ? nil : pValue(variant)
       lines.append(
-        "| \(variant.rawValue) | \(Self.short(new)) | \(Self.short(all)) | "
-          + (variant == .bridge || bridge.isEmpty ? "" : "\(above) of \(others.count)") + " | "
-          + (p.map { $0 < 0.001 ? "< .001" : Self.short($0) } ?? "") + " |")
+        "| \(item.model) | \(record.variant) | " + means.joined(separator: " | ") + " | "
+          + comparison(own, item, part).joined(separator: " | ") + " |")
     }
     return lines.joined(separator: "\n")
   }
 
-  private static func short(_ value: Double) -> String {
+  private func bySeed(_ records: [StudyRecord], _ item: StudyCase, _ slice: String) -> [UInt64: Double] {
+    Dictionary(
+      records.filter { $0.model == item.model && $0.variant == item.variant.rawValue && $0.slice == slice }
+        .map { ($0.seed, $0.value) }
+    ) { $1 }
+  }
+
+  /// In how many seeds the bridge of the model is above a case, and the p of both tests.
+  private func comparison(_ own: [StudyRecord], _ item: StudyCase, _ part: StudyProtocol) -> [String] {
+    let slice = part.slices[0]
+    let bridge = bySeed(own, StudyCase(item.model, .bridge), slice)
+    let other = bySeed(own, item, slice)
+    let seeds = other.keys.filter { bridge[$0] != nil }.sorted()
+    guard item.variant != .bridge, !seeds.isEmpty else { return ["", "", ""] }
+    let (a, b) = (seeds.map { bridge[$0] ?? 0 }, seeds.map { other[$0] ?? 0 })
+    let above = zip(a, b).count { $0 > $1 }
+    return [
+      "\(above) of \(seeds.count)", pValue(item, part).map(Self.shortP) ?? "",
+      seeds.count > 1 ? Self.shortP(PairedTests.studentT(a, b).pValue) : "",
+    ]
+  }
+
+  static func short(_ value: Double) -> String {
     let text = String(format: "%.4f", value)
     return text.hasPrefix("0") ? String(text.dropFirst()) : text
   }
 
-  /// The larger p of the paired tests of the bridge against a variant among new items.
-  private func pValue(_ variant: NewItemStudy.Variant) -> Double? {
-    func means(_ name: String) -> [Int32: Double] {
+  private static func shortP(_ value: Double) -> String { value < 0.001 ? "< .001" : short(value) }
+
+  /// The larger p of the paired tests over users of the bridge against a case.
+  private func pValue(_ item: StudyCase, _ part: StudyProtocol) -> Double? {
+    func means(_ variant: HybridStudy.Variant) -> [Int32: Double] {
       var sums: [Int32: (Double, Double)] = [:]
-      for line in values where line.variant == name && line.slice == "new" {
+      for line in values
+      where line.protocolName == part.rawValue && line.model == item.model
+        && line.variant == variant.rawValue && line.slice == part.slices[0]
+      {
         for (user, value) in zip(line.users, line.values) {
           let old = sums[user] ?? (0, 0)
           sums[user] = (old.0 + Double(value), old.1 + 1)
@@ -110,7 +139,7 @@ public struct StudyResults: Sendable {
       }
       return sums.mapValues { $0.0 / $0.1 }
     }
-    let (first, second) = (means("bridge"), means(variant.rawValue))
+    let (first, second) = (means(.bridge), means(item.variant))
     let users = first.keys.filter { second[$0] != nil }.sorted()
     guard users.count > 1 else { return nil }
     let (a, b) = (users.map { first[$0] ?? 0 }, users.map { second[$0] ?? 0 })

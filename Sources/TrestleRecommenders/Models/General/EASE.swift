@@ -45,7 +45,7 @@ public final class EASE: Recommender {
     self.configuration = configuration
     history = UserItemMatrix(training)
     let matrix = Self.gram(history, configuration.regularization)
-    BlockInverse.invert(matrix)
+    BlockCholesky.invert(matrix)
     weights = Self.weights(matrix)
   }
 

@@ -4,16 +4,15 @@ import TrestleLanguageModels
 import TrestleRecommenders
 import TrestleTensor
 
-/// How well items that nobody has touched are ranked: a recommender alone, with a bridge to a language model that reads the
-/// items' texts, and with controls in the language model's place.
+/// What a language model that reads the items' texts tells recommenders: recommenders alone, with the bridge, and with controls
+/// in the language model's place, on dense data, on sparse data, and for items that nobody has touched.
 ///
-/// Each seed has a `NewItemSplit` of its own. The recommender is trained once a seed; everything that reads texts writes rows
-/// for the new items in its terms, through the same maps, chosen on the same validation data. Test data is ranked once, at the
-/// end of each variant.
-public struct NewItemStudy {
-  /// What stands where the language model reads.
+/// Each seed has a split of its own. A recommender is trained once a seed; everything that reads texts goes through the same
+/// maps, chosen on the same validation data. Test data is ranked once for each case, at its end.
+public struct HybridStudy {
+  /// What is done to a model.
   public enum Variant: String, CaseIterable, Codable, Sendable {
-    /// The recommender as it is, with the rows that new items began with.
+    /// The model as it is.
     case alone
     /// BDLM: the language model reads, is tuned on what users do, and writes.
     case bridge
@@ -29,15 +28,22 @@ public struct NewItemStudy {
     case features
     /// Every new item has the mean row.
     case meanRow = "mean-row"
+
+    /// What takes the language model's place.
+    static let controls: [Variant] = [
+      .noLanguageTraining, .shuffledTexts, .randomLanguageModel, .sentenceEncoder, .features, .meanRow,
+    ]
   }
 
   /// How long things train.
   public struct Configuration: Codable, Sendable {
     /// The variants, in order.
     public var variants = Variant.allCases
+    /// Whether only the recommender of the bridge is studied, and no other model.
+    public var isBridgeOnly = false
     /// How new items are drawn.
     public var split = NewItemSplit.Configuration()
-    /// The recommender.
+    /// The recommender that the language model learns from.
     public var recommender = LightGCN.Configuration()
     /// How it is trained.
     public var training = TrainingConfiguration()
@@ -48,10 +54,12 @@ public struct NewItemStudy {
     /// The adapters.
     public var adapters = LoRA(
       targets: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
-    /// The layers that are compared on the validation data, as shares of the depth.
-    public var layerShares = [1.0 / 3, 0.5, 2.0 / 3]
+    /// The layers that are read, as shares of the depth: each by itself or all side by side, as validation data says.
+    public var layerShares = [1.0 / 6, 1.0 / 3, 0.5, 2.0 / 3]
     /// How many blocks below the chosen layer are tuned.
     public var tunedBlocks = 6
+    /// The most users by whom maps and layers are chosen.
+    public var choosingUsers = 2000
     /// The metrics.
     public var metrics: [RankingMetric] = [.ndcg(10), .recall(10), .hit(10)]
 
@@ -78,8 +86,10 @@ public struct NewItemStudy {
   public let configuration: Configuration
   /// Called with a line for the run's log.
   public var log: (String) -> Void = { _ in }
-  /// Whether a run should end after the present variant.
+  /// Whether a run should end after the present case.
   public var shouldStop: () -> Bool = { false }
+  /// What the language model makes of the texts, which no seed changes.
+  let readings: StudyReadings
 
   /// A study of a data set with texts.
   public init(
@@ -88,7 +98,7 @@ public struct NewItemStudy {
   ) {
     precondition(
       texts.count == dataset.itemCount && tokens.count == dataset.itemCount,
-      "NewItemStudy: \(texts.count) texts, \(tokens.count) lists of tokens for \(dataset.itemCount) items")
+      "HybridStudy: \(texts.count) texts, \(tokens.count) lists of tokens for \(dataset.itemCount) items")
     self.dataset = dataset
     self.texts = texts
     self.model = model
@@ -96,31 +106,66 @@ public struct NewItemStudy {
     self.tokens = tokens
     self.encodedTexts = encodedTexts
     self.configuration = configuration
+    readings = StudyReadings(model: model, tokens: tokens, layerShares: configuration.layerShares)
   }
 
-  /// What one seed gives, variant by variant.
+  /// The models that are fitted by themselves.
+  static let recommenders: [ModelKind] = [
+    .popularity, .itemKNN, .ease, .implicitALS, .factorization, .lightGCN, .xSimGCL,
+  ]
+  /// Those beside the bridge's own that take part in a fusion, and take the language model's reading.
+  static let closedForms: [ModelKind] = [.ease, .implicitALS]
+  /// A model that ranks at random: every item ties.
+  static let random = "Random"
+  /// Several models as one.
+  static let fusion = "fusion"
+
+  /// What a protocol measures, in order.
+  public func cases(_ part: StudyProtocol) -> [StudyCase] {
+    let wanted = configuration.variants.filter(isPossible)
+    var cases: [StudyCase] = []
+    let own = ModelKind.lightGCN.name
+    if configuration.isBridgeOnly { return wanted.map { StudyCase(own, $0) } }
+    if wanted.contains(.alone) {
+      cases.append(StudyCase(Self.random, .alone))
+      cases += Self.recommenders.map { StudyCase($0.name, .alone) }
+    }
+    cases += wanted.filter { $0 != .alone }.map { StudyCase(own, $0) }
+    for kind in Self.closedForms {
+      cases += wanted.filter { $0 == .bridge || $0 == .shuffledTexts }.map { StudyCase(kind.name, $0) }
+    }
+    cases += wanted.filter { $0 != .meanRow && $0 != .features }.map { StudyCase(Self.fusion, $0) }
+    return cases
+  }
+
+  /// What one seed gives, case by case.
   ///
   /// - Parameters:
   ///   - seed: determines the split and everything random.
-  ///   - done: variants that are not run again.
-  ///   - report: takes each variant's figures and users' values as soon as they are there.
+  ///   - part: how the data is parted.
+  ///   - done: cases that are not run again.
+  ///   - report: takes each case's figures and users' values as soon as they are there.
   /// - Throws: `DataError` if the data has too few items for the protocol, `BridgeError`, and what `report` throws.
   public func run(
-    seed: UInt64, without done: Set<Variant> = [],
-    report: (Variant, [StudyRecord], [StudyValues]) throws -> Void
+    seed: UInt64, _ part: StudyProtocol, without done: Set<StudyCase> = [],
+    report: (StudyCase, [StudyRecord], [StudyValues]) throws -> Void
   ) throws {
-    let wanted = configuration.variants.filter { !done.contains($0) && isPossible($0) }
+    let wanted = cases(part).filter { !done.contains($0) }
     if wanted.isEmpty { return }
-    let run = try NewItemRun(self, seed: seed)
-    for variant in wanted {
+    let run = try HybridRun(self, part, seed: seed)
+    for item in wanted {
       if shouldStop() { return }
       let start = ContinuousClock.now
-      let rows = try run.rows(of: variant)
-      let (records, values) = try run.measure(rows, variant)
-      let figure = records.first { $0.slice == "new" && $0.metric == RankingMetric.ndcg(10).name }
+      let (records, values) = try run.measure(item)
       let seconds = (ContinuousClock.now - start).components.seconds
-      log("seed \(seed), \(variant.rawValue): NDCG@10 among new items \(figure?.value ?? 0), \(seconds) s")
-      try report(variant, records, values)
+      let figures = part.slices.compactMap { slice in
+        records.first { $0.slice == slice && $0.metric == RankingMetric.ndcg(10).name }
+          .map { "\(slice) \(StudyResults.short($0.value))" }
+      }
+      log(
+        "\(part.rawValue), seed \(seed), \(item.model), \(item.variant.rawValue): NDCG@10 "
+          + figures.joined(separator: ", ") + ", \(seconds) s")
+      try report(item, records, values)
     }
   }
 

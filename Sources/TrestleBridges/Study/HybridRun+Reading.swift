@@ -1,0 +1,154 @@
+import Foundation
+import TrestleLanguageModels
+import TrestleRecommenders
+import TrestleTensor
+
+extension HybridRun {
+  /// What a variant's reading says of the items that each part holds, as weights of the others' scores.
+  func smoothers(_ variant: HybridStudy.Variant) throws -> [SmoothedScorer.Smoother] {
+    if let known = smoothers[variant] { return known }
+    let readings =
+      try variant == .bridge ? tunedReadings() : held.map { _ in try untunedReadings(variant) }
+    let maps =
+      variant == .meanRow
+      ? [KernelRidge.Configuration(kernel: .linear, strength: 1)] : study.configuration.bridge.maps
+    let result = try held.indices.map { number in
+      let choice = try choose(maps, readings[number], without: number)
+      let smoother = KernelRidge.smoother(
+        inputs: readings[number], weights: weights(without: number), targets: held[number],
+        configuration: choice.map)
+      return SmoothedScorer.Smoother(
+        targets: held[number], examples: smoother.examples, matrix: smoother.matrix)
+    }
+    smoothers[variant] = result
+    return result
+  }
+
+  /// How much each item counts in the map that a part's items are held from.
+  private func weights(without number: Int) -> [Float] {
+    var own = weights
+    for item in held[number] { own[Int(item)] = 0 }
+    return own
+  }
+
+  /// The map, among some, whose rows rank a part's items best on the validation data.
+  private func choose(
+    _ maps: [KernelRidge.Configuration], _ readings: Tensor, without number: Int
+  ) throws -> (map: KernelRidge.Configuration, value: Double) {
+    let choice = try RowReading(
+      readings: readings, rows: trained, weights: weights(without: number), maps: maps
+    ).best(
+      on: data.split, items: data.hasNewItems ? data.validationItems : held[number],
+      userLimit: study.configuration.choosingUsers)
+    return (choice.map, choice.value)
+  }
+
+  // MARK: Readings
+
+  /// What reads in a variant without training, `[items, width]`; the bridge's untrained part for ``HybridStudy/Variant/bridge``.
+  func untunedReadings(_ variant: HybridStudy.Variant) throws -> Tensor {
+    switch variant {
+    case .meanRow, .alone: return .zeros([vocabulary.itemCount, 1])
+    case .sentenceEncoder: return study.encodedTexts ?? .zeros([vocabulary.itemCount, 1])
+    case .features:
+      return HybridStudy.features(of: study.dataset.items) ?? .zeros([vocabulary.itemCount, 1])
+    case .bridge, .noLanguageTraining: return try read(study.readings.states())
+    case .shuffledTexts:
+      var generator = RandomGenerator(seed: seed).split(5)
+      var order = Array(0..<Int32(vocabulary.itemCount))
+      generator.shuffle(&order)
+      return try read(study.readings.states()).gatheredRows(Tensor(order))
+    case .randomLanguageModel:
+      return try read(study.readings.randomStates() ?? study.readings.states())
+    }
+  }
+
+  /// The states of the chosen layers as one reading.
+  private func read(_ states: [Tensor]) throws -> Tensor {
+    let layers = try layers()
+    return RowReading.sideBySide(
+      zip(study.readings.layers, states).filter { layers.contains($0.0) }.map(\.1))
+  }
+
+  /// The layers that read best on validation data: one, or all side by side; chosen with the pretrained model, for all variants.
+  private func layers() throws -> [Int] {
+    if let chosenLayers { return chosenLayers }
+    let all = study.readings.layers
+    let states = study.readings.states()
+    let map = [KernelRidge.Configuration(kernel: .exponential(sharpness: 2), strength: 0.3)]
+    var best: (value: Double, layers: [Int])?
+    let candidates = all.count > 1 ? [all] + all.map { [$0] } : [all]
+    for candidate in candidates {
+      let readings = RowReading.sideBySide(zip(all, states).filter { candidate.contains($0.0) }.map(\.1))
+      let value = try choose(map, readings, without: 0).value
+      if value > best?.value ?? -.infinity { best = (value, candidate) }
+    }
+    let found = best ?? (0, all)
+    study.log(
+      "\(part.rawValue), seed \(seed): layers \(found.layers.map { "\($0)" }.joined(separator: "+")) of "
+        + "\(study.model.layerCount) read best, validation \(StudyResults.short(found.value))")
+    chosenLayers = found.layers
+    return found.layers
+  }
+
+  /// For each part, what the language model makes of all texts after it was tuned without the part's items, beside what it made
+  /// of them before.
+  private func tunedReadings() throws -> [Tensor] {
+    if let known = readings[.bridge] { return known }
+    let untuned = try untunedReadings(.bridge)
+    let layers = try layers()
+    // Of several layers, the one at a third of the depth or next above is tuned.
+    let layer = layers.first { $0 * 3 >= study.model.layerCount } ?? layers[layers.count - 1]
+    let result = try held.indices.map { number in
+      RowReading.sideBySide([untuned, try tune(layer, untuned, without: number)])
+    }
+    readings[.bridge] = result
+    return result
+  }
+
+  /// The language model is tuned to read in the recommender's terms on the items that a part does not hold.
+  private func tune(_ layer: Int, _ untuned: Tensor, without number: Int) throws -> Tensor {
+    let c = study.configuration
+    let adapters = try c.adapters.load(
+      into: study.model, using: RandomGenerator(seed: seed).split(7 + UInt64(number)))
+    defer { adapters.unload() }
+    let reader = study.readings.reader(layer: layer, base: max(0, layer - c.tunedBlocks))
+    var configuration = c.side
+    configuration.seed = seed
+    configuration.width = trained.items.shape[1]
+    let split = data.hasNewItems ? data.split : Self.leavingOut(held[number], of: data.split)
+    let judged = data.hasNewItems ? data.validationItems : held[number]
+    let side = ReadingSide(
+      name: study.modelName, reader: reader, adapters: adapters, split: split, validationItems: judged,
+      vocabulary: vocabulary, configuration: configuration)
+    // The recommender is trained already: its phase only writes.
+    var bridge = c.bridge
+    bridge.warmUpEpochs = 0
+    let strategy = ReadingStrategy(validationItems: judged, untrained: untuned, configuration: bridge)
+    let context = try BridgeContext(domain: domain, language: side, split: split, log: study.log)
+    let trainer = try BridgeTrainer(strategy, context)
+    trainer.onEpoch = { [study] record in
+      guard record.side == .language else { return }
+      study.log(
+        "  reading, epoch \(record.epoch + 1): loss \(StudyResults.short(record.loss)), validation "
+          + StudyResults.short(record.validation ?? 0))
+    }
+    try trainer.run()
+    return reader.allRepresentations()
+  }
+
+  /// The split without the training interactions of some items.
+  private static func leavingOut(_ items: [Int32], of split: DataSplit) -> DataSplit {
+    let left = Set(items)
+    let rows = split.training.items.indices.filter { !left.contains(split.training.items[$0]) }
+      .map { Int32($0) }
+    return DataSplit(
+      training: split.training.selecting(rows: rows), validation: split.validation, test: split.test,
+      strategy: split.strategy)
+  }
+}
+
+extension Float {
+  /// Its natural logarithm.
+  var logarithm: Float { Float(log(Double(self))) }
+}

@@ -1,0 +1,221 @@
+import TrestleLanguageModels
+import TrestleRecommenders
+import TrestleTensor
+
+/// One seed of a ``HybridStudy`` under one protocol: its split, its recommenders, and what the cases share.
+final class HybridRun {
+  let study: HybridStudy
+  let part: StudyProtocol
+  let seed: UInt64
+  let data: StudySplit
+  let domain: PairwiseSide
+  let vocabulary: EntityVocabulary
+  /// How much each item counts where a map is fitted.
+  let weights: [Float]
+  /// The rows of the bridge's recommender after training.
+  private(set) var trained: Representations
+  /// The items that maps are held from, part by part: all new items, or two halves of the catalogue.
+  let held: [[Int32]]
+  /// The layers that read best on validation data: each with its states.
+  var chosenLayers: [Int]?
+  private var fitted: [ModelKind: any CatalogueScorer] = [:]
+  var smoothers: [HybridStudy.Variant: [SmoothedScorer.Smoother]] = [:]
+  var readings: [HybridStudy.Variant: [Tensor]] = [:]
+
+  init(_ study: HybridStudy, _ part: StudyProtocol, seed: UInt64) throws {
+    self.study = study
+    self.part = part
+    self.seed = seed
+    let c = study.configuration
+    data = try part.split(study.dataset.interactions, seed: seed, newItems: c.split)
+    vocabulary = EntityVocabulary(
+      userCount: study.dataset.userCount, itemCount: study.dataset.itemCount,
+      hash: study.dataset.vocabularyHash)
+    let counts = data.split.training.itemCounts()
+    weights = counts.map { Float(min(Int($0), c.bridge.countedInteractions)) }
+    if data.hasNewItems {
+      held = [counts.indices.filter { counts[$0] == 0 }.map { Int32($0) }]
+    } else {
+      var order = Array(0..<Int32(counts.count))
+      var generator = RandomGenerator(seed: seed).split(3)
+      generator.shuffle(&order)
+      held = [order[..<(order.count / 2)].sorted(), order[(order.count / 2)...].sorted()]
+    }
+    var generator = RandomGenerator(seed: seed).split(1)
+    var gcn = c.recommender
+    if part == .sparse {
+      gcn.regularization =
+        LightGCN.Configuration.recommended(for: DataProfile(data.split.training)).regularization
+    }
+    let model = LightGCN(training: data.split.training, configuration: gcn, using: &generator)
+    var training = c.training
+    training.seed = seed
+    domain = PairwiseSide(model, split: data.split, vocabulary: vocabulary, configuration: training)
+    trained = model.embeddings()
+    try warmUp()
+  }
+
+  /// Trains the bridge's recommender alone.
+  private func warmUp() throws {
+    var bridge = study.configuration.bridge
+    bridge.readingEpochs = 0
+    let phases = Array(
+      ReadingStrategy(validationItems: data.validationItems, configuration: bridge).phases.prefix(1))
+    let strategy = BridgeStrategy(name: "alone", phases: phases)
+    let context = try BridgeContext(domain: domain, language: domain, split: data.split)
+    try BridgeTrainer(strategy, context).run()
+    let rows = withoutGradients { domain.model.representations() }
+    trained = Representations(users: rows.users.detached, items: rows.items.detached)
+  }
+
+  // MARK: Models
+
+  /// What a case ranks by.
+  private func scorer(_ item: StudyCase) throws -> any CatalogueScorer {
+    if item.model == HybridStudy.random { return Self.constant(vocabulary.itemCount) }
+    if item.model == HybridStudy.fusion { return try fusion(item.variant) }
+    guard let kind = ModelKind(name: item.model) else {
+      preconditionFailure("HybridRun: there is no model \(item.model)")
+    }
+    let base = try recommender(kind)
+    if item.variant == .alone { return base }
+    return try bridged(base, item.variant)
+  }
+
+  private static func constant(_ count: Int) -> any CatalogueScorer {
+    RowScorer(itemCount: count) { _ in [Float](repeating: 0, count: count) }
+  }
+
+  /// A model alone, fitted once.
+  private func recommender(_ kind: ModelKind) throws -> any CatalogueScorer {
+    if let known = fitted[kind] { return known }
+    let scorer: any CatalogueScorer =
+      switch kind {
+      case .lightGCN: InnerProductScorer(trained)
+      case .ease: try searchedEASE()
+      case .implicitALS: try searchedALS()
+      default: try kind.fit(data.split, seed: seed).makeScorer()
+      }
+    fitted[kind] = scorer
+    return scorer
+  }
+
+  /// EASE with the penalty that ranks the validation data best; large catalogues take the recommended one, as a fit takes the
+  /// cube of their number.
+  private func searchedEASE() throws -> any CatalogueScorer {
+    if vocabulary.itemCount > 8000 { return try EASE(training: data.split.training).makeScorer() }
+    return try best(
+      [30, 100, 300, 1000].map { penalty in
+        {
+          var configuration = EASE.Configuration()
+          configuration.regularization = penalty
+          return try EASE(training: self.data.split.training, configuration: configuration).makeScorer()
+        }
+      }
+    ).scorer
+  }
+
+  /// iALS with the penalty that ranks the validation data best.
+  private func searchedALS() throws -> any CatalogueScorer {
+    try best(
+      [0.003, 0.01, 0.03, 0.1].map { penalty in
+        {
+          var configuration = ImplicitALS.Configuration.recommended(
+            for: DataProfile(self.data.split.training))
+          configuration.regularization = penalty
+          var generator = RandomGenerator(seed: self.seed)
+          let model = ImplicitALS(
+            training: self.data.split.training, configuration: configuration, using: &generator)
+          model.fit()
+          return model.makeScorer()
+        }
+      }
+    ).scorer
+  }
+
+  /// The candidate that ranks the validation data best, among the items that are known by then.
+  private func best(
+    _ candidates: [() throws -> any CatalogueScorer]
+  ) throws -> (scorer: any CatalogueScorer, place: Int) {
+    var evaluation = RankingEvaluator.Configuration()
+    evaluation.metrics = [.ndcg(10)]
+    evaluation.listMetrics = []
+    evaluation.slices = []
+    if let known = data.knownItems { evaluation.candidates = .items(known) }
+    let evaluator = RankingEvaluator(data.split, on: .validation, configuration: evaluation)
+    var best: (value: Double, scorer: any CatalogueScorer, place: Int)?
+    for (place, candidate) in candidates.enumerated() {
+      let scorer = try candidate()
+      let value = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
+      if value > best?.value ?? -.infinity { best = (value, scorer, place) }
+    }
+    return best.map { ($0.scorer, $0.place) } ?? (Self.constant(vocabulary.itemCount), 0)
+  }
+
+  // MARK: With a reading
+
+  /// A recommender with a reading: of new items the reading speaks alone, at the scale that ranks the validation data best; of
+  /// known items it speaks beside the recommender, with the weight that the validation data gives it.
+  private func bridged(
+    _ base: any CatalogueScorer, _ variant: HybridStudy.Variant
+  ) throws -> any CatalogueScorer {
+    let smoothers = try smoothers(variant)
+    if data.hasNewItems {
+      let scales = study.configuration.bridge.scales
+      return try best(scales.map { scale in { SmoothedScorer(base, smoothers, scale: scale) } }).scorer
+    }
+    return try StackedScorer(fitting: [base, SmoothedScorer(base, smoothers)], on: data.split)
+  }
+
+  /// Several models as one, their weights fitted on validation data: without a language model, or with what one reads.
+  private func fusion(_ variant: HybridStudy.Variant) throws -> any CatalogueScorer {
+    let models = try ([.lightGCN] + HybridStudy.closedForms).map { try recommender($0) }
+    let counts = data.split.training.itemCounts().map { (Float($0) + 1).logarithm }
+    let popularity = RowScorer(itemCount: counts.count) { _ in counts }
+    if variant == .alone {
+      return try StackedScorer(
+        fitting: models + [popularity], on: data.split, candidates: data.knownItems)
+    }
+    if data.hasNewItems {
+      return try StackedScorer(
+        fitting: models.map { try bridged($0, variant) }, on: data.split, candidates: data.knownItems)
+    }
+    let smoothers = try smoothers(variant)
+    let read = models.prefix(2).map { SmoothedScorer($0, smoothers) as any CatalogueScorer }
+    let neighbors = TextNeighborScorer(
+      readings: try untunedReadings(variant), training: data.split.training)
+    return try StackedScorer(fitting: models + [popularity] + read + [neighbors], on: data.split)
+  }
+
+  // MARK: Measuring
+
+  /// The figures of a case on the test data.
+  func measure(_ item: StudyCase) throws -> (records: [StudyRecord], values: [StudyValues]) {
+    let scorer = try scorer(item)
+    var records: [StudyRecord] = []
+    var values: [StudyValues] = []
+    for slice in part.slices {
+      var evaluation = RankingEvaluator.Configuration()
+      evaluation.metrics = study.configuration.metrics
+      evaluation.listMetrics = []
+      evaluation.slices = slice == "all" ? [.warm, .longTail, .cold] : []
+      if slice == "new" { evaluation.candidates = .items(data.testItems) }
+      let result = try RankingEvaluator(data.split, on: .test, configuration: evaluation).evaluate(scorer)
+      func add(_ metric: RankingMetric, on part: ItemSlice, as name: String) {
+        guard let value = result.mean(metric, on: part) else { return }
+        records.append(
+          StudyRecord(
+            dataset: study.dataset.name, protocolName: self.part.rawValue, model: item.model,
+            variant: item.variant.rawValue, seed: seed, slice: name, metric: metric.name, value: value))
+      }
+      for metric in study.configuration.metrics { add(metric, on: .all, as: slice) }
+      for own in evaluation.slices { add(.ndcg(10), on: own, as: own.rawValue) }
+      values.append(
+        StudyValues(
+          protocolName: part.rawValue, model: item.model, variant: item.variant.rawValue, seed: seed,
+          slice: slice, metric: RankingMetric.ndcg(10).name, users: result.users,
+          values: result.values(.ndcg(10)).map { ($0 * 1e4).rounded() / 1e4 }))
+    }
+    return (records, values)
+  }
+}
