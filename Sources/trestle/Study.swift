@@ -15,6 +15,9 @@ struct Study: ProgramCommand {
       .text("--noun", "WORD", "what the items are called, in front of each text: Movie, Book …", \.noun),
       .file("--data", "DIR", "a folder of them, as --interactions takes it too", \.folder),
       .choices("--protocols", "A,B", "how the data is parted; new-items alone if absent", \.protocols),
+      .list(
+        "--models", "A,B", "only these models, and fusion; LightGCN has the bridge and all controls", \.models
+      ),
       .choices("--variants", "A,B", "the bridge and its controls", \.variants),
       .number("--seed", "N", in: 0...UInt64.max, "the first seed", \.seed),
       .number("--seeds", "N", in: 1...1000, "how many seeds, each with a split of its own", \.seeds),
@@ -33,6 +36,7 @@ struct Study: ProgramCommand {
   var protocols = [StudyProtocol.newItems]
   var model: URL?
   var noun = ""
+  var models: [String]?
   var variants = HybridStudy.Variant.allCases
   var seed: UInt64 = 1
   var seeds = 1
@@ -86,10 +90,16 @@ struct Study: ProgramCommand {
     }
     var configuration = HybridStudy.Configuration()
     configuration.variants = variants
+    if let unknown = models?.first(where: { !HybridStudy.modelNames.contains($0) }) {
+      throw UsageError(
+        "--models: there is no '\(unknown)' here; there are \(HybridStudy.modelNames.joined(separator: ", "))"
+      )
+    }
+    configuration.models = models
     if budget == .quick {
       configuration.bridge.readingEpochs = 2
       configuration.bridge.warmUpEpochs = 120
-      configuration.isBridgeOnly = true
+      configuration.models = models ?? [ModelKind.lightGCN.name]
       configuration.layerShares = [1.0 / 3, 0.5]
     } else if budget == .full {
       configuration.bridge.readingEpochs = 12

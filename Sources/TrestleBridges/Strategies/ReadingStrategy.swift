@@ -38,8 +38,8 @@ public final class ReadingStrategy: BridgeStrategy {
     public var countedInteractions = 20
     /// The maps that validation chooses among.
     public var maps = KernelRidge.Configuration.candidates
-    /// The scales of written rows that validation chooses among, beside the recommender's own rows.
-    public var scales = [0.5, 0.75, 1, 1.25, 1.5, 2, 3]
+    /// The scales of written rows that validation chooses among, beside the recommender's own rows; at 0 nothing is said.
+    public var scales = [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3]
 
     /// The defaults.
     public init() {}

@@ -19,6 +19,7 @@ final class HybridRun {
   /// The layers that read best on validation data: each with its states.
   var chosenLayers: [Int]?
   private var fitted: [ModelKind: any CatalogueScorer] = [:]
+  private var withReading: [StudyCase: any CatalogueScorer] = [:]
   var smoothers: [HybridStudy.Variant: [SmoothedScorer.Smoother]] = [:]
   var readings: [HybridStudy.Variant: [Tensor]] = [:]
 
@@ -77,9 +78,7 @@ final class HybridRun {
     guard let kind = ModelKind(name: item.model) else {
       preconditionFailure("HybridRun: there is no model \(item.model)")
     }
-    let base = try recommender(kind)
-    if item.variant == .alone { return base }
-    return try bridged(base, item.variant)
+    return try item.variant == .alone ? recommender(kind) : bridged(kind, item.variant)
   }
 
   private static func constant(_ count: Int) -> any CatalogueScorer {
@@ -142,6 +141,7 @@ final class HybridRun {
     evaluation.listMetrics = []
     evaluation.slices = []
     if let known = data.knownItems { evaluation.candidates = .items(known) }
+    evaluation.userLimit = study.configuration.choosingUsers
     let evaluator = RankingEvaluator(data.split, on: .validation, configuration: evaluation)
     var best: (value: Double, scorer: any CatalogueScorer, place: Int)?
     for (place, candidate) in candidates.enumerated() {
@@ -156,20 +156,26 @@ final class HybridRun {
 
   /// A recommender with a reading: of new items the reading speaks alone, at the scale that ranks the validation data best; of
   /// known items it speaks beside the recommender, with the weight that the validation data gives it.
-  private func bridged(
-    _ base: any CatalogueScorer, _ variant: HybridStudy.Variant
-  ) throws -> any CatalogueScorer {
+  private func bridged(_ kind: ModelKind, _ variant: HybridStudy.Variant) throws -> any CatalogueScorer {
+    let item = StudyCase(kind.name, variant)
+    if let known = withReading[item] { return known }
+    let base = try recommender(kind)
     let smoothers = try smoothers(variant)
+    let scorer: any CatalogueScorer
     if data.hasNewItems {
       let scales = study.configuration.bridge.scales
-      return try best(scales.map { scale in { SmoothedScorer(base, smoothers, scale: scale) } }).scorer
+      scorer = try best(scales.map { scale in { SmoothedScorer(base, smoothers, scale: scale) } }).scorer
+    } else {
+      scorer = try StackedScorer(fitting: [base, SmoothedScorer(base, smoothers)], on: data.split)
     }
-    return try StackedScorer(fitting: [base, SmoothedScorer(base, smoothers)], on: data.split)
+    withReading[item] = scorer
+    return scorer
   }
 
   /// Several models as one, their weights fitted on validation data: without a language model, or with what one reads.
   private func fusion(_ variant: HybridStudy.Variant) throws -> any CatalogueScorer {
-    let models = try ([.lightGCN] + HybridStudy.closedForms).map { try recommender($0) }
+    let kinds = [.lightGCN] + HybridStudy.closedForms
+    let models = try kinds.map { try recommender($0) }
     let counts = data.split.training.itemCounts().map { (Float($0) + 1).logarithm }
     let popularity = RowScorer(itemCount: counts.count) { _ in counts }
     if variant == .alone {
@@ -178,7 +184,7 @@ final class HybridRun {
     }
     if data.hasNewItems {
       return try StackedScorer(
-        fitting: models.map { try bridged($0, variant) }, on: data.split, candidates: data.knownItems)
+        fitting: kinds.map { try bridged($0, variant) }, on: data.split, candidates: data.knownItems)
     }
     let smoothers = try smoothers(variant)
     let read = models.prefix(2).map { SmoothedScorer($0, smoothers) as any CatalogueScorer }

@@ -39,8 +39,8 @@ public struct HybridStudy {
   public struct Configuration: Codable, Sendable {
     /// The variants, in order.
     public var variants = Variant.allCases
-    /// Whether only the recommender of the bridge is studied, and no other model.
-    public var isBridgeOnly = false
+    /// The models, by name; `nil` for all.
+    public var models: [String]?
     /// How new items are drawn.
     public var split = NewItemSplit.Configuration()
     /// The recommender that the language model learns from.
@@ -120,12 +120,14 @@ public struct HybridStudy {
   /// Several models as one.
   static let fusion = "fusion"
 
+  /// The names of all models.
+  public static var modelNames: [String] { [random] + recommenders.map(\.name) + [fusion] }
+
   /// What a protocol measures, in order.
   public func cases(_ part: StudyProtocol) -> [StudyCase] {
     let wanted = configuration.variants.filter(isPossible)
     var cases: [StudyCase] = []
     let own = ModelKind.lightGCN.name
-    if configuration.isBridgeOnly { return wanted.map { StudyCase(own, $0) } }
     if wanted.contains(.alone) {
       cases.append(StudyCase(Self.random, .alone))
       cases += Self.recommenders.map { StudyCase($0.name, .alone) }
@@ -135,7 +137,7 @@ public struct HybridStudy {
       cases += wanted.filter { $0 == .bridge || $0 == .shuffledTexts }.map { StudyCase(kind.name, $0) }
     }
     cases += wanted.filter { $0 != .meanRow && $0 != .features }.map { StudyCase(Self.fusion, $0) }
-    return cases
+    return cases.filter { configuration.models?.contains($0.model) ?? true }
   }
 
   /// What one seed gives, case by case.

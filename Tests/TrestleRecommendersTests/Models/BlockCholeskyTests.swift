@@ -13,7 +13,7 @@ import TrestleTensor
     return inputs.matmul(inputs, transposingOther: true) + Tensor.identity(size) * 1e-3
   }
 
-  private func residual(_ product: Tensor, _ expected: Tensor) -> Double {
+  private func gap(_ product: Tensor, _ expected: Tensor) -> Double {
     let gaps: [Double] = (product - expected).absolute().scalars()
     return gaps.max() ?? 0
   }
@@ -23,25 +23,25 @@ import TrestleTensor
     let matrix = ill(size)
     let inverse = matrix.copied()
     BlockCholesky.invert(inverse)
-    #expect(residual(matrix.matmul(inverse), Tensor.identity(size)) < 1e-7)
-    #expect(residual(inverse, inverse.transposed()) == 0)
+    #expect(gap(matrix.matmul(inverse), Tensor.identity(size)) < 1e-7)
+    #expect(gap(inverse, inverse.transposed()) == 0)
   }
 
   @Test func aSolutionSolves() {
     let matrix = ill(700)
     let factor = matrix.copied()
     BlockCholesky.factorize(factor)
-    #expect(residual(factor.matmul(factor, transposingOther: true), matrix) < 1e-10)
+    #expect(gap(factor.matmul(factor, transposingOther: true), matrix) < 1e-10)
     var generator = RandomGenerator(seed: 6)
     let right = Tensor.normal([700, 5], deviation: 1, dtype: .float64, using: &generator)
-    #expect(residual(matrix.matmul(BlockCholesky.solve(factor, right)), right) < 1e-7)
+    #expect(gap(matrix.matmul(BlockCholesky.solve(factor, right)), right) < 1e-7)
   }
 
   @Test func aMatrixWithoutFullRankGivesNumbers() {
     let matrix = Tensor.full([60, 60], 1, dtype: .float64)
     BlockCholesky.factorize(matrix)
     let values: [Double] = matrix.scalars()
-    #expect(values.allSatisfy(\.isFinite))
+    #expect(values.count { !$0.isFinite } == 0)
   }
 }
 

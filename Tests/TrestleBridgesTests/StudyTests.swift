@@ -1,0 +1,146 @@
+import Foundation
+import Testing
+import TrestleBridges
+import TrestleLanguageModels
+import TrestleRecommenders
+import TrestleTensor
+import TrestleTestSupport
+
+/// What a study puts together, and whether it says what is so.
+@Suite struct StudyTests {
+  /// A tiny random decoder that reads genres as tokens, over a world in which genres decide.
+  private func study(_ change: (inout HybridStudy.Configuration) -> Void = { _ in }) throws -> HybridStudy {
+    let dataset = try SyntheticWorld(seed: 5).dataset()
+    var shape = LlamaConfiguration(
+      vocabularySize: 64, hiddenSize: 16, intermediateSize: 32, layerCount: 3, headCount: 2,
+      keyValueHeadCount: 1)
+    shape.tiesEmbeddings = true
+    let genres = Set(dataset.items.genres.joined()).sorted()
+    let tokens = (0..<dataset.itemCount).map { item in
+      dataset.items.genres[item].compactMap { genres.firstIndex(of: $0) }.map { Int32($0) } + [63]
+    }
+    var configuration = HybridStudy.Configuration()
+    configuration.recommender.dimension = 8
+    configuration.training.learningRate = 1e-2
+    configuration.bridge.warmUpEpochs = 20
+    configuration.bridge.readingEpochs = 1
+    configuration.layerShares = [0.7, 1]
+    configuration.tunedBlocks = 1
+    configuration.models = ["Random", "Popularity", "EASE", "LightGCN", "fusion"]
+    configuration.variants = [.alone, .bridge, .noLanguageTraining, .shuffledTexts, .meanRow]
+    change(&configuration)
+    return HybridStudy(
+      dataset: dataset, texts: ItemTexts(dataset: dataset, noun: "Thing"),
+      model: try Llama(shape, using: RandomGenerator(seed: 2)), modelName: "tiny", tokens: tokens,
+      encodedTexts: nil, configuration: configuration)
+  }
+
+  private func figures(
+    _ study: HybridStudy, _ part: StudyProtocol, seed: UInt64 = 3
+  ) throws -> (StudyResults, (String, HybridStudy.Variant, String) -> Double?) {
+    var results = StudyResults()
+    try study.run(seed: seed, part) { _, records, values in results.add(records, values) }
+    let found = results
+    return (
+      found,
+      { model, variant, slice in
+        found.records.first {
+          $0.model == model && $0.variant == variant.rawValue && $0.slice == slice && $0.metric == "NDCG@10"
+        }?.value
+      }
+    )
+  }
+
+  @Test func aReadingRanksNewItemsAndControlsDoNot() throws {
+    let (results, figure) = try figures(try study(), .newItems)
+    let random = try #require(figure("Random", .alone, "new"))
+    let untuned = try #require(figure("LightGCN", .noLanguageTraining, "new"))
+    let shuffled = try #require(figure("LightGCN", .shuffledTexts, "new"))
+    let ease = try #require(figure("EASE", .bridge, "all"))
+    #expect(untuned > 1.5 * random, "\(untuned) beside \(random)")
+    #expect(shuffled < untuned, "\(shuffled) beside \(untuned)")
+    // A reading gives a closed form new items too, and so more among all items than it has alone.
+    #expect(ease > (figure("EASE", .alone, "all") ?? 1))
+    #expect(figure("fusion", .bridge, "all") != nil)
+    #expect(results.cases(of: "synthetic", .warm, seed: 3).isEmpty)
+    let dataset = try #require(results.records.first?.dataset)
+    let done = results.cases(of: dataset, .newItems, seed: 3)
+    #expect(done == Set(try study().cases(.newItems)))
+    // What is done is not run again.
+    try study().run(seed: 3, .newItems, without: done) { item, _, _ in Issue.record("\(item) was run again") }
+    let table = results.table(of: dataset, .newItems)
+    #expect(table.contains("| LightGCN | bridge |") && table.contains("of 1"))
+  }
+
+  @Test func sparseDataKeepsTestAndATenthOfTraining() throws {
+    let (_, figure) = try figures(
+      try study { $0.models = ["Popularity", "LightGCN", "fusion"] }, .sparse)
+    for item in [
+      ("Popularity", HybridStudy.Variant.alone), ("LightGCN", .bridge), ("fusion", .alone),
+      ("fusion", .bridge),
+    ] {
+      let value = try #require(figure(item.0, item.1, "all"))
+      #expect(value > 0 && value <= 1)
+    }
+  }
+
+  @Test func aSmootherSaysOfScoresWhatItsMapSaysOfRows() throws {
+    var generator = RandomGenerator(seed: 8)
+    let (users, items) = (
+      Tensor.normal([9, 4], using: &generator), Tensor.normal([30, 4], using: &generator)
+    )
+    let inputs = Tensor.normal([30, 6], using: &generator)
+    let targets: [Int32] = [3, 17, 29]
+    let weights = (0..<30).map { targets.contains(Int32($0)) ? 0 : Float(1 + $0 % 5) }
+    for map in [
+      KernelRidge.Configuration(kernel: .linear, strength: 0.3),
+      .init(kernel: .exponential(sharpness: 2), strength: 0.1),
+    ] {
+      let fitted = KernelRidge(
+        inputs: inputs, outputs: items, weights: weights, scaling: InputScaling(fitting: inputs),
+        configuration: map)
+      let smoother = KernelRidge.smoother(
+        inputs: inputs, weights: weights, targets: targets, configuration: map)
+      let part = SmoothedScorer.Smoother(
+        targets: targets, examples: smoother.examples, matrix: smoother.matrix)
+      let expected = fitted(inputs.gatheredRows(Tensor(targets)))
+      #expect(largestDifference(part.rows(items).floats, expected.floats) < 1e-4)
+      let base = InnerProductScorer(Representations(users: users, items: items))
+      let scorer = SmoothedScorer(base, [part], scale: 2)
+      var scores = try scorer.prepare(users: [4])
+      var row = [Float](repeating: 0, count: 30)
+      try scores.write(items: 0..<30, into: &row)
+      let own = base.scores(user: 4, items: Array(0..<30))
+      let predicted = (users.gatheredRows(Tensor([4])).matmul(expected, transposingOther: true) * 2).floats
+      for item in 0..<30 {
+        let wanted = targets.firstIndex(of: Int32(item)).map { predicted[$0] } ?? own[item]
+        #expect(abs(row[item] - wanted) < 1e-4)
+      }
+    }
+  }
+
+  private func largestDifference(_ a: [Float], _ b: [Float]) -> Float {
+    zip(a, b).reduce(a.count == b.count ? 0 : .infinity) { max($0, abs($1.0 - $1.1)) }
+  }
+
+  @Test func aStackFindsWhatTellsAndLeavesOutWhatDoesNot() throws {
+    let dataset = try SyntheticWorld(seed: 5).dataset()
+    let split = try dataset.interactions.split(.ratio(), seed: 1)
+    let validation = UserItemMatrix(split.validation)
+    let items = split.itemCount
+    let noise = RandomGenerator(seed: 3)
+    func scorer(_ signal: Float) -> any CatalogueScorer {
+      RowScorer(itemCount: items) { user in
+        var generator = noise.split(UInt64(user) * 2 + (signal > 0 ? 1 : 0))
+        var row = (0..<items).map { _ in Float.random(in: -1..<1, using: &generator) }
+        for item in validation.items(of: Int(user)) { row[Int(item)] += signal }
+        return row
+      }
+    }
+    let stack = try StackedScorer(fitting: [scorer(1), scorer(-1)], on: split)
+    #expect(stack.weights[0] > 0.5 && stack.weights[1] == 0, "\(stack.weights)")
+    let evaluator = RankingEvaluator(split, on: .validation)
+    let (alone, stacked) = (try evaluator.evaluate(scorer(1)), try evaluator.evaluate(stack))
+    #expect(abs((alone.mean(.ndcg(10)) ?? 0) - (stacked.mean(.ndcg(10)) ?? 1)) < 1e-6)
+  }
+}
