@@ -129,6 +129,26 @@ const trestle_conversions *trestle_conversions_table(trestle_level level) {
   }
 }
 
+// ---- The list of functions ----------------------------------------------------------------------------------------------
+
+trestle_reads trestle_unary_reads(trestle_unary function) {
+#define READS(code, name, reads, ...) [TRESTLE_##code] = TRESTLE_READS_##reads,
+  static const trestle_reads table[] = {TRESTLE_UNARY_FUNCTIONS(READS)};
+#undef READS
+  return table[function];
+}
+
+#define NAME(code, name, ...) [TRESTLE_##code] = #name,
+const char *trestle_unary_name(trestle_unary function) {
+  static const char *const table[] = {TRESTLE_UNARY_FUNCTIONS(NAME)};
+  return table[function];
+}
+const char *trestle_binary_name(trestle_binary function) {
+  static const char *const table[] = {TRESTLE_BINARY_FUNCTIONS(NAME)};
+  return table[function];
+}
+#undef NAME
+
 // ---- Grouping positions by row ------------------------------------------------------------------------------------------
 
 void trestle_bucket_positions(const int32_t *index, int64_t n, int64_t bucket_rows, int64_t bucket_count, int32_t *order,

@@ -14,6 +14,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "TrestleFunctions.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -38,33 +40,13 @@ const char *trestle_level_name(trestle_level level);
 int trestle_level_has_bf16(trestle_level level);
 int trestle_level_has_int8(trestle_level level);
 
-// ---- Operation codes ----------------------------------------------------------------------------------------------
-
-typedef enum trestle_unary {
-  TRESTLE_NEGATE, TRESTLE_ABS, TRESTLE_EXP, TRESTLE_LOG, TRESTLE_SQRT, TRESTLE_RSQRT, TRESTLE_RECIPROCAL,
-  TRESTLE_SQUARE, TRESTLE_TANH, TRESTLE_SIGMOID, TRESTLE_RELU, TRESTLE_GELU /* erf form */, TRESTLE_GELU_TANH,
-  TRESTLE_SILU, TRESTLE_SOFTPLUS, TRESTLE_SIN, TRESTLE_COS,
-  TRESTLE_LOG_SIGMOID /* stable: -softplus(-x) */, TRESTLE_ERF,
-  TRESTLE_UNARY_COUNT
-} trestle_unary;
-
-typedef enum trestle_binary {
-  TRESTLE_ADD, TRESTLE_SUBTRACT, TRESTLE_MULTIPLY, TRESTLE_DIVIDE, TRESTLE_MAXIMUM, TRESTLE_MINIMUM,
-  TRESTLE_BINARY_COUNT
-} trestle_binary;
-
-typedef enum trestle_comparison {
-  TRESTLE_LESS, TRESTLE_LESS_EQUAL, TRESTLE_GREATER, TRESTLE_GREATER_EQUAL, TRESTLE_EQUAL, TRESTLE_NOT_EQUAL,
-  TRESTLE_COMPARISON_COUNT
-} trestle_comparison;
-
 // ---- The table of one level and one type (float or double) -----------------------------------------------------------
 
 typedef struct trestle_kernels {
   // y[i] = f(x[i]); x == y is allowed.
   void (*unary[TRESTLE_UNARY_COUNT])(const void *x, void *y, int64_t n);
-  // dx[i] = f'(x[i]) * dy[i], from the input x and the output y; dx == dy is allowed. Read is only (the other may be NULL):
-  // neither by negate; y by exp, sqrt, rsqrt, reciprocal, tanh, sigmoid; x by all others.
+  // dx[i] = f'(x[i]) * dy[i], from the input x and the output y; dx == dy is allowed. Only what trestle_unary_reads says is
+  // read; the other may be NULL.
   void (*unary_backward[TRESTLE_UNARY_COUNT])(const void *x, const void *y, const void *dy, void *dx, int64_t n);
 
   // out[i] = a[i] op b[i]; out may be a or b.

@@ -51,6 +51,7 @@ public enum SafetensorsType: String, Sendable, CaseIterable {
     case .bfloat16: .bfloat16
     case .float16: .float16
     case .int32: .int32
+    case .uint8: .uint8
     default: nil
     }
   }
@@ -63,6 +64,9 @@ public enum SafetensorsType: String, Sendable, CaseIterable {
     case .bfloat16: self = .bfloat16
     case .float16: self = .float16
     case .int32: self = .int32
+    case .int64: self = .int64
+    case .uint8: self = .uint8
+    case .bool: self = .bool
     }
   }
 }

@@ -113,12 +113,15 @@ extension Tensor {
   /// - Parameters:
   ///   - shape: the tensor's shape.
   ///   - value: what every element is.
-  ///   - dtype: `float32` or `float64`.
+  ///   - dtype: `float32`, `float64`, or a type of whole numbers or truth values.
   public static func full(_ shape: Shape, _ value: Double, dtype: DType = .float32) -> Tensor {
     let result = Tensor(uninitialized: shape, dtype: dtype)
     let count = shape.elementCount
     switch dtype {
     case .int32: result.pointer(Int32.self).update(repeating: Int32(value), count: count)
+    case .int64: result.pointer(Int64.self).update(repeating: Int64(value), count: count)
+    case .uint8: result.pointer(UInt8.self).update(repeating: UInt8(value), count: count)
+    case .bool: result.pointer(Bool.self).update(repeating: value != 0, count: count)
     default:
       let kernels = Kernels.table(dtype, "full")
       Kernels.parallel(count) { start, length in
@@ -190,26 +193,11 @@ extension Tensor {
       case .float32: Double(pointer(Float.self).pointee)
       case .float64: pointer(Double.self).pointee
       case .int32: Double(pointer(Int32.self).pointee)
+      case .int64: Double(pointer(Int64.self).pointee)
+      case .uint8: Double(pointer(UInt8.self).pointee)
+      case .bool: pointer(Bool.self).pointee ? 1 : 0
       case .bfloat16, .float16: Double(converted(to: .float32).pointer(Float.self).pointee)
       }
-    }
-  }
-}
-
-extension Tensor: CustomStringConvertible {
-  /// The type, the shape and the first elements.
-  public var description: String {
-    let shown = detached.flattened().prefixScalars(8)
-    let more = elementCount > 8 ? ", …" : ""
-    return "Tensor(\(dtype), \(shape), [\(shown.joined(separator: ", "))\(more)])"
-  }
-
-  private func prefixScalars(_ count: Int) -> [String] {
-    let part = sliced(0..<Swift.min(count, elementCount), along: 0)
-    switch dtype {
-    case .int32: return part.scalars(as: Int32.self).map { "\($0)" }
-    case .float64: return part.scalars(as: Double.self).map { "\($0)" }
-    default: return part.floats.map { "\($0)" }
     }
   }
 }

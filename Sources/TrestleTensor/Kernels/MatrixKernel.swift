@@ -74,7 +74,7 @@ package enum MatrixKernel {
     }
   }
 
-  private static func operand(_ data: UnsafeRawPointer, _ stride: Int, _ type: DType, kIsContiguous: Bool)
+  static func operand(_ data: UnsafeRawPointer, _ stride: Int, _ type: DType, kIsContiguous: Bool)
     -> trestle_operand
   {
     trestle_operand(
@@ -86,7 +86,8 @@ package enum MatrixKernel {
     case .float32: Int32(TRESTLE_F32.rawValue)
     case .float64: Int32(TRESTLE_F64.rawValue)
     case .bfloat16: Int32(TRESTLE_BF16.rawValue)
-    case .float16, .int32: preconditionFailure("matrix product: factors of type \(type)")
+    case .float16, .int32, .int64, .uint8, .bool:
+      preconditionFailure("matrix product: factors of type \(type)")
     }
   }
 }

@@ -40,6 +40,13 @@ extension OpCase {
     cases("cos", .real, { cos($0) }) { $0.cos() },
     cases("logSigmoid", .real, { -log1p(exp(-$0)) }) { $0.logSigmoid() },
     cases("erf", .real, { erf($0) }) { $0.erf() },
+    cases("log1p", .positive, { log1p($0) }) { $0.log1p() },
+    cases("expm1", .real, { expm1($0) }) { $0.expm1() },
+    cases("sign", .nonzero, { $0 < 0 ? -1 : 1 }) { $0.sign() },
+    cases("floor", .nonzero, { $0.rounded(.down) }) { $0.floor() },
+    cases("ceiling", .nonzero, { $0.rounded(.up) }) { $0.ceiling() },
+    cases("truncated", .nonzero, { $0.rounded(.towardZero) }) { $0.truncated() },
+    cases("rounded", .nonzero, { $0.rounded(.toNearestOrEven) }) { $0.rounded() },
   ].flatMap { $0 }
 
   private static let scalarForms: [OpCase] = [
@@ -71,6 +78,8 @@ extension OpCase {
       pairs("divide", .nonzero, { $0 / $1 }) { $0 / $1 },
       pairs("maximum", .real, { max($0, $1) }) { Tensor.maximum($0, $1) },
       pairs("minimum", .real, { min($0, $1) }) { Tensor.minimum($0, $1) },
+      pairs("power", .positive, { pow($0, $1) }) { $0.power($1) },
+      pairs("remainder", .nonzero, { $0 - ($0 / $1).rounded(.down) * $1 }) { $0.remainder(dividingBy: $1) },
     ].flatMap { $0 } + selections
 
   private static func pairs(
@@ -94,6 +103,28 @@ extension OpCase {
           }
         }
       ) { Tensor.select($0[0].detached.isLess(than: $0[1].detached), $0[1], $0[2]) },
+      OpCase(
+        "where", [Input(shape), Input(shape), Input([1])],
+        reference: { inputs in
+          PlainArray(shape: inputs[0].shape) { inputs[0][$0] > 0 ? inputs[1][$0] : inputs[2][$0] }
+        }
+      ) { inputs in
+        let mask = inputs[0].detached.isGreater(than: .zeros([1], dtype: inputs[0].dtype))
+        return Tensor.where(mask.converted(to: .bool), inputs[1], inputs[2])
+      },
+      OpCase(
+        "filled", [Input(shape, .nonzero)], reference: { $0[0].map { $0 > 0 ? 7 : $0 } }
+      ) { $0[0].filled(where: $0[0].detached.isGreater(than: .zeros([1], dtype: $0[0].dtype)), with: 7) },
+      OpCase(
+        "logic", [Input(shape, .nonzero), Input(shape, .nonzero)], isDifferentiable: false,
+        reference: {
+          $0[0].combined(with: $0[1]) { a, b in (a > 0 && b > 0) != (a < 0 || b > 0) ? 1 : 0 }
+        }
+      ) { inputs in
+        let zero = Tensor.zeros([], dtype: inputs[0].dtype)
+        let (a, b) = (inputs[0].isAtLeast(zero).converted(to: .bool), inputs[1].isAtMost(zero))
+        return a.and(b.not()).exclusiveOr(a.not().or(b.not()))
+      },
       OpCase(
         "compare", [Input(shape), Input(shape)], isDifferentiable: false,
         reference: { $0[0].combined(with: $0[1]) { $0 > $1 ? 1 : 0 } }

@@ -123,5 +123,5 @@ public struct OpCase: Sendable, CustomStringConvertible {
   /// Every case.
   public static let all: [OpCase] =
     elementwise + binary + views + reductions + softmaxFamily + normalization + indexing + products
-    + attention
+    + attention + rearrangements + axisOperations + algebra + convolutions
 }

@@ -15,10 +15,20 @@ struct BinaryKernelTests {
   static let operations: [@Sendable (Double, Double) -> Double] = [
     { $0 + $1 }, { $0 - $1 }, { $0 * $1 }, { $0 / $1 },
     { $0.isNaN || $1.isNaN ? .nan : max($0, $1) }, { $0.isNaN || $1.isNaN ? .nan : min($0, $1) },
+    { pow($0, $1) },
+    { (a: Double, b: Double) in
+      let rest = fmod(a, b)
+      return rest != 0 && (rest < 0) != (b < 0) ? rest + b : rest
+    },
   ]
   static let comparisons: [@Sendable (Double, Double) -> Bool] = [
     { $0 < $1 }, { $0 <= $1 }, { $0 > $1 }, { $0 >= $1 }, { $0 == $1 }, { $0 != $1 },
   ]
+
+  @Test func everyOperationIsListed() {
+    #expect(Self.operations.count == Int(TRESTLE_BINARY_COUNT.rawValue))
+    #expect(Self.comparisons.count == Int(TRESTLE_COMPARISON_COUNT.rawValue))
+  }
 
   /// Some equal pairs, a NaN on either side.
   private func pair(_ size: Int) -> ([Double], [Double]) {

@@ -58,6 +58,13 @@ struct UnaryKernelTests {
     Function(TRESTLE_COS, { cos($0) }, { -sin($0) }),
     Function(TRESTLE_LOG_SIGMOID, { -softplus(-$0) }, { sigmoid(-$0) }),
     Function(TRESTLE_ERF, { erf($0) }, { 2 / Double.pi.squareRoot() * exp(-$0 * $0) }),
+    Function(TRESTLE_LOG1P, isForPositive: true, { log1p($0) }, { 1 / (1 + $0) }),
+    Function(TRESTLE_EXPM1, { expm1($0) }, { exp($0) }),
+    Function(TRESTLE_SIGN, { $0.isNaN ? $0 : $0 == 0 ? 0 : $0 < 0 ? -1 : 1 }, { _ in 0 }),
+    Function(TRESTLE_FLOOR, { $0.rounded(.down) }, { _ in 0 }),
+    Function(TRESTLE_CEIL, { $0.rounded(.up) }, { _ in 0 }),
+    Function(TRESTLE_TRUNCATE, { $0.rounded(.towardZero) }, { _ in 0 }),
+    Function(TRESTLE_ROUND, { $0.rounded(.toNearestOrEven) }, { _ in 0 }),
   ]
 
   @Test func everyFunctionIsListed() {

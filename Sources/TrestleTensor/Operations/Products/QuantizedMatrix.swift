@@ -134,6 +134,13 @@ extension QuantizedMatrix {
     return result
   }
 
+  /// The product x Wᵀ of a dense x, to be run while both live.
+  func kernelProduct(_ x: Tensor, into result: Tensor, _ arithmetic: Arithmetic) -> KernelProduct {
+    QuantizedKernel.product(
+      format: format, weights: storage.pointer, rows: rows, columns: columns, x: x.pointer(Float.self),
+      ldx: columns, m: x.shape.rowCount, y: result.pointer(Float.self), ldy: rows, arithmetic: arithmetic)
+  }
+
   /// dy W of a dense dy, `[..., rows]`.
   fileprivate func transposedProduct(_ dy: Tensor, _ arithmetic: Arithmetic) -> Tensor {
     let result = Tensor(uninitialized: Shape(dy.shape.dropLast() + [columns]), dtype: .float32)

@@ -1,21 +1,31 @@
 internal import CTrestleKernels
 
-/// The functions of two variables, with broadcasting. The order is that of `trestle_binary`.
-enum BinaryFunction: Int {
-  case add, subtract, multiply, divide, maximum, minimum
+/// The functions of two variables, with broadcasting: those of the list in `TrestleFunctions.h`.
+enum BinaryFunction {
+  case add, subtract, multiply, divide, maximum, minimum, power, remainder
 
-  var name: StaticString {
+  /// The code of the function's kernels, and its name in messages.
+  var entry: (code: trestle_binary, name: StaticString) {
     switch self {
-    case .add: "add"
-    case .subtract: "subtract"
-    case .multiply: "multiply"
-    case .divide: "divide"
-    case .maximum: "maximum"
-    case .minimum: "minimum"
+    case .add: (TRESTLE_ADD, "add")
+    case .subtract: (TRESTLE_SUBTRACT, "subtract")
+    case .multiply: (TRESTLE_MULTIPLY, "multiply")
+    case .divide: (TRESTLE_DIVIDE, "divide")
+    case .maximum: (TRESTLE_MAXIMUM, "maximum")
+    case .minimum: (TRESTLE_MINIMUM, "minimum")
+    case .power: (TRESTLE_POWER, "power")
+    case .remainder: (TRESTLE_REMAINDER, "remainder")
     }
   }
 
-  var isCommutative: Bool { self != .subtract && self != .divide }
+  var name: StaticString { entry.name }
+
+  var isCommutative: Bool {
+    switch self {
+    case .add, .multiply, .maximum, .minimum: true
+    case .subtract, .divide, .power, .remainder: false
+    }
+  }
 }
 
 extension Kernels {
@@ -43,19 +53,21 @@ extension Kernels {
   }
 
   static func binary(_ function: BinaryFunction, _ dtype: DType) -> Binary {
-    entry(dtype, function.name, Offsets.binary, function.rawValue, as: Binary.self)
+    entry(dtype, function.name, Offsets.binary, Int(function.entry.code.rawValue), as: Binary.self)
   }
   static func binaryScalar(_ function: BinaryFunction, _ dtype: DType) -> BinaryScalar {
-    entry(dtype, function.name, Offsets.binaryScalar, function.rawValue, as: BinaryScalar.self)
+    entry(
+      dtype, function.name, Offsets.binaryScalar, Int(function.entry.code.rawValue), as: BinaryScalar.self)
   }
   static func scalarBinary(_ function: BinaryFunction, _ dtype: DType) -> ScalarBinary {
-    entry(dtype, function.name, Offsets.scalarBinary, function.rawValue, as: ScalarBinary.self)
+    entry(
+      dtype, function.name, Offsets.scalarBinary, Int(function.entry.code.rawValue), as: ScalarBinary.self)
   }
   static func binaryRow(_ function: BinaryFunction, _ dtype: DType) -> BinaryRows {
-    entry(dtype, function.name, Offsets.binaryRow, function.rawValue, as: BinaryRows.self)
+    entry(dtype, function.name, Offsets.binaryRow, Int(function.entry.code.rawValue), as: BinaryRows.self)
   }
   static func binaryColumn(_ function: BinaryFunction, _ dtype: DType) -> BinaryRows {
-    entry(dtype, function.name, Offsets.binaryColumn, function.rawValue, as: BinaryRows.self)
+    entry(dtype, function.name, Offsets.binaryColumn, Int(function.entry.code.rawValue), as: BinaryRows.self)
   }
   static func comparison(_ code: trestle_comparison, _ dtype: DType) -> Binary {
     entry(dtype, "compare", Offsets.compare, Int(code.rawValue), as: Binary.self)
@@ -150,7 +162,7 @@ extension BinaryFunction {
   }
 
   @inline(__always)
-  fileprivate func apply(_ a: Tensor, _ b: Tensor) -> Tensor {
+  func apply(_ a: Tensor, _ b: Tensor) -> Tensor {
     let result = forward(a.detached, b.detached)
     guard let tape = Tensor.tape(name, a, b) else { return result }
     return tape.record(name, result, backward(a, b))
@@ -190,10 +202,23 @@ extension BinaryFunction {
       // Where both are equal, each takes half, as in PyTorch.
       let (x, y) = (a.detached, b.detached)
       return { dy, pass in
-        let wins = x.compared(with: y, using: self == .maximum ? TRESTLE_GREATER : TRESTLE_LESS)
-        let share = wins + x.compared(with: y, using: TRESTLE_EQUAL) * 0.5
+        let wins = x.compared(with: y, using: self == .maximum ? .greater : .less)
+        let share = wins + x.compared(with: y, using: .equal) * 0.5
         pass.add((dy * share).reduced(to: aShape), to: aNode)
         pass.add((dy * (1 - share)).reduced(to: bShape), to: bNode)
+      }
+    case .power:
+      let (x, y) = (a.detached, b.detached)
+      return { dy, pass in
+        pass.add((dy * Self.powerSlope(x, y)).reduced(to: aShape), to: aNode)
+        pass.add((dy * Self.exponentSlope(x, y)).reduced(to: bShape), to: bNode)
+      }
+    case .remainder:
+      // a − ⌊a / b⌋ b
+      let (x, y) = (a.detached, b.detached)
+      return { dy, pass in
+        pass.add(dy.reduced(to: aShape), to: aNode)
+        pass.add((dy * (x / y).floor()).negated().reduced(to: bShape), to: bNode)
       }
     }
   }
@@ -270,102 +295,4 @@ extension Tensor {
   public static func / (s: Double, a: Tensor) -> Tensor { a.reciprocal() * s }
   /// −a.
   public static prefix func - (a: Tensor) -> Tensor { a.negated() }
-
-  /// 1 where the comparison holds, else 0; not tracked.
-  func compared(with other: Tensor, using code: trestle_comparison) -> Tensor {
-    let shape = Tensor.broadcastShape(self.shape, other.shape, operation: "compare")
-    let a = detached.broadcast(to: shape).dense()
-    let b = other.detached.broadcast(to: shape).dense()
-    precondition(a.dtype == b.dtype, "compare: types \(a.dtype) and \(b.dtype) differ")
-    let kernel = Kernels.comparison(code, dtype)
-    let result = Tensor(uninitialized: shape, dtype: dtype)
-    let size = dtype.byteCount
-    withExtendedLifetime((a.storage, b.storage)) {
-      Kernels.parallel(result.elementCount) { start, count in
-        let shift = start * size
-        kernel(a.data + shift, b.data + shift, result.data + shift, Int64(count))
-      }
-    }
-    return result
-  }
-
-  /// 1 where this tensor is less than `other`, else 0. Not tracked: a comparison has no gradient.
-  public func isLess(than other: Tensor) -> Tensor { compared(with: other, using: TRESTLE_LESS) }
-  /// 1 where this tensor is greater than `other`, else 0. Not tracked.
-  public func isGreater(than other: Tensor) -> Tensor { compared(with: other, using: TRESTLE_GREATER) }
-  /// 1 where the elements are equal, else 0. Not tracked.
-  public func isEqual(to other: Tensor) -> Tensor { compared(with: other, using: TRESTLE_EQUAL) }
-
-  /// `a` where `mask` is not 0, else `b`; all three of one shape.
-  ///
-  /// - Parameters:
-  ///   - mask: not tracked, of the operands' type.
-  ///   - a: the elements where the mask is not 0.
-  ///   - b: the elements where it is 0.
-  public static func select(_ mask: Tensor, _ a: Tensor, _ b: Tensor) -> Tensor {
-    precondition(
-      mask.shape == a.shape && a.shape == b.shape && mask.dtype == a.dtype && a.dtype == b.dtype,
-      "select: mask \(mask.dtype) \(mask.shape), operands \(a.dtype) \(a.shape) and \(b.dtype) \(b.shape)")
-    mask.requireUntracked("select (mask)")
-    let (m, x, y) = (mask.dense(), a.detached.dense(), b.detached.dense())
-    let table = Kernels.table(a.dtype, "select")
-    let result = Tensor(uninitialized: a.shape, dtype: a.dtype)
-    let size = a.dtype.byteCount
-    withExtendedLifetime((m.storage, x.storage, y.storage)) {
-      Kernels.parallel(a.elementCount) { start, count in
-        let shift = start * size
-        table.pointee.select(
-          m.data + shift, x.data + shift, y.data + shift, result.data + shift, Int64(count))
-      }
-    }
-    guard let tape = tape("select", a, b) else { return result }
-    let (aNode, bNode) = (a.node, b.node)
-    return tape.record("select", result) { dy, pass in
-      let zeros = Tensor.zeros(dy.shape, dtype: dy.dtype)
-      pass.add(select(m, dy, zeros), to: aNode)
-      pass.add(select(m, zeros, dy), to: bNode)
-    }
-  }
-
-  /// Adds `other`, of the same shape, to this tensor; in place when nobody else holds the storage. Not recorded.
-  package mutating func accumulate(_ other: Tensor) {
-    precondition(other.shape == shape, "accumulate: shapes \(shape) and \(other.shape) differ")
-    guard isDense, !storage.isBorrowed, isKnownUniquelyReferenced(&storage) else {
-      self = BinaryFunction.add.forward(detached, other.detached)
-      return
-    }
-    let b = other.detached.dense()
-    let kernel = Kernels.binary(.add, dtype)
-    let size = dtype.byteCount
-    let target = data
-    withExtendedLifetime(b.storage) {
-      Kernels.parallel(elementCount) { start, count in
-        let shift = start * size
-        kernel(target + shift, b.data + shift, target + shift, Int64(count))
-      }
-    }
-  }
-
-  /// Adds `part` to the elements whose index along `axis` is `start` or one of the next; in place when nobody else holds
-  /// the storage. Not recorded.
-  mutating func accumulate(_ part: Tensor, at start: Int, along axis: Int) {
-    makeUnique()
-    let part = part.detached.dense()
-    let inner = part.shape.suffix(from: axis + 1).reduce(1, *)
-    let run = part.shape[axis] * inner
-    guard run > 0 else { return }
-    let step = shape[axis] * inner
-    let outer = part.shape.prefix(axis).reduce(1, *)
-    let kernel = Kernels.binary(.add, dtype)
-    let size = dtype.byteCount
-    let target = data + start * inner * size
-    withExtendedLifetime(part.storage) {
-      Kernels.parallelRows(outer, cols: run) { first, count in
-        for block in first..<first + count {
-          let row = target + block * step * size
-          kernel(row, part.data + block * run * size, row, Int64(run))
-        }
-      }
-    }
-  }
 }

@@ -73,7 +73,8 @@ extension Tensor {
     _ source: UnsafeMutableRawPointer, _ target: UnsafeMutableRawPointer, _ lengths: [Int64], _ steps: [Int64]
   ) {
     switch dtype.byteCount {
-    case 2: Self.copyHalfWords(source, target, lengths, steps)
+    case 1: Self.copyElements(source, target, lengths, steps, as: UInt8.self)
+    case 2: Self.copyElements(source, target, lengths, steps, as: UInt16.self)
     default:
       let kernels = dtype.byteCount == 8 ? InstructionSet.kernels.double : InstructionSet.kernels.float
       // Split along the outermost dimension that there is; any split gives the same bytes.
@@ -93,11 +94,14 @@ extension Tensor {
     }
   }
 
-  private static func copyHalfWords(
-    _ source: UnsafeMutableRawPointer, _ target: UnsafeMutableRawPointer, _ lengths: [Int64], _ steps: [Int64]
+  @inline(__always)
+  private static func copyElements<Element>(
+    _ source: UnsafeMutableRawPointer, _ target: UnsafeMutableRawPointer, _ lengths: [Int64],
+    _ steps: [Int64],
+    as type: Element.Type
   ) {
-    let from = source.assumingMemoryBound(to: UInt16.self)
-    var to = target.assumingMemoryBound(to: UInt16.self)
+    let from = source.assumingMemoryBound(to: Element.self)
+    var to = target.assumingMemoryBound(to: Element.self)
     for a in 0..<Int(lengths[0]) {
       for b in 0..<Int(lengths[1]) {
         for c in 0..<Int(lengths[2]) {
@@ -216,9 +220,12 @@ extension Tensor {
   }
 
   /// The element at `index` of the first dimension, with one dimension fewer.
+  ///
+  /// A negative index counts from the end.
   public subscript(index: Int) -> Tensor {
     precondition(rank > 0, "Tensor[index]: a scalar has no elements to index")
-    return sliced(index..<index + 1, along: 0).squeezed(0)
+    let place = index < 0 ? index + shape[0] : index
+    return sliced(place..<place + 1, along: 0).squeezed(0)
   }
 
   /// The same elements without dimension `dimension`, whose length is 1.
@@ -306,64 +313,5 @@ extension Tensor {
   /// The tensors, all of one shape, along a new dimension.
   public static func stacked(_ tensors: [Tensor], along dimension: Int = 0) -> Tensor {
     concatenated(tensors.map { $0.expanded(at: dimension) }, along: dimension)
-  }
-
-  /// The same numbers in another type. Gradients flow back in this tensor's type.
-  public func converted(to type: DType) -> Tensor {
-    if type == dtype { return self }
-    let source = detached.dense()
-    let result = Tensor(uninitialized: shape, dtype: type)
-    let count = elementCount
-    withExtendedLifetime(source.storage) {
-      Kernels.parallel(count) { start, length in
-        Self.convert(
-          source.data + start * dtype.byteCount, dtype, result.data + start * type.byteCount, type, length)
-      }
-    }
-    guard dtype.isFloatingPoint else { return result }
-    let (node, original) = (self.node, dtype)
-    return recording("converted", result) { upstream, pass in
-      pass.add(upstream.converted(to: original), to: node)
-    }
-  }
-
-  private static func convert(
-    _ x: UnsafeMutableRawPointer, _ from: DType, _ y: UnsafeMutableRawPointer, _ to: DType, _ count: Int
-  ) {
-    let table = InstructionSet.conversions.pointee
-    let n = Int64(count)
-    switch (from, to) {
-    case (.float32, .bfloat16):
-      table.float_to_bf16(x.assumingMemoryBound(to: Float.self), y.assumingMemoryBound(to: UInt16.self), n)
-    case (.bfloat16, .float32):
-      table.bf16_to_float(x.assumingMemoryBound(to: UInt16.self), y.assumingMemoryBound(to: Float.self), n)
-    case (.float32, .float16):
-      table.float_to_half(x.assumingMemoryBound(to: Float.self), y.assumingMemoryBound(to: UInt16.self), n)
-    case (.float16, .float32):
-      table.half_to_float(x.assumingMemoryBound(to: UInt16.self), y.assumingMemoryBound(to: Float.self), n)
-    case (.float32, .float64):
-      table.float_to_double(x.assumingMemoryBound(to: Float.self), y.assumingMemoryBound(to: Double.self), n)
-    case (.float64, .float32):
-      table.double_to_float(x.assumingMemoryBound(to: Double.self), y.assumingMemoryBound(to: Float.self), n)
-    case (.int32, .float32):
-      for i in 0..<count {
-        y.assumingMemoryBound(to: Float.self)[i] = Float(x.assumingMemoryBound(to: Int32.self)[i])
-      }
-    case (.int32, .float64):
-      for i in 0..<count {
-        y.assumingMemoryBound(to: Double.self)[i] = Double(x.assumingMemoryBound(to: Int32.self)[i])
-      }
-    case (.float64, _), (.float16, _), (.bfloat16, _):
-      // By way of float32, in pieces that stay in cache.
-      withUnsafeTemporaryAllocation(of: Float.self, capacity: 1024) { middle in
-        guard let base = middle.baseAddress else { return }
-        for start in stride(from: 0, to: count, by: 1024) {
-          let length = Swift.min(1024, count - start)
-          convert(x + start * from.byteCount, from, UnsafeMutableRawPointer(base), .float32, length)
-          convert(UnsafeMutableRawPointer(base), .float32, y + start * to.byteCount, to, length)
-        }
-      }
-    default: preconditionFailure("converted(to:): no conversion from \(from) to \(to)")
-    }
   }
 }

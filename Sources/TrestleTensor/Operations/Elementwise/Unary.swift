@@ -1,43 +1,18 @@
 internal import CTrestleKernels
 
-/// The functions of one variable that have a kernel in both directions.
-enum UnaryFunction: Int {
-  // The order is that of `trestle_unary`.
-  case negate, abs, exp, log, sqrt, rsqrt, reciprocal, square, tanh, sigmoid, relu, gelu, geluTanh, silu,
-    softplus
-  case sin, cos, logSigmoid, erf
+/// A function of one variable that has a kernel in both directions: a code of the list in `TrestleFunctions.h`, from which
+/// the kernels of all levels follow, and the name of the operation in messages.
+struct UnaryFunction {
+  let code: trestle_unary
+  let name: StaticString
 
-  var name: StaticString {
-    switch self {
-    case .negate: "negated"
-    case .abs: "absolute"
-    case .exp: "exp"
-    case .log: "log"
-    case .sqrt: "sqrt"
-    case .rsqrt: "rsqrt"
-    case .reciprocal: "reciprocal"
-    case .square: "squared"
-    case .tanh: "tanh"
-    case .sigmoid: "sigmoid"
-    case .relu: "relu"
-    case .gelu: "gelu"
-    case .geluTanh: "geluTanh"
-    case .silu: "silu"
-    case .softplus: "softplus"
-    case .sin: "sin"
-    case .cos: "cos"
-    case .logSigmoid: "logSigmoid"
-    case .erf: "erf"
-    }
+  init(_ code: trestle_unary, _ name: StaticString) {
+    self.code = code
+    self.name = name
   }
 
-  /// Whether the derivative is computed from the output alone, so that the input need not be kept.
-  var needsOutputOnly: Bool {
-    switch self {
-    case .exp, .sqrt, .rsqrt, .reciprocal, .tanh, .sigmoid, .relu: true
-    default: false
-    }
-  }
+  /// What the derivative is computed from: the rest need not be kept.
+  var reads: trestle_reads { trestle_unary_reads(code) }
 
   func forward(_ x: Tensor) -> Tensor {
     let x = x.dense()
@@ -52,15 +27,19 @@ enum UnaryFunction: Int {
     return result
   }
 
-  func backward(x: Tensor, y: Tensor, upstream: Tensor) -> Tensor {
+  /// The gradient of the input.
+  ///
+  /// - Parameter source: what ``reads`` says, the input or the output; not looked at where nothing is read.
+  func backward(_ source: Tensor?, upstream: Tensor) -> Tensor {
     let dy = upstream.dense()
     let kernel = Kernels.unaryBackward(self, dy.dtype)
     let result = Tensor(uninitialized: dy.shape, dtype: dy.dtype)
     let size = dy.dtype.byteCount
-    withExtendedLifetime((x.storage, y.storage, dy.storage)) {
+    withExtendedLifetime((source?.storage, dy.storage)) {
       Kernels.parallel(dy.elementCount) { start, count in
         let shift = start * size
-        kernel(x.data + shift, y.data + shift, dy.data + shift, result.data + shift, Int64(count))
+        let read = source.map { $0.data + shift }
+        kernel(read, read, dy.data + shift, result.data + shift, Int64(count))
       }
     }
     return result
@@ -74,76 +53,97 @@ extension Kernels {
       UnsafeRawPointer?, UnsafeRawPointer?, UnsafeRawPointer?, UnsafeMutableRawPointer?, Int64
     ) -> Void
 
+  private enum UnaryOffsets {
+    static let forward = tableOffset(\.unary)
+    static let backward = tableOffset(\.unary_backward)
+  }
+
   // C arrays of function pointers arrive in Swift as tuples: index them through their address.
   static func unary(_ function: UnaryFunction, _ dtype: DType) -> Unary {
     let table = UnsafeRawPointer(table(dtype, function.name))
-    let start = tableOffset(\.unary)
-    return (table + start).assumingMemoryBound(to: Unary.self)[function.rawValue]
+    return (table + UnaryOffsets.forward).assumingMemoryBound(to: Unary.self)[Int(function.code.rawValue)]
   }
 
   static func unaryBackward(_ function: UnaryFunction, _ dtype: DType) -> UnaryBackward {
     let table = UnsafeRawPointer(table(dtype, function.name))
-    let start = tableOffset(\.unary_backward)
-    return (table + start).assumingMemoryBound(to: UnaryBackward.self)[function.rawValue]
+    return (table + UnaryOffsets.backward).assumingMemoryBound(to: UnaryBackward.self)[
+      Int(function.code.rawValue)]
   }
 }
 
 extension Tensor {
-  private func applying(_ function: UnaryFunction) -> Tensor {
+  private func applying(_ code: trestle_unary, _ name: StaticString) -> Tensor {
+    let function = UnaryFunction(code, name)
     let x = detached.dense()
     let y = function.forward(x)
     guard tape != nil else { return y }
     let node = self.node
-    if function.needsOutputOnly {
-      return recording(function.name, y) { upstream, pass in
-        pass.add(function.backward(x: y, y: y, upstream: upstream), to: node)
+    let source: Tensor? =
+      switch function.reads {
+      case TRESTLE_READS_INPUT: x
+      case TRESTLE_READS_OUTPUT: y
+      default: nil
       }
-    }
-    return recording(function.name, y) { upstream, pass in
-      pass.add(function.backward(x: x, y: x, upstream: upstream), to: node)
+    return recording(name, y) { upstream, pass in
+      pass.add(function.backward(source, upstream: upstream), to: node)
     }
   }
 
   /// −x, element by element.
-  public func negated() -> Tensor { applying(.negate) }
+  public func negated() -> Tensor { applying(TRESTLE_NEGATE, "negated") }
   /// |x|, element by element; the gradient at 0 is 0.
-  public func absolute() -> Tensor { applying(.abs) }
+  public func absolute() -> Tensor { applying(TRESTLE_ABS, "absolute") }
   /// eˣ, element by element.
-  public func exp() -> Tensor { applying(.exp) }
+  public func exp() -> Tensor { applying(TRESTLE_EXP, "exp") }
   /// The natural logarithm, element by element.
-  public func log() -> Tensor { applying(.log) }
+  public func log() -> Tensor { applying(TRESTLE_LOG, "log") }
   /// √x, element by element.
-  public func sqrt() -> Tensor { applying(.sqrt) }
+  public func sqrt() -> Tensor { applying(TRESTLE_SQRT, "sqrt") }
   /// 1/√x, element by element.
-  public func rsqrt() -> Tensor { applying(.rsqrt) }
+  public func rsqrt() -> Tensor { applying(TRESTLE_RSQRT, "rsqrt") }
   /// 1/x, element by element.
-  public func reciprocal() -> Tensor { applying(.reciprocal) }
+  public func reciprocal() -> Tensor { applying(TRESTLE_RECIPROCAL, "reciprocal") }
   /// x², element by element.
-  public func squared() -> Tensor { applying(.square) }
+  public func squared() -> Tensor { applying(TRESTLE_SQUARE, "squared") }
   /// The hyperbolic tangent, element by element.
-  public func tanh() -> Tensor { applying(.tanh) }
+  public func tanh() -> Tensor { applying(TRESTLE_TANH, "tanh") }
   /// 1 / (1 + e⁻ˣ), element by element.
-  public func sigmoid() -> Tensor { applying(.sigmoid) }
+  public func sigmoid() -> Tensor { applying(TRESTLE_SIGMOID, "sigmoid") }
   /// max(x, 0), element by element; the gradient at 0 is 0.
-  public func relu() -> Tensor { applying(.relu) }
+  public func relu() -> Tensor { applying(TRESTLE_RELU, "relu") }
   /// x Φ(x) with the exact normal distribution function, element by element.
   ///
   /// Source: Hendrycks and Gimpel, *Gaussian Error Linear Units* (2016).
-  public func gelu() -> Tensor { applying(.gelu) }
+  public func gelu() -> Tensor { applying(TRESTLE_GELU, "gelu") }
   /// GELU in its approximation by a hyperbolic tangent, as GPT-2 uses it.
-  public func geluTanh() -> Tensor { applying(.geluTanh) }
+  public func geluTanh() -> Tensor { applying(TRESTLE_GELU_TANH, "geluTanh") }
   /// x σ(x), element by element.
-  public func silu() -> Tensor { applying(.silu) }
+  public func silu() -> Tensor { applying(TRESTLE_SILU, "silu") }
   /// log(1 + eˣ), element by element, without overflow.
-  public func softplus() -> Tensor { applying(.softplus) }
+  public func softplus() -> Tensor { applying(TRESTLE_SOFTPLUS, "softplus") }
   /// The sine, element by element.
-  public func sin() -> Tensor { applying(.sin) }
+  public func sin() -> Tensor { applying(TRESTLE_SIN, "sin") }
   /// The cosine, element by element.
-  public func cos() -> Tensor { applying(.cos) }
+  public func cos() -> Tensor { applying(TRESTLE_COS, "cos") }
   /// log σ(x), element by element, without overflow.
-  public func logSigmoid() -> Tensor { applying(.logSigmoid) }
+  public func logSigmoid() -> Tensor { applying(TRESTLE_LOG_SIGMOID, "logSigmoid") }
   /// The error function, element by element.
-  public func erf() -> Tensor { applying(.erf) }
+  public func erf() -> Tensor { applying(TRESTLE_ERF, "erf") }
+
+  /// log(1 + x), element by element, accurate for small x.
+  public func log1p() -> Tensor { applying(TRESTLE_LOG1P, "log1p") }
+  /// eˣ − 1, element by element, accurate for small x.
+  public func expm1() -> Tensor { applying(TRESTLE_EXPM1, "expm1") }
+  /// −1, 0 or 1 by the sign, element by element; no gradient flows.
+  public func sign() -> Tensor { applying(TRESTLE_SIGN, "sign") }
+  /// The largest whole number that is not above x, element by element; no gradient flows.
+  public func floor() -> Tensor { applying(TRESTLE_FLOOR, "floor") }
+  /// The smallest whole number that is not below x, element by element; no gradient flows.
+  public func ceiling() -> Tensor { applying(TRESTLE_CEIL, "ceiling") }
+  /// The whole number next to x towards 0, element by element; no gradient flows.
+  public func truncated() -> Tensor { applying(TRESTLE_TRUNCATE, "truncated") }
+  /// The whole number nearest to x, halves to the even one as in NumPy, element by element; no gradient flows.
+  public func rounded() -> Tensor { applying(TRESTLE_ROUND, "rounded") }
 
   /// xᵖ, element by element.
   public func power(_ exponent: Double) -> Tensor {
@@ -165,7 +165,7 @@ extension Tensor {
     }
     let node = self.node
     return recording("clamped", y) { upstream, pass in
-      pass.add(upstream * x.compared(with: y, using: TRESTLE_EQUAL), to: node)
+      pass.add(upstream * x.compared(with: y, using: .equal), to: node)
     }
   }
 

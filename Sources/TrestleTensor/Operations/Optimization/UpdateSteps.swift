@@ -28,8 +28,8 @@ package struct AdamStep {
     self.gradientScale = gradientScale
   }
 
-  fileprivate var bias1: Double { 1 - power(beta1) }
-  fileprivate var bias2: Double { 1 - power(beta2) }
+  var bias1: Double { 1 - power(beta1) }
+  var bias2: Double { 1 - power(beta2) }
 
   /// βᵗ by repeated squaring: the same on every machine.
   private func power(_ base: Double) -> Double {
