@@ -144,10 +144,16 @@ public final class Linear: Module {
   /// - Returns: `[..., outputs]`.
   public func callAsFunction(_ x: Tensor) -> Tensor {
     let input = x.rank == 1 ? x.expanded(at: 0) : x
-    var y = matrix.product(input, arithmetic: arithmetic)
+    let y = completed(matrix.product(input, arithmetic: arithmetic), input: input)
+    return x.rank == 1 ? y.squeezed(0) : y
+  }
+
+  /// What follows the product x Wᵀ: the offset and the adapter.
+  func completed(_ product: Tensor, input: Tensor) -> Tensor {
+    var y = product
     if let bias { y = y + bias.value }
     if let adapter { y = adapter.adapt(input: input, output: y) }
-    return x.rank == 1 ? y.squeezed(0) : y
+    return y
   }
 }
 

@@ -67,9 +67,10 @@ final class Gemma3Attention: Module {
   func callAsFunction(_ x: Tensor, _ context: Gemma3Context) -> Tensor {
     let heads = { (y: Tensor) in y.reshaped(to: [y.shape[0], -1, self.headSize]) }
     let angles = kind == .local ? context.local : context.global
-    let q = queryNorm(heads(query(x))).rotated(cosines: angles.cosines, sines: angles.sines)
-    let k = keyNorm(heads(key(x))).rotated(cosines: angles.cosines, sines: angles.sines)
-    let v = heads(value(x))
+    let projections = Linear.outputs(of: [query, key, value], for: x)
+    let q = queryNorm(heads(projections[0])).rotated(cosines: angles.cosines, sines: angles.sines)
+    let k = keyNorm(heads(projections[1])).rotated(cosines: angles.cosines, sines: angles.sines)
+    let v = heads(projections[2])
     let sequences = context.sequences
     let mixed =
       context.cache?.attention(
@@ -96,7 +97,10 @@ final class Gemma3FeedForward: Module {
     down = try weights.linear(name + ".down_proj", inputs: inner, outputs: hidden)
   }
 
-  func callAsFunction(_ x: Tensor) -> Tensor { down(gate(x).geluTanh() * up(x)) }
+  func callAsFunction(_ x: Tensor) -> Tensor {
+    let parts = Linear.outputs(of: [gate, up], for: x)
+    return down(parts[0].geluTanh() * parts[1])
+  }
 }
 
 /// One block: y = x + norm(attention(norm(x))), then y + norm(feedForward(norm(y))); four norms of their own.

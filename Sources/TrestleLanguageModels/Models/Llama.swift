@@ -52,9 +52,9 @@ public final class LlamaAttention: Module {
   /// - Parameter x: `[tokens, hidden]`.
   func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor {
     let heads = { (y: Tensor) in y.reshaped(to: [y.shape[0], -1, self.headSize]) }
-    var q = heads(query(x))
-    var k = heads(key(x))
-    let v = heads(value(x))
+    let projections = Linear.outputs(of: [query, key, value], for: x)
+    var (q, k) = (heads(projections[0]), heads(projections[1]))
+    let v = heads(projections[2])
     if let queryNorm { q = q.rmsNormalized(gain: queryNorm.value, epsilon: epsilon) }
     if let keyNorm { k = k.rmsNormalized(gain: keyNorm.value, epsilon: epsilon) }
     q = q.rotated(cosines: context.cosines, sines: context.sines)
@@ -89,7 +89,10 @@ public final class LlamaFeedForward: Module {
       name + ".down_proj", inputs: c.intermediateSize, outputs: c.hiddenSize, hasBias: hasBias)
   }
 
-  func callAsFunction(_ x: Tensor) -> Tensor { down(gate(x).swiGLU(up: up(x))) }
+  func callAsFunction(_ x: Tensor) -> Tensor {
+    let parts = Linear.outputs(of: [gate, up], for: x)
+    return down(parts[0].swiGLU(up: parts[1]))
+  }
 }
 
 /// One block: x + attention(norm(x)), then x + feedForward(norm(x)).

@@ -97,7 +97,10 @@ public final class SwiGLU: Module {
   }
 
   /// The block's output, `[..., width]` like `x`.
-  public func callAsFunction(_ x: Tensor) -> Tensor { down(gate(x).swiGLU(up: up(x))) }
+  public func callAsFunction(_ x: Tensor) -> Tensor {
+    let parts = Linear.outputs(of: [gate, up], for: x)
+    return down(parts[0].swiGLU(up: parts[1]))
+  }
 }
 
 /// Linear layers with a nonlinearity and dropout after each but the last.

@@ -13,7 +13,7 @@ struct KernelProduct {
   let ldc: Int
   let isDouble: Bool
   let arithmetic: Arithmetic
-  private let table: UnsafePointer<trestle_matrix_kernels>
+  let table: UnsafePointer<trestle_matrix_kernels>
 
   init(
     a: trestle_operand, b: trestle_operand, cType: DType, m: Int, n: Int, k: Int, alpha: Double,
@@ -62,9 +62,9 @@ struct KernelProduct {
     }
   }
 
-  private var hasBlocks: Bool { b.storage >= TRESTLE_Q8_0.rawValue }
+  var hasBlocks: Bool { b.storage >= TRESTLE_Q8_0.rawValue }
 
-  private var hasFewRows: Bool {
+  var hasFewRows: Bool {
     if hasBlocks { return b.k_is_contiguous != 0 && m <= QuantizedKernel.fewRows }
     return m <= 4 || m <= 8 && n * k >= 1 << 14
   }
@@ -80,7 +80,7 @@ struct KernelProduct {
   // MARK: Tiles
 
   private static let float32 = Int32(TRESTLE_F32.rawValue)
-  private static let bfloat16 = Int32(TRESTLE_BF16.rawValue)
+  static let bfloat16 = Int32(TRESTLE_BF16.rawValue)
 
   private var kernels: trestle_product_kernels {
     if isDouble { return table.pointee.f64 }
@@ -189,7 +189,7 @@ struct KernelProduct {
     }
   }
 
-  private func fewRowsRequest(
+  func fewRowsRequest(
     x: UnsafeRawPointer, ldx: Int64, w: trestle_operand, cRow: Int, cColumn: Int, rows: Int,
     halfSums: UnsafePointer<Float>? = nil
   ) -> trestle_few_rows {
@@ -201,7 +201,7 @@ struct KernelProduct {
   }
 
   /// Lines to a task: enough work to be worth sharing, a multiple of what the kernel takes at once.
-  private func lineStep(rows: Int, lines: Int) -> Int {
+  func lineStep(rows: Int, lines: Int) -> Int {
     let enough = (1 << 14) / max(1, rows * k)
     let share = (lines + 4 * ThreadPool.shared.threadCount - 1) / (4 * ThreadPool.shared.threadCount)
     // Small enough a multiple that a narrow layer still splits evenly.

@@ -39,7 +39,22 @@ package enum QuantizedKernel {
     x: UnsafePointer<Float>, ldx: Int, m: Int, y: UnsafeMutablePointer<Float>, ldy: Int,
     arithmetic: Arithmetic = .float32
   ) {
-    let product = KernelProduct(
+    let product = product(
+      format: format, weights: weights, rows: rows, columns: columns, x: x, ldx: ldx, m: m, y: y, ldy: ldy,
+      arithmetic: arithmetic)
+    if arithmetic == .int8 && m > 0 && m <= fewRows && columns > 0 {
+      product.runFewRowsInt8()
+    } else {
+      product.run()
+    }
+  }
+
+  static func product(
+    format: QuantizationFormat, weights: UnsafeRawPointer, rows: Int, columns: Int,
+    x: UnsafePointer<Float>, ldx: Int, m: Int, y: UnsafeMutablePointer<Float>, ldy: Int,
+    arithmetic: Arithmetic
+  ) -> KernelProduct {
+    KernelProduct(
       a: trestle_operand(
         data: x, stride: Int64(ldx), storage: Int32(TRESTLE_F32.rawValue), k_is_contiguous: 1),
       b: trestle_operand(
@@ -47,11 +62,6 @@ package enum QuantizedKernel {
         k_is_contiguous: 1),
       cType: .float32, m: m, n: rows, k: columns, alpha: 1, accumulate: false, c: y, ldc: ldy,
       arithmetic: arithmetic)
-    if arithmetic == .int8 && m > 0 && m <= fewRows && columns > 0 {
-      product.runFewRowsInt8()
-    } else {
-      product.run()
-    }
   }
 
   /// `dx[m, columns] = dy[m, rows] · weights`.
