@@ -42,13 +42,11 @@ extension SafetensorsFile: TensorFile {
     let entry = try entry(name)
     let bytes = MappedBytes(file: file, range: entry.range)
     if let dtype = entry.type.dtype { return try bytes.tensor(entry.shape, dtype, name) }
-    // Any byte but 0 is a true one, whatever the file has.
-    if entry.type == .bool { return try bytes.tensor(entry.shape, .uint8, name).converted(to: .bool) }
     let shape = try bytes.checkedShape(entry.shape, name)
     guard entry.type == .int64, let values = bytes.narrowedIntegers() else {
       throw .unsupported(
         .init(
-          file.path, at: "tensor \"\(name)\"", expected: "F32, F64, F16, BF16, I32, U8, BOOL or small I64",
+          file.path, at: "tensor \"\(name)\"", expected: "F32, F64, F16, BF16, I32, U8 or small I64",
           found: entry.type.rawValue))
     }
     return Tensor(values, shape: shape)

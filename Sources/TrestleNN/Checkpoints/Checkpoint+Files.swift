@@ -3,15 +3,15 @@ import TrestleFormats
 import TrestleTensor
 
 extension Checkpoint {
-  /// A tensor of the parameter's shape and type, copied out of the file.
+  /// A tensor of the given shape and type, copied out of the file.
   static func tensor(
-    _ file: SafetensorsFile, _ name: String, like parameter: Parameter
+    _ file: SafetensorsFile, _ name: String, _ shape: Shape, _ dtype: DType
   ) throws -> Tensor {
     let value = try file.tensor(name)
-    guard value.shape == parameter.shape, value.dtype == parameter.dtype else {
+    guard value.shape == shape, value.dtype == dtype else {
       throw NNError.mismatch(
         .init(
-          file.file.path, at: name, expected: "\(parameter.dtype) \(parameter.shape)",
+          file.file.path, at: name, expected: "\(dtype) \(shape)",
           found: "\(value.dtype) \(value.shape)"))
     }
     return value.copied()

@@ -53,8 +53,8 @@ extension Checkpoint {
       var state = OptimizerState()
       state.updateCount = saved.updateCount
       for part in saved.tensors {
-        state.tensors[part] = try tensor(
-          file, stateName(key, part, saved.parameter), like: parameter)
+        let (shape, dtype) = optimizer.stateLayout(part, of: parameter)
+        state.tensors[part] = try tensor(file, stateName(key, part, saved.parameter), shape, dtype)
       }
       restored[saved.parameter] = state
     }

@@ -29,7 +29,7 @@ public enum Checkpoint {
   /// Saves a training state, replacing the folder's earlier checkpoint.
   ///
   /// - Parameters:
-  ///   - module: whose parameters and dropout layers' random states are saved.
+  ///   - module: whose parameters, buffers and dropout layers' random states are saved.
   ///   - optimizers: by name; every parameter of theirs belongs to the module.
   ///   - generators: further random states.
   ///   - cursor: whatever else the training needs to go on: position in the data, best metric.
@@ -43,6 +43,9 @@ public enum Checkpoint {
     let names = Names(module)
     var sources = module.namedParameters.map {
       SafetensorsSource(name: "parameters/" + $0.name, tensor: $0.parameter.detached)
+    }
+    sources += module.namedBuffers.map {
+      SafetensorsSource(name: "buffers/" + $0.name, tensor: $0.buffer.value)
     }
     var records: [String: CheckpointManifest<Cursor>.OptimizerRecord] = [:]
     for (key, optimizer) in optimizers {
@@ -84,8 +87,13 @@ public enum Checkpoint {
     let named = module.namedParameters
     try requireEqual(manifest.parameters, named.map(\.name), folder, "parameters")
     for item in named {
-      let value = try tensor(file, "parameters/" + item.name, like: item.parameter)
+      let value = try tensor(file, "parameters/" + item.name, item.parameter.shape, item.parameter.dtype)
       changes.append { item.parameter.update(to: value) }
+    }
+    for item in module.namedBuffers {
+      let buffer = item.buffer
+      let value = try tensor(file, "buffers/" + item.name, buffer.value.shape, buffer.value.dtype)
+      changes.append { buffer.update(to: value) }
     }
     try requireEqual(manifest.optimizers.keys.sorted(), optimizers.keys.sorted(), folder, "optimizers")
     let names = Names(module)

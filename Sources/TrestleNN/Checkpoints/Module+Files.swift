@@ -26,7 +26,7 @@ extension ShardedSafetensors: TensorSource {
 }
 
 extension Module {
-  /// Reads the value of every parameter; nothing is changed if anything does not fit.
+  /// Reads the value of every parameter and buffer; nothing is changed if anything does not fit.
   ///
   /// Values of a narrower floating-point type are converted to the parameter's. Others are views over the file until an
   /// optimizer first moves them.
@@ -48,14 +48,22 @@ extension Module {
           .init(source.sourcePath, at: key, expected: "one tensor", found: "'\(other)' and '\(name)'"))
       }
     }
-    var updates: [(Parameter, Tensor)] = []
+    var updates: [() -> Void] = []
     var missing: [String] = []
-    for named in namedParameters {
-      guard let name = byParameter.removeValue(forKey: ByteKey(named.name)) else {
-        missing.append(named.name)
-        continue
+    func value(_ name: String, _ shape: Shape, _ dtype: DType) throws -> Tensor? {
+      guard let key = byParameter.removeValue(forKey: ByteKey(name)) else {
+        missing.append(name)
+        return nil
       }
-      updates.append((named.parameter, try Self.fitting(named, source.tensor(name), source.sourcePath)))
+      return try Self.fitting(name, shape, dtype, source.tensor(key), source.sourcePath)
+    }
+    for (name, parameter) in namedParameters.map({ ($0.name, $0.parameter) }) {
+      guard let value = try value(name, parameter.shape, parameter.dtype) else { continue }
+      updates.append { parameter.update(to: value) }
+    }
+    for (name, buffer) in namedBuffers.map({ ($0.name, $0.buffer) }) {
+      guard let value = try value(name, buffer.value.shape, buffer.value.dtype) else { continue }
+      updates.append { buffer.update(to: value) }
     }
     guard missing.isEmpty else {
       throw NNError.missing(
@@ -68,29 +76,28 @@ extension Module {
           source.sourcePath, at: "tensors", expected: "the model's parameters only",
           found: list(byParameter.values.sorted())))
     }
-    for (parameter, value) in updates { parameter.update(to: value) }
+    for update in updates { update() }
   }
 
-  private static func fitting(_ named: NamedParameter, _ tensor: Tensor, _ path: String) throws -> Tensor {
-    let parameter = named.parameter
+  private static func fitting(
+    _ name: String, _ shape: Shape, _ dtype: DType, _ tensor: Tensor, _ path: String
+  ) throws -> Tensor {
     let isConvertible =
-      tensor.dtype == parameter.dtype
-      || tensor.dtype.isFloatingPoint && tensor.dtype.byteCount < parameter.dtype.byteCount
-    guard tensor.shape == parameter.shape && isConvertible else {
+      tensor.dtype == dtype || tensor.dtype.isFloatingPoint && tensor.dtype.byteCount < dtype.byteCount
+    guard tensor.shape == shape && isConvertible else {
       throw NNError.mismatch(
-        .init(
-          path, at: named.name, expected: "\(parameter.dtype) \(parameter.shape)",
-          found: "\(tensor.dtype) \(tensor.shape)"))
+        .init(path, at: name, expected: "\(dtype) \(shape)", found: "\(tensor.dtype) \(tensor.shape)"))
     }
-    return tensor.converted(to: parameter.dtype)
+    return tensor.converted(to: dtype)
   }
 
-  /// Writes every parameter under its name to a safetensors file, in one step: the file is whole or not there.
+  /// Writes every parameter and buffer under its name to a safetensors file, in one step: the file is whole or not there.
   ///
   /// - Throws: what `SafetensorsWriter` throws.
   public func save(to url: URL, metadata: [String: String] = [:]) throws {
     try SafetensorsWriter.write(
-      namedParameters.map { SafetensorsSource(name: $0.name, tensor: $0.parameter.detached) },
+      namedParameters.map { SafetensorsSource(name: $0.name, tensor: $0.parameter.detached) }
+        + namedBuffers.map { SafetensorsSource(name: $0.name, tensor: $0.buffer.value) },
       metadata: metadata, to: url)
   }
 }

@@ -130,6 +130,16 @@ open class Optimizer {
     preconditionFailure("\(type(of: self)) does not override update(_:with:state:step:)")
   }
 
+  /// The shape and type of a tensor that is remembered about a parameter: the parameter's own, unless an optimizer says
+  /// otherwise. A saved state is checked against it.
+  ///
+  /// - Parameters:
+  ///   - name: the tensor's name in the state.
+  ///   - parameter: what it is remembered about.
+  open func stateLayout(_ name: String, of parameter: Parameter) -> (shape: Shape, dtype: DType) {
+    (parameter.shape, parameter.dtype)
+  }
+
   /// What is remembered about a parameter; `nil` before its first update.
   public final func state(of parameter: Parameter) -> OptimizerState? { states[ObjectIdentifier(parameter)] }
 

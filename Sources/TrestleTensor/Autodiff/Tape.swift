@@ -276,7 +276,13 @@ extension Tensor {
 
   /// The gradients of the sum of this tensor times `upstream`, element by element.
   public func gradients(of variables: [Tensor], upstream: Tensor) -> Gradients {
-    guard let tape else { preconditionFailure("gradients(of:): the loss is not tracked by any tape") }
+    guard let tape else {
+      preconditionFailure(
+        """
+        gradients(of:): the loss is not tracked by any tape. Gradients themselves are not: a second derivative has to be \
+        taken of an expression for the first one
+        """)
+    }
     precondition(
       upstream.shape == shape, "gradients(of:): upstream has shape \(upstream.shape), expected \(shape)")
     for variable in variables {

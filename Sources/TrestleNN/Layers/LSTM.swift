@@ -1,0 +1,94 @@
+import TrestleTensor
+
+/// Long short-term memory over a batch of sequences of one length.
+///
+/// i, f, o = σ(W x + U h + offsets), g = tanh(W x + U h + offsets), c ← f c + i g, h ← o tanh(c); PyTorch's order i, f, g, o
+/// and PyTorch's two offsets.
+///
+/// Source: Hochreiter and Schmidhuber, *Long Short-Term Memory* (1997).
+public final class LSTM: Module {
+  /// The parameters lie directly under the layer: `weight_ih_l0`, as in PyTorch.
+  public static let checkpointKeys = ["weights": ""]
+  /// For layer k: `weight_ih_lk` `[4 · hidden, inputs]`, `weight_hh_lk` `[4 · hidden, hidden]`, `bias_ih_lk`,
+  /// `bias_hh_lk` `[4 · hidden]`.
+  private let weights: [String: Parameter]
+  /// The width of the states.
+  public let hidden: Int
+  /// The number of layers, each fed with the states of the one below.
+  public let layerCount: Int
+
+  /// Layers whose weights are drawn uniformly from ±1/√hidden.
+  public init(
+    inputs: Int, hidden: Int, layerCount: Int = 1, hasBias: Bool = true, dtype: DType = .float32,
+    using generator: inout RandomGenerator
+  ) {
+    let bound = 1 / Double(max(hidden, 1)).squareRoot()
+    func draw(_ shape: Shape) -> Parameter {
+      Parameter(.uniform(shape, in: -bound..<bound, dtype: dtype, using: &generator))
+    }
+    var weights: [String: Parameter] = [:]
+    for layer in 0..<layerCount {
+      weights["weight_ih_l\(layer)"] = draw([4 * hidden, layer == 0 ? inputs : hidden])
+      weights["weight_hh_l\(layer)"] = draw([4 * hidden, hidden])
+      guard hasBias else { continue }
+      weights["bias_ih_l\(layer)"] = draw([4 * hidden])
+      weights["bias_hh_l\(layer)"] = draw([4 * hidden])
+    }
+    self.weights = weights
+    self.hidden = hidden
+    self.layerCount = layerCount
+  }
+
+  private func projected(_ x: Tensor, _ name: String, _ layer: Int) -> Tensor {
+    guard let weight = weights["weight_\(name)_l\(layer)"] else {
+      preconditionFailure("LSTM: layer \(layer) does not exist among \(layerCount)")
+    }
+    let y = x.matmul(weight.value, transposingOther: true)
+    return weights["bias_\(name)_l\(layer)"].map { y + $0.value } ?? y
+  }
+
+  /// What the layers remember between steps, `[layers, batch, hidden]` each.
+  public struct State: Sendable {
+    /// h, the output.
+    public var output: Tensor
+    /// c, the memory.
+    public var memory: Tensor
+
+    /// A state of both parts.
+    public init(output: Tensor, memory: Tensor) {
+      self.output = output
+      self.memory = memory
+    }
+  }
+
+  /// The top layer's outputs at every step, and the state after the last.
+  ///
+  /// - Parameters:
+  ///   - x: `[batch, time, inputs]`.
+  ///   - initial: the state before the first step; zeros by default.
+  /// - Returns: `[batch, time, hidden]`, and the state.
+  public func callAsFunction(_ x: Tensor, initial: State? = nil) -> (outputs: Tensor, state: State) {
+    precondition(x.rank == 3, "LSTM: input \(x.shape), expected [batch, time, inputs]")
+    let (batch, time) = (x.shape[0], x.shape[1])
+    let zeros = Tensor.zeros([batch, hidden], dtype: x.dtype)
+    var sequence = x.permuted([1, 0, 2])
+    var last: [(Tensor, Tensor)] = []
+    for layer in 0..<layerCount {
+      let input = projected(sequence, "ih", layer)
+      var (output, memory) = (initial?.output[layer] ?? zeros, initial?.memory[layer] ?? zeros)
+      var outputs: [Tensor] = []
+      outputs.reserveCapacity(time)
+      for step in 0..<time {
+        let parts = (input[step] + projected(output, "hh", layer)).split(into: 4, along: 1)
+        memory = parts[1].sigmoid() * memory + parts[0].sigmoid() * parts[2].tanh()
+        output = parts[3].sigmoid() * memory.tanh()
+        outputs.append(output)
+      }
+      last.append((output, memory))
+      sequence = outputs.isEmpty ? .zeros([0, batch, hidden], dtype: x.dtype) : .stacked(outputs)
+    }
+    return (
+      sequence.permuted([1, 0, 2]), State(output: .stacked(last.map(\.0)), memory: .stacked(last.map(\.1)))
+    )
+  }
+}
