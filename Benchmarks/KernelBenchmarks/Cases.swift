@@ -2,7 +2,7 @@ import TrestleTensor
 
 /// The cases, with the shapes, units and operation counts of the peers' script.
 enum Cases {
-  static var all: [Case] { products + rowWise + indexed + [attention] + tiny }
+  static var all: [Case] { products + rowWise + indexed + [attention] + tiny + arrays }
 
   private static func random(_ shape: Shape) -> Tensor {
     var generator = RandomGenerator(seed: 7)

@@ -114,6 +114,72 @@ def tiny_operations():
             report.add(case, "8x8 add, taped", [seconds / count for seconds in report.times(work, 2)], "ns")
 
 
-for topic in (products, maps, rows, sparse, attention, tiny_operations):
+def arrays():
+    """The operations of array libraries; the cases of ArrayCases.swift."""
+    x = torch.randn(4096, 1024)
+    y, flat, small = torch.randn(4096, 1024).abs(), x.numel() * 4 / 1e9, torch.randn(64, 64, 64)
+    definite, right = small @ small.mT + torch.eye(64), torch.randn(64, 64, 1)
+    half, rows = x[:512].contiguous(), torch.arange(4096) % 2 == 0
+    chosen = x.topk(64, dim=1)
+    whole = torch.randint(0, 1000, (262144,))
+    labels = x.argmax(1)
+    image, kernel, packed = torch.randn(8, 64, 32, 32), torch.randn(64, 64, 3, 3), torch.randn(36, 256, 64)
+    size = "4096x1024"
+    for case, shape, unit, amount, work in (
+        ("log1p", size, "GB/s", 2 * flat, lambda: torch.log1p(y)),
+        ("expm1", size, "GB/s", 2 * flat, lambda: torch.expm1(x)),
+        ("round", size, "GB/s", 2 * flat, lambda: torch.round(x)),
+        ("sign", size, "GB/s", 2 * flat, lambda: torch.sign(x)),
+        ("power_tensor", size, "GB/s", 3 * flat, lambda: torch.pow(y, x)),
+        ("remainder", size, "GB/s", 3 * flat, lambda: torch.remainder(x, y)),
+        ("compare", size, "GB/s", 3 * flat, lambda: x >= y),
+        ("where", size, "GB/s", 4 * flat, lambda: torch.where(x != 0, x, y)),
+        ("to_bool", size, "GB/s", 1.25 * flat, lambda: x.bool()),
+        ("any_axis", size, "GB/s", flat, lambda: x.any(1)),
+        ("cumsum_rows", size, "GB/s", 2 * flat, lambda: x.cumsum(1)),
+        ("cumsum_columns", size, "GB/s", 2 * flat, lambda: x.cumsum(0)),
+        ("argmax_rows", size, "GB/s", flat, lambda: x.argmax(1)),
+        ("argmin_columns", size, "GB/s", flat, lambda: x.argmin(0)),
+        ("topk_50", size, "GB/s", flat, lambda: x.topk(50, dim=1)),
+        ("sort_rows", "512x1024", "GB/s", 2 * half.numel() * 4 / 1e9, lambda: half.sort(dim=1)),
+        ("unique", "262144 of 1000", "GB/s", 262144 * 4 / 1e9, lambda: whole.int().unique(return_inverse=True)),
+        ("transpose", size, "GB/s", 2 * flat, lambda: x.t().contiguous()),
+        ("flip", size, "GB/s", 2 * flat, lambda: x.flip(0, 1)),
+        ("roll", size, "GB/s", 2 * flat, lambda: x.roll(100, 1)),
+        ("pad", size, "GB/s", 2 * flat, lambda: F.pad(x, (1, 1, 1, 1))),
+        ("tile", size, "GB/s", 3 * flat, lambda: x.tile(2, 1)),
+        ("stride", size, "GB/s", flat, lambda: x[::2].contiguous()),
+        ("mask_rows", size, "GB/s", flat, lambda: x[rows]),
+        ("gather_axis", "4096x1024[4096x64]", "GB/s", 2 * 4096 * 64 * 4 / 1e9, lambda: x.gather(1, chosen.indices)),
+        (
+            "scatter_axis",
+            "4096x64 into 4096x1024",
+            "GB/s",
+            flat,
+            lambda: torch.zeros(4096, 1024).scatter_add_(1, chosen.indices, chosen.values),
+        ),
+        ("one_hot", "4096 of 1024", "GB/s", flat, lambda: F.one_hot(labels, 1024).float()),
+        (
+            "einsum_bqd_bkd",
+            "36x256x64",
+            "GFLOP/s",
+            2 * 36 * 256 * 256 * 64 / 1e9,
+            lambda: torch.einsum("bqd,bkd->bqk", packed, packed),
+        ),
+        ("cholesky", "64x64x64", "GFLOP/s", 64**4 / 3e9, lambda: torch.linalg.cholesky(definite)),
+        ("solve", "64x64x64", "GFLOP/s", 64**4 * 2 / 3e9, lambda: torch.linalg.solve(small, right)),
+        (
+            "conv2d_3x3",
+            "8x64x32x32 to 64",
+            "GFLOP/s",
+            2 * 8 * 64 * 32 * 32 * 64 * 9 / 1e9,
+            lambda: F.conv2d(image, kernel, padding=1),
+        ),
+        ("maxpool_2x2", "8x64x32x32", "GB/s", image.numel() * 4 / 1e9, lambda: F.max_pool2d(image, 2)),
+    ):
+        report.run(case, shape, work, unit, amount)
+
+
+for topic in (products, maps, rows, sparse, attention, tiny_operations, arrays):
     topic()
 report.finish()
