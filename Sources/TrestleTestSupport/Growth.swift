@@ -1,22 +1,37 @@
-/// How many times longer an input of four times the size takes: 4 in linear time, 16 in quadratic.
+import Foundation
+
+/// How many times longer an input of several times the size takes: of four times, 4 in linear time and 16 in quadratic.
 ///
-/// Both sizes are timed in turn within the same run and the shortest times are compared, so that neither the machine nor
-/// what else runs on it matters much.
+/// What counts is the time that the calling thread has computed, not the time that has passed, so that other work on the
+/// machine matters little. Both sizes are timed in turn within the same run, and the shortest times are compared.
 ///
 /// - Parameters:
 ///   - size: the smaller size; it should take some milliseconds.
+///   - factor: how many times larger the other size is.
 ///   - rounds: how often each is timed.
 ///   - prepare: makes the input of a size; not timed.
-///   - run: what is timed.
+///   - run: what is timed; it computes on the calling thread.
 public func growth<Input>(
-  from size: Int, rounds: Int = 5, prepare: (Int) throws -> Input, run: (Input) throws -> Void
+  from size: Int, by factor: Int = 4, rounds: Int = 5, prepare: (Int) throws -> Input,
+  run: (Input) throws -> Void
 ) throws -> Double {
-  let (small, large) = (try prepare(size), try prepare(size * 4))
-  let clock = ContinuousClock()
+  let (small, large) = (try prepare(size), try prepare(size * factor))
   var (shortest, longest) = (Double.infinity, Double.infinity)
   for _ in 0..<rounds {
-    shortest = min(shortest, try clock.measure { try run(small) } / .seconds(1))
-    longest = min(longest, try clock.measure { try run(large) } / .seconds(1))
+    shortest = min(shortest, try threadSeconds { try run(small) })
+    longest = min(longest, try threadSeconds { try run(large) })
   }
   return longest / shortest
+}
+
+/// The processor time that `body` takes on this thread, in seconds.
+private func threadSeconds(_ body: () throws -> Void) throws -> Double {
+  func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+  let start = now()
+  try body()
+  return now() - start
 }

@@ -14,9 +14,8 @@ let package = Package(
         .product(name: "Trestle", package: "Trestle"),
         .product(name: "TrestleTestSupport", package: "Trestle"),
       ]),
-    .executableTarget(
-      name: "fuzz-reader", dependencies: ["FuzzTargets"],
-      swiftSettings: [.unsafeFlags(["-parse-as-library"])]),
+    .target(name: "CLibFuzzer"),
+    .executableTarget(name: "fuzz-reader", dependencies: ["CLibFuzzer", "FuzzTargets"]),
     .executableTarget(name: "mutation-campaign", dependencies: ["FuzzTargets"]),
   ],
   swiftLanguageModes: [.v6]

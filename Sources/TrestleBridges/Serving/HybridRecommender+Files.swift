@@ -37,7 +37,7 @@ extension HybridRecommender {
   ///   - extra: writes further files into it, before it takes its place.
   /// - Throws: `FormatError.cannotWrite`, and what `extra` throws; an older folder is intact then.
   public func save(to folder: URL, adding extra: (URL) throws -> Void = { _ in }) throws {
-    try FolderReplacement.write(folder) { fresh in
+    try AtomicFolder.write(to: folder, holding: Self.manifestName) { fresh in
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys]
       try AtomicFile.write(Array(try encoder.encode(catalogue)), to: fresh.appending(path: "catalogue.json"))

@@ -131,20 +131,38 @@ extension InformationSharingModule {
 
   /// Takes over the content saved by ``save(into:prefix:)``.
   ///
-  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` if a tensor is missing or of another shape.
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` if a tensor is missing, of another shape or type,
+  ///   or holds what no writing leaves behind. The store is as it was then.
   public func load(from state: BridgeState, prefix: String = "sharing") throws(BridgeError) {
-    for kind in EntityKind.allCases {
-      var table = self[kind]
-      let name = "\(prefix).\(kind.rawValue)s"
-      let count = table.versions.count
-      table.rows = try state.tensor("\(name).rows", shape: table.rows.shape, dtype: .float32)
-      table.versions = try state.tensor("\(name).versions", shape: [count], dtype: .int32).scalars()
-      table.domainWrites = try state.tensor("\(name).domain_writes", shape: [count], dtype: .int32).scalars()
-      let writers = try state.tensor("\(name).last_writers", shape: [count], dtype: .int32).scalars(
-        as: Int32.self)
-      table.lastWriters = writers.map { $0 == 0 ? .domain : $0 == 1 ? .language : nil }
-      if kind == .user { users = table } else { items = table }
+    let (savedUsers, savedItems) = (
+      try saved(.user, in: state, prefix), try saved(.item, in: state, prefix)
+    )
+    (users, items) = (savedUsers, savedItems)
+  }
+
+  private func saved(
+    _ kind: EntityKind, in state: BridgeState, _ prefix: String
+  ) throws(BridgeError) -> Table {
+    var table = self[kind]
+    let name = "\(prefix).\(kind.rawValue)s"
+    let count = table.versions.count
+    /// Whole numbers for all entities, each in its range.
+    func numbers(_ part: String, _ range: (Int) -> ClosedRange<Int32>) throws(BridgeError) -> [Int32] {
+      let place = "\(name).\(part)"
+      let values = try state.tensor(place, shape: [count], dtype: .int32).scalars(as: Int32.self)
+      for (index, value) in values.enumerated() where !range(index).contains(value) {
+        throw .invalidState(
+          path: "bridge state", place: place, expected: "\(range(index))", found: "\(value)")
+      }
+      return values
     }
+    table.rows = try state.finiteTensor("\(name).rows", shape: table.rows.shape)
+    table.versions = try numbers("versions") { _ in 0...(1 << 30) }
+    table.domainWrites = try numbers("domain_writes") { [versions = table.versions] in 0...versions[$0] }
+    table.lastWriters = try numbers("last_writers") { _ in -1...1 }.map {
+      $0 == 0 ? .domain : $0 == 1 ? .language : nil
+    }
+    return table
   }
 }
 

@@ -425,22 +425,10 @@ public final class BDLMStrategy: BridgeStrategy {
     var state = BridgeState()
     sharing?.save(into: &state)
     if let firstItems { state.tensors["first_items"] = firstItems }
-    if let text = try? JSONEncoder().encode(writings) {
+    if let text = try? RecordCoding.encoder().encode(writings) {
       state.values["writings"] = String(decoding: text, as: UTF8.self)
     }
-    for (kind, map) in maps {
-      let name = "map.\(kind.rawValue)"
-      switch map {
-      case .orthonormal(let map):
-        state.tensors["\(name).basis"] = map.basis
-        state.tensors["\(name).mean"] = map.mean
-        state.values["\(name).scale"] = "\(map.scale)"
-      case .ridge(let map):
-        state.tensors["\(name).weight"] = map.weight
-        state.tensors["\(name).input_mean"] = map.inputMean
-        state.tensors["\(name).output_mean"] = map.outputMean
-      }
-    }
+    for (kind, map) in maps { map.save(kind, into: &state) }
     return state
   }
 
@@ -448,28 +436,22 @@ public final class BDLMStrategy: BridgeStrategy {
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
     let store = InformationSharingModule(context.domain.vocabulary, configuration: configuration.sharing)
     try store.load(from: state)
-    sharing = store
-    firstItems = state.tensors["first_items"]
-    writings = try JSONDecoder().decode([Writing].self, from: Data((state.values["writings"] ?? "[]").utf8))
-    maps = [:]
+    let side = try context.side(
+      .language, as: (any ContextualRepresentations).self, .contextualRepresentations, for: self)
+    var saved: [EntityKind: LanguageMap] = [:]
     for kind in EntityKind.allCases {
-      let name = "map.\(kind.rawValue)"
-      if let basis = state.tensors["\(name).basis"], basis.rank == 2 {
-        let mean = try state.tensor("\(name).mean", shape: [basis.shape[1]], dtype: .float32)
-        guard let scale = state.values["\(name).scale"].flatMap(Double.init) else {
-          throw BridgeError.invalidState(
-            path: "bridge state", place: "\(name).scale", expected: "a number",
-            found: state.values["\(name).scale"] ?? "nothing")
-        }
-        maps[kind] = .orthonormal(OrthonormalMap(basis: basis, mean: mean, scale: scale))
-      } else if let weight = state.tensors["\(name).weight"], weight.rank == 2 {
-        maps[kind] = .ridge(
-          RidgeMap(
-            weight: weight,
-            inputMean: try state.tensor("\(name).input_mean", shape: [weight.shape[0]], dtype: .float32),
-            outputMean: try state.tensor("\(name).output_mean", shape: [weight.shape[1]], dtype: .float32)))
-      }
+      saved[kind] = try .saved(
+        kind, in: state, shared: configuration.sharing.width, side: side, source: source(kind))
     }
+    let first = try state.tensors["first_items"].map { _ in
+      try state.finiteTensor("first_items", shape: store.items.rows.shape)
+    }
+    let text = state.values["writings"] ?? "[]"
+    guard let writings = try? RecordCoding.decoder().decode([Writing].self, from: Data(text.utf8)) else {
+      throw BridgeError.invalidState(
+        path: "bridge state", place: "writings", expected: "a record of writings", found: "something else")
+    }
+    (self.writings, maps, firstItems, sharing) = (writings, saved, first, store)
   }
 }
 

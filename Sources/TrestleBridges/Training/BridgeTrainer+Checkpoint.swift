@@ -57,8 +57,7 @@ extension BridgeTrainer {
       bridge: bridge.name, fingerprint: fingerprint, vocabulary: context.domain.vocabulary,
       splitHash: context.split.hash, cursor: cursor, stateValues: state.values, updates: updates,
       records: records)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
+    let encoder = RecordCoding.encoder()
     let text = String(decoding: try encoder.encode(header), as: UTF8.self)
     try SafetensorsWriter.write(
       tensors.map { SafetensorsSource(name: $0.key, tensor: $0.value) }, metadata: ["run": text],
@@ -170,7 +169,7 @@ extension BridgeTrainer {
     do {
       // Read by the bounded parser first: it limits depth and size before the decoder sees the text.
       _ = try JSONValue(parsing: text, source: file.path)
-      header = try JSONDecoder().decode(Header.self, from: Data(text.utf8))
+      header = try RecordCoding.decoder().decode(Header.self, from: Data(text.utf8))
     } catch {
       throw invalid(file, "run", "a bridge run's record", "\(error)")
     }

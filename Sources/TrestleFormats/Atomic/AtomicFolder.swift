@@ -21,14 +21,17 @@ public enum AtomicFolder {
   ///
   /// - Parameters:
   ///   - url: The folder to make or to replace. A link to a folder is followed; the folder it leads to is replaced.
+  ///   - marker: A file that a folder with files must hold to be replaced, so that a wrong path does not cost a folder of
+  ///     another kind; `nil` replaces any.
   ///   - keepingOthers: Whether files of the old folder that `body` does not write stay in the new one. They are linked,
   ///     not copied; folders inside it do not stay.
   ///   - body: Writes the files.
   /// - Throws: What `body` throws, or ``FormatError/cannotWrite(_:)``.
   public static func write(
-    to url: URL, keepingOthers: Bool = false, _ body: (URL) throws -> Void
+    to url: URL, holding marker: String? = nil, keepingOthers: Bool = false, _ body: (URL) throws -> Void
   ) throws {
     let target = URL(filePath: realPath(url.path) ?? url.path, directoryHint: .isDirectory)
+    if let marker { try check(target, holds: marker) }
     let temporary = try TemporaryEntry.folder(for: target)
     defer { temporary.release() }
     let fresh = URL(filePath: temporary.path, directoryHint: .isDirectory)
@@ -45,6 +48,18 @@ public enum AtomicFolder {
     // The former folder, or nothing if there was none.
     try? FileManager.default.removeItem(at: fresh)
     try synchronizeFolder(target.deletingLastPathComponent())
+  }
+
+  private static func check(_ target: URL, holds marker: String) throws(FormatError) {
+    var status = stat()
+    guard lstat(target.path, &status) == 0 else { return }
+    let names = try? FileManager.default.contentsOfDirectory(atPath: target.path)
+    guard let names, names.isEmpty || names.contains(marker) else {
+      throw .cannotWrite(
+        .init(
+          target.path, expected: "a new folder or an older one of the same kind",
+          found: names == nil ? "no folder that can be read" : "other files"))
+    }
   }
 
   private static func put(_ fresh: URL, at target: URL) throws(FormatError) {

@@ -23,7 +23,7 @@ extension FittedRecommender {
   ///
   /// - Throws: `FormatError.cannotWrite`; an older folder is intact then.
   public func save(to folder: URL) throws {
-    try FolderReplacement.write(folder) { fresh in
+    try AtomicFolder.write(to: folder, holding: Self.manifestName) { fresh in
       let encoder = JSONEncoder()
       encoder.outputFormatting = [.sortedKeys]
       try AtomicFile.write(Array(try encoder.encode(catalogue)), to: fresh.appending(path: "catalogue.json"))

@@ -58,6 +58,27 @@ struct AtomicFolderTests {
     #expect(read("README", in: target) == "read me")
   }
 
+  @Test func aFolderOfAnotherKindIsLeftAlone() throws {
+    let folder = try TemporaryFolder()
+    let target = folder.url.appending(path: "model")
+    for text in ["new", "replaced"] {
+      try AtomicFolder.write(to: target, holding: "manifest") { try write(text, "manifest", in: $0) }
+      #expect(read("manifest", in: target) == text)
+    }
+    let (other, empty) = (folder.url.appending(path: "photos"), folder.url.appending(path: "empty"))
+    for place in [other, empty] {
+      try FileManager.default.createDirectory(at: place, withIntermediateDirectories: true)
+    }
+    try write("mine", "photo", in: other)
+    #expect(throws: FormatError.self) {
+      try AtomicFolder.write(to: other, holding: "manifest") { try write("x", "manifest", in: $0) }
+    }
+    #expect(read("photo", in: other) == "mine" && read("manifest", in: other) == nil)
+    try AtomicFolder.write(to: empty, holding: "manifest") { try write("x", "manifest", in: $0) }
+    #expect(read("manifest", in: empty) == "x")
+    #expect(try folder.names == ["empty", "model", "photos"])
+  }
+
   @Test func aLinkToAFolderIsFollowed() throws {
     let folder = try TemporaryFolder()
     let (target, link) = (folder.url.appending(path: "v1"), folder.url.appending(path: "current"))

@@ -9,7 +9,7 @@ import TrestleText
 struct SpecialTokenTests {
   private typealias Builder = GGUFTokenizerTests.Builder
 
-  private static let titles: [String] = {
+  static let titles: [String] = {
     let tokens = [
       "</s>", "<s>", "<unk>", "<pad>", "<|im_end|>", "<|im_start|>", "<|endoftext|>", "[SEP]", "[CLS]",
       "[INST]",

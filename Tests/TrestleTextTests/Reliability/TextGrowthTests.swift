@@ -5,9 +5,91 @@ import TrestleTestSupport
 
 import TrestleText
 
-/// No vocabulary and no long word of WordPiece costs more than in proportion to its size.
+/// No text and no vocabulary costs more than in proportion to its size.
 @Suite(.serialized) struct TextGrowthTests {
   private static let limit = 9.0
+
+  // MARK: Texts
+
+  /// Texts of a size in scalars that are slow where something is quadratic.
+  private static let adversaries: [(name: String, make: @Sendable (Int) -> String)] = [
+    ("marks of two classes", { "a" + String(repeating: "\u{301}\u{316}", count: $0 / 2) }),
+    (
+      "marks of many classes",
+      { size in
+        let marks = ["\u{301}", "\u{316}", "\u{345}", "\u{327}", "\u{334}", "\u{5B0}", "\u{F71}", "\u{F73}"]
+        return "a" + (0..<size).map { marks[($0 * 5) % marks.count] }.joined()
+      }
+    ),
+    ("decomposed letters", { String(repeating: "e\u{301}", count: $0 / 2) }),
+    ("composed letters", { String(repeating: "\u{1E69}", count: $0) }),
+    ("vowel signs", { String(repeating: "\u{9C7}\u{9BE}", count: $0 / 2) }),
+    ("marks that stand for others", { "a" + String(repeating: "\u{340}\u{344}", count: $0 / 2) }),
+    ("Hangul letters", { String(repeating: "\u{1100}\u{1161}\u{11A8}", count: $0 / 3) }),
+    ("Hangul syllables", { String(repeating: "\u{AC01}", count: $0) }),
+    ("joined emoji", { String(repeating: "\u{1F468}\u{200D}", count: $0 / 2) }),
+    ("regional indicators", { String(repeating: "\u{1F1E6}", count: $0) }),
+    ("one long word", { String(repeating: "a", count: $0) }),
+    (
+      "letters in no order",
+      { size in
+        var generator = SplitMix64(state: 5)
+        return String(
+          decoding: (0..<size).map { _ in UInt8(97 + generator.index(below: 26)) }, as: UTF8.self)
+      }
+    ),
+    ("spaces", { String(repeating: " ", count: $0) }),
+    ("spaces and line breaks", { String(repeating: " \n", count: $0 / 2) }),
+    ("spaces of SentencePiece", { String(repeating: "\u{2581}", count: $0) }),
+    ("apostrophes", { String(repeating: "'", count: $0) }),
+    ("digits", { String(repeating: "7", count: $0) }),
+  ]
+
+  /// Sixteen times the text: 16 in linear time, 256 in quadratic. The symbols of one long word leave the caches on the way,
+  /// which has cost up to twice.
+  @Test(arguments: [Family.gpt2, .llama3, .qwen2, .llama2, .bert])
+  func tokenizersAreLinear(family: Family) throws {
+    let tokenizer = try family.tokenizer()
+    for (name, make) in Self.adversaries {
+      let ratio = try growth(from: 8_000, by: 16, rounds: 2, prepare: make) { _ = tokenizer.encode($0) }
+      #expect(ratio < 56, "\(family), \(name): \(ratio)")
+    }
+  }
+
+  /// Nothing leaves the caches here, so that a small quadratic part shows.
+  @Test func normalizationIsLinear() throws {
+    for (name, make) in Self.adversaries {
+      for form in [CanonicalNormalization.composed, .decomposed] {
+        let ratio = try growth(from: 8_000, by: 16, rounds: 2, prepare: make) { _ = form.normalized($0) }
+        #expect(ratio < 28, "\(form), \(name): \(ratio)")
+      }
+    }
+  }
+
+  /// Texts whose every character is changed, moved or composed, in pieces and whole.
+  @Test func normalizationInPiecesIsThatOfTheWhole() {
+    let scalars: [Unicode.Scalar] = [
+      "e", "a", " ", "\u{301}", "\u{316}", "\u{327}", "\u{E9}", "\u{1E69}", "\u{1100}", "\u{1161}",
+      "\u{11A8}",
+      "\u{AC00}", "\u{AC01}", "\u{9C7}", "\u{9BE}", "\u{9D7}", "\u{CC6}", "\u{CC2}", "\u{CD5}", "\u{DD9}",
+      "\u{DCF}",
+      "\u{DCA}", "\u{1025}", "\u{102E}", "\u{1B05}", "\u{1B35}", "\u{5D0}", "\u{5B0}", "\u{3042}", "\u{304B}",
+      "\u{3099}", "\u{4E00}", "\u{FB1D}", "\u{212B}", "\u{F71}", "\u{F72}", "\u{338}", "=", "\u{2ADC}",
+    ]
+    var generator = SplitMix64(state: 9)
+    for length in [255, 256, 257, 700, 1500] {
+      for _ in 0..<20 {
+        var view = String.UnicodeScalarView()
+        for _ in 0..<length { view.append(scalars[generator.index(below: scalars.count)]) }
+        let text = String(view)
+        let (composed, decomposed) = (
+          CanonicalNormalization.composed.normalized(text), CanonicalNormalization.decomposed.normalized(text)
+        )
+        #expect(composed.utf8.elementsEqual(text.precomposedStringWithCanonicalMapping.utf8))
+        #expect(decomposed.utf8.elementsEqual(text.decomposedStringWithCanonicalMapping.utf8))
+      }
+    }
+  }
 
   @Test func normalizationOfLongRunsIsExact() {
     // Short runs of Foundation's are the reference: a long run is put together from them, mark by mark.

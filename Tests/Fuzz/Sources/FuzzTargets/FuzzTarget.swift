@@ -19,7 +19,7 @@ public struct FuzzTarget {
   }
 
   /// All of them. States are made as they are asked for, in a folder of this process.
-  public static var all: [FuzzTarget] { formats + texts + tables + models + states + served }
+  public static var all: [FuzzTarget] { formats + texts + tables + models + states + served + hybrids }
 
   /// The target of a name.
   public static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

@@ -53,7 +53,7 @@ extension FuzzTarget {
   }
 
   /// The manifest with the hash of other bytes, as somebody would write it who made both.
-  private static func rehashed(_ manifest: [UInt8], _ name: String, _ bytes: [UInt8]) throws -> [UInt8] {
+  static func rehashed(_ manifest: [UInt8], _ name: String, _ bytes: [UInt8]) throws -> [UInt8] {
     guard var root = try JSONSerialization.jsonObject(with: Data(manifest)) as? [String: Any],
       var files = root["files"] as? [String: Any]
     else { return manifest }

@@ -34,7 +34,9 @@ enum KillTask: String, CaseIterable {
     return try SyntheticWorld(world, seed: 1).dataset()
   }
 
-  private static func fit(_ folder: URL, epochs: Int) throws -> [EpochReport] {
+  private static func fit(
+    _ folder: URL, epochs: Int, onEpoch: (EpochReport) -> Void = { _ in }
+  ) throws -> [EpochReport] {
     let split = try dataset().interactions.split(.ratio(), seed: 1)
     var generator = RandomGenerator(seed: 3)
     let model = MatrixFactorization(
@@ -42,7 +44,7 @@ enum KillTask: String, CaseIterable {
     var configuration = TrainingConfiguration()
     (configuration.epochs, configuration.batchSize, configuration.patience) = (epochs, 64, 1_000_000)
     let trainer = try RecommenderTrainer(model, training: split.training, configuration: configuration)
-    return try trainer.fit(split, checkpoint: folder)
+    return try trainer.fit(split, checkpoint: folder) { onEpoch($0) }
   }
 
   private static func trainer(_ folder: URL, epochs: Int) throws -> BridgeTrainer {
@@ -52,9 +54,18 @@ enum KillTask: String, CaseIterable {
       BridgeStrategy(name: "plain", phases: [phase]), composition.context, folder: folder)
   }
 
+  /// The file that says that a process has saved for the first time and goes on.
+  static func mark(of folder: URL) -> URL { URL(filePath: folder.path + ".at-work") }
+
   /// Works without end.
   func run(in folder: URL) throws {
     ThreadPool.shared.setThreadCount(1)
+    var isMarked = false
+    func mark() {
+      if !isMarked {
+        isMarked = FileManager.default.createFile(atPath: Self.mark(of: folder).path, contents: nil)
+      }
+    }
     switch self {
     case .checkpoint:
       var step = (try? check(folder)) ?? 0
@@ -62,6 +73,7 @@ enum KillTask: String, CaseIterable {
         step += 1
         try Checkpoint.save(
           Self.network(Double(step)), optimizers: [:], cursor: Cursor(step: step), to: folder)
+        mark()
       }
     case .folder:
       var step = (try? check(folder)) ?? 0
@@ -72,9 +84,13 @@ enum KillTask: String, CaseIterable {
             try AtomicFile.write(Array("\(step)".utf8), to: new.appending(path: name))
           }
         }
+        mark()
       }
-    case .training: _ = try Self.fit(folder, epochs: 1_000_000)
-    case .bridge: try Self.trainer(folder, epochs: 1_000_000).run()
+    case .training: _ = try Self.fit(folder, epochs: 1_000_000) { _ in mark() }
+    case .bridge:
+      let trainer = try Self.trainer(folder, epochs: 1_000_000)
+      trainer.onEpoch = { _ in mark() }
+      try trainer.run()
     case .serving:
       let data = try Self.dataset()
       var options = FitOptions()
@@ -82,6 +98,7 @@ enum KillTask: String, CaseIterable {
       let recommender = try data.fit(.itemKNN, options: options)
       while true {
         try recommender.save(to: folder)
+        mark()
         _ = try FittedRecommender(contentsOf: folder).recommend(for: data.userIDs[0])
       }
     }
@@ -141,8 +158,10 @@ struct KillCampaign {
         let process = Process()
         process.executableURL = URL(filePath: CommandLine.arguments[0])
         process.arguments = ["--save", task.rawValue, folder.path]
+        try? FileManager.default.removeItem(at: KillTask.mark(of: folder))
         try process.run()
-        usleep(UInt32(20_000 + generator.index(below: 180_000)))
+        if generator.index(below: 4) > 0 { waitForWork(of: process, in: folder) }
+        usleep(UInt32(generator.index(below: 200_000)))
         kill(process.processIdentifier, SIGKILL)
         process.waitUntilExit()
         kills += 1
@@ -166,6 +185,14 @@ struct KillCampaign {
       print("\(task) | \(kills) | \(found) | \(last) | \(cleared)")
     }
     return isWhole
+  }
+
+  /// Three kills of four come while the process saves, however slow the machine is; the others while it begins.
+  private func waitForWork(of process: Process, in folder: URL) {
+    for _ in 0..<6_000 where process.isRunning {
+      if FileManager.default.fileExists(atPath: KillTask.mark(of: folder).path) { return }
+      usleep(10_000)
+    }
   }
 
   private func hasState(_ task: KillTask, _ folder: URL) -> Bool {

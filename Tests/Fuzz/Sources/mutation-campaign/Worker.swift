@@ -28,18 +28,20 @@ func work(_ name: String, from first: Int, count: Int, seed: UInt64) throws {
     let bytes = mutator.damaged(seeds[index % seeds.count])
     // Written before the input runs: a signal leaves the number of its input behind.
     if index % 16 == 0 || tally.isFresh { report("at \(index) \(tally.line)") }
-    let start = ContinuousClock.now
+    let (start, work) = (ContinuousClock.now, processorSeconds())
+    alarm(hangLimit)
     do {
       if try target.accepts(bytes) { tally.accepted += 1 } else { tally.refused += 1 }
     } catch {
       tally.foreign += 1
       report("foreign \(index) \(type(of: error)): \(error)")
     }
-    let seconds = start.duration(to: .now) / .seconds(1)
+    alarm(0)
+    let (seconds, passed) = (processorSeconds() - work, start.duration(to: .now) / .seconds(1))
     tally.slowest = max(tally.slowest, seconds)
-    if seconds > 1 {
+    if seconds > 1 || passed > 10 {
       tally.slow += 1
-      report("slow \(index) \(seconds) s")
+      report("slow \(index) \(seconds) s of work in \(passed) s")
     }
     let now = peakMemory()
     if now - peak > (64 << 20) + 20 * bytes.count {
@@ -86,6 +88,16 @@ struct Tally {
     sum.slowest = max(left.slowest, right.slowest)
     return sum
   }
+}
+
+/// After so many seconds an input counts as one that never ends: the process gets `SIGALRM`, and that is counted.
+private let hangLimit: UInt32 = 60
+
+/// The processor time of the process, in seconds: what an input takes however busy the machine is.
+private func processorSeconds() -> Double {
+  var time = timespec()
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
 }
 
 /// The largest memory that the process has had, in bytes.

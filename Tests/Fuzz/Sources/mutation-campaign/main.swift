@@ -10,8 +10,9 @@ import FuzzTargets
 //   mutation-campaign [--inputs N] [--seed S] [--targets a,b] [--corpus FOLDER] [--list] [--kills N]
 //
 // N inputs are shared out among the targets. Each target runs in processes of its own, so that a signal in one is counted
-// and the next input goes on. An input that takes more than a second, or whose process takes more than 64 MB + 20 times
-// the input beyond what it had, is counted too. With --kills, processes that train and save are killed N times instead.
+// and the next input goes on. An input that takes more than a second of processor time or ten on the clock, or whose process
+// takes more than 64 MB + 20 times the input beyond what it had, is counted too. With --kills, processes that train and save
+// are killed N times instead.
 
 struct Options {
   var inputs = 30_000

@@ -1,0 +1,78 @@
+import Foundation
+import TrestleTensor
+
+extension BDLMStrategy.LanguageMap {
+  /// The parts of the map as a state keeps them.
+  func save(_ kind: EntityKind, into state: inout BridgeState) {
+    let name = "map.\(kind.rawValue)"
+    switch self {
+    case .orthonormal(let map):
+      state.tensors["\(name).basis"] = map.basis
+      state.tensors["\(name).mean"] = map.mean
+      state.values["\(name).scale"] = "\(map.scale)"
+    case .ridge(let map):
+      state.tensors["\(name).weight"] = map.weight
+      state.tensors["\(name).input_mean"] = map.inputMean
+      state.tensors["\(name).output_mean"] = map.outputMean
+    }
+  }
+
+  /// The saved map of a kind; `nil` if the state has none.
+  ///
+  /// - Parameters:
+  ///   - kind: users or items.
+  ///   - state: what ``save(_:into:)`` has written to.
+  ///   - shared: the width of the store.
+  ///   - side: the language side, whose representations the map is for.
+  ///   - source: where those of the kind come from in the losses.
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a map that does not lead from the side's
+  ///   representations to the store, or that has a number which is none.
+  static func saved(
+    _ kind: EntityKind, in state: BridgeState, shared: Int, side: any ContextualRepresentations,
+    source: RepresentationSource?
+  ) throws(BridgeError) -> BDLMStrategy.LanguageMap? {
+    let name = "map.\(kind.rawValue)"
+    let sources = side.representationSources(kind)
+    func width(_ source: RepresentationSource?) throws(BridgeError) -> Int {
+      guard let source, sources.contains(source) else {
+        throw .invalidState(
+          path: "bridge state", place: name, expected: "no map: '\(side.name)' has nothing to map",
+          found: "one")
+      }
+      return side.representationWidth(kind, source: source)
+    }
+    if state.tensors["\(name).basis"] != nil {
+      let wide = try width(.row)
+      let scale = state.values["\(name).scale"]
+      guard let factor = scale.flatMap(Double.init), factor.isFinite, factor > 0 else {
+        throw .invalidState(
+          path: "bridge state", place: "\(name).scale", expected: "a number above 0",
+          found: scale ?? "nothing")
+      }
+      return .orthonormal(
+        OrthonormalMap(
+          basis: try state.finiteTensor("\(name).basis", shape: [shared, wide]),
+          mean: try state.finiteTensor("\(name).mean", shape: [wide]), scale: factor))
+    }
+    guard state.tensors["\(name).weight"] != nil else { return nil }
+    let inputs = try width(source)
+    return .ridge(
+      RidgeMap(
+        weight: try state.finiteTensor("\(name).weight", shape: [inputs, shared]),
+        inputMean: try state.finiteTensor("\(name).input_mean", shape: [inputs]),
+        outputMean: try state.finiteTensor("\(name).output_mean", shape: [shared])))
+  }
+}
+
+extension BridgeState {
+  /// A saved `float32` tensor of the given shape without infinities or not-a-numbers.
+  ///
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` if there is none such.
+  func finiteTensor(_ name: String, shape: Shape) throws(BridgeError) -> Tensor {
+    let tensor = try tensor(name, shape: shape, dtype: .float32)
+    if let bad = tensor.floats.first(where: { !$0.isFinite }) {
+      throw .invalidState(path: "bridge state", place: name, expected: "finite numbers", found: "\(bad)")
+    }
+    return tensor
+  }
+}
