@@ -12,12 +12,26 @@ package enum FolderReplacement {
   /// - Throws: what `body` throws, and `FormatError.cannotWrite`; the old folder is intact then.
   package static func write(_ url: URL, marker: String = "manifest.json", _ body: (URL) throws -> Void) throws
   {
-    let old = try? FileManager.default.contentsOfDirectory(atPath: url.path)
-    guard old?.isEmpty ?? !FileManager.default.fileExists(atPath: url.path) || old?.contains(marker) == true
-    else {
-      throw FormatError.cannotWrite(
+    try check(url, marker: marker)
+    try AtomicFolder.write(to: url, body)
+  }
+
+  /// Looks whether the folder at `url` can be made or replaced, before work is done that ends there.
+  ///
+  /// - Throws: `FormatError.cannotWrite`.
+  package static func check(_ url: URL, marker: String = "manifest.json") throws(FormatError) {
+    let files = FileManager.default
+    let old = try? files.contentsOfDirectory(atPath: url.path)
+    guard old?.isEmpty ?? !files.fileExists(atPath: url.path) || old?.contains(marker) == true else {
+      throw .cannotWrite(
         .init(url.path, expected: "a new folder or an older one of the same kind", found: "other files"))
     }
-    try AtomicFolder.write(to: url, body)
+    let parent = url.standardizedFileURL.deletingLastPathComponent()
+    guard files.isWritableFile(atPath: parent.path) else {
+      throw .cannotWrite(
+        .init(
+          url.path, expected: "a folder that one may write in",
+          found: files.fileExists(atPath: parent.path) ? "none" : "no folder \(parent.path)"))
+    }
   }
 }
