@@ -7,6 +7,10 @@ struct KernelBenchmarks: ProgramCommand {
   static let name = "kernel-benchmarks"
   static let summary = "Times the operations of TrestleTensor."
   static var options: [CommandOption<Self>] { Options.options.map { $0.part(\.common) } }
+  static let notes = """
+    Example:
+      kernel-benchmarks --filter matmul --filter softmax --json rows.jsonl
+    """
 
   var common = Options()
 
