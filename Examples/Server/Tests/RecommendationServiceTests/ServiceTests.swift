@@ -1,13 +1,13 @@
 import Foundation
+import RecommendationService
+import Synchronization
 import Testing
 import Trestle
-
-@testable import RecommendationService
 
 /// What the service answers, without HTTP.
 @Suite struct ServiceTests {
   /// A folder with a recommender, removed at the end.
-  private final class Saved {
+  private final class Saved: Sendable {
     let folder = FileManager.default.temporaryDirectory.appending(path: "service-\(UUID().uuidString)")
 
     init(_ kind: ModelKind = .ease) throws { try save(kind) }
@@ -87,5 +87,25 @@ import Trestle
     #expect(!service.reloadIfExchanged())
     #expect(service.answer(Request("GET", "/recommend", query: ["user": "7"])).status == 200)
     #expect(service.metrics.text.contains("trestle_failed_reloads_total 1"))
+  }
+
+  @Test func manyAskWhileItIsExchangedAndAddedTo() throws {
+    let saved = try Saved(.ease)
+    let service = try Service(saved.folder)
+    let failures = Mutex(0)
+    DispatchQueue.concurrentPerform(iterations: 64) { number in
+      if number % 16 == 7 { service.reloadIfExchanged() }
+      if number == 20 { try? saved.save(.implicitALS) }
+      for user in 0..<5 {
+        let added = Request(
+          "POST", "/interactions", body: Array(#"[{"user": "n\#(number)", "item": "3"}]"#.utf8))
+        let request =
+          user == 4
+          ? added : Request("GET", "/recommend", query: ["user": "\(number + user)", "reasons": "1"])
+        if service.answer(request).status != 200 { failures.withLock { $0 += 1 } }
+      }
+    }
+    #expect(failures.withLock { $0 } == 0)
+    #expect(service.metrics.text.contains("trestle_request_seconds_count 320"))
   }
 }
