@@ -76,13 +76,13 @@ let package = Package(
       name: "recommender-leaderboard", dependencies: naming(["TrestleCommand"] + trestle),
       path: "Examples/RecommenderLeaderboard", exclude: ["README.md"]),
     .target(
-      name: "BenchmarkSupport", dependencies: ["CTrestleKernels", "TrestleTensor"],
+      name: "BenchmarkSupport", dependencies: naming(["CTrestleKernels", "TrestleCommand"] + formats),
       path: "Benchmarks/BenchmarkSupport"),
     .executableTarget(
-      name: "kernel-benchmarks", dependencies: ["BenchmarkSupport", "TrestleTensor"],
+      name: "kernel-benchmarks", dependencies: naming(["BenchmarkSupport", "TrestleCommand"] + formats),
       path: "Benchmarks/KernelBenchmarks"),
     .executableTarget(
-      name: "model-benchmarks", dependencies: naming(["BenchmarkSupport"] + trestle),
+      name: "model-benchmarks", dependencies: naming(["BenchmarkSupport", "TrestleCommand"] + trestle),
       path: "Benchmarks/ModelBenchmarks"),
     .testTarget(
       name: "TrestleTensorTests",

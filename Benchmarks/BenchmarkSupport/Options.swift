@@ -1,78 +1,62 @@
+import Foundation
+import TrestleCommand
 import TrestleTensor
 
 /// What every benchmark's command line may ask for.
 package struct Options {
   /// Where the rows are written as JSON.
-  package private(set) var jsonPath: String?
-  /// A part of the wanted cases' names.
-  package private(set) var filter: String?
-  package private(set) var showsHelp = false
-  private(set) var threads: Int?
-  private(set) var instructionSet: InstructionSet?
-  private var repeats: Int?
+  package var json: URL?
+  /// Parts of the wanted cases' names; empty for all cases.
+  package var filters: [String] = []
+  var threads: Int?
+  var instructionSet: String?
+  var repeats: Int?
 
-  /// The options' lines of a help text.
-  package static let help = """
-      --filter TEXT   only the cases whose name contains TEXT
-      --json FILE     also writes the rows to FILE, one JSON object a line
-      --threads N     threads that take part (default: the number of cores, or TRESTLE_THREADS)
-      --isa NAME      \(InstructionSet.allCases.map(\.rawValue).joined(separator: ", "))
-                      (default: the best of this machine, or TRESTLE_ISA)
-      --repeats N     timed repetitions of each case (default: 9, fewer for long cases); the median is reported
-    """
+  /// The defaults.
+  package init() {}
 
-  /// A command line that makes no sense.
-  package struct Invalid: Error, CustomStringConvertible {
-    package let description: String
-    package init(_ description: String) { self.description = description }
-  }
-
-  /// Reads the arguments.
-  ///
-  /// - Parameter other: takes an option that is not among the common ones; false if it does not know it either.
-  package init(
-    _ arguments: some Sequence<String>,
-    other: (_ option: String, _ value: () throws -> String) throws -> Bool = { _, _ in false }
-  ) throws {
-    var rest = Array(arguments)[...]
-    while let option = rest.popFirst() {
-      func value() throws -> String {
-        guard let value = rest.popFirst() else { throw Invalid("\(option) needs a value") }
-        return value
-      }
-      func count() throws -> Int {
-        let text = try value()
-        guard let count = Int(text), count > 0 else {
-          throw Invalid("\(option) needs a positive number, not '\(text)'")
-        }
-        return count
-      }
-      switch option {
-      case "--json": jsonPath = try value()
-      case "--filter": filter = try value()
-      case "--threads": threads = try count()
-      case "--repeats": repeats = try count()
-      case "--isa":
-        let name = try value()
-        guard let set = InstructionSet(rawValue: name) else {
-          throw Invalid("unknown instruction set '\(name)'")
-        }
-        instructionSet = set
-      case "--help", "-h": showsHelp = true
-      default:
-        guard try other(option, value) else { throw Invalid("unknown option '\(option)'; see --help") }
-      }
-    }
+  /// The options, for a command that has them as a part.
+  package static var options: [CommandOption<Options>] {
+    let sets = InstructionSet.allCases.map(\.rawValue).joined(separator: ", ")
+    return [
+      .texts("--filter", "TEXT", "only the cases whose name contains one of the texts", \.filters),
+      .file("--json", "FILE", "also writes the rows to FILE, one JSON object a line", \.json),
+      .number(
+        "--threads", "N", in: 1...1024,
+        "threads that take part (default: the number of cores, or TRESTLE_THREADS)", \.threads),
+      .text(
+        "--isa", "NAME", "\(sets) (default: the best of this machine, or TRESTLE_ISA)",
+        \.instructionSet),
+      .number(
+        "--repeats", "N", in: 1...1_000_000,
+        "timed repetitions of each case (default: 9, fewer for long cases); the median is reported",
+        \.repeats),
+    ]
   }
 
   /// Sets the threads and the instruction set that were asked for.
+  ///
+  /// - Throws: `UsageError` for an unknown instruction set, and what selecting it throws.
   package func apply() throws {
     if let threads { ThreadPool.shared.setThreadCount(threads) }
-    if let instructionSet { try InstructionSet.select(instructionSet) }
+    guard let instructionSet else { return }
+    guard let set = InstructionSet(rawValue: instructionSet) else {
+      let names = InstructionSet.allCases.map(\.rawValue).joined(separator: ", ")
+      throw UsageError("--isa: expected one of \(names), found '\(instructionSet)'")
+    }
+    try InstructionSet.select(set)
   }
 
-  /// Whether a case is wanted.
-  package func wants(_ name: String) -> Bool { filter.map { name.contains($0) } ?? true }
+  /// The cases that are wanted of those there are.
+  ///
+  /// - Throws: `UsageError` if there are none.
+  package func wanted<Case>(_ cases: [Case], name: (Case) -> String) throws(UsageError) -> [Case] {
+    let wanted = cases.filter { item in filters.isEmpty || filters.contains { name(item).contains($0) } }
+    guard !wanted.isEmpty else {
+      throw UsageError("no case's name contains '\(filters.joined(separator: "' or '"))'")
+    }
+    return wanted
+  }
 
   /// How often a case is timed that is timed `standard` times by default.
   package func repeats(standard: Int) -> Int { repeats ?? standard }

@@ -61,8 +61,8 @@ package struct Report {
 
   /// Writes the JSON file, if one was asked for.
   package func finish() throws {
-    guard let path = options.jsonPath else { return }
-    try Data(lines.map { $0 + Data("\n".utf8) }.joined()).write(to: URL(fileURLWithPath: path))
+    guard let url = options.json else { return }
+    try Data(lines.map { $0 + Data("\n".utf8) }.joined()).write(to: url)
   }
 
   private static func text(_ number: Double) -> String {

@@ -1,23 +1,25 @@
 import BenchmarkSupport
+import TrestleCommand
 import TrestleTensor
 
 /// Runs the cases and reports them.
-enum KernelBenchmarks {
-  static let help = """
-    Times the operations of TrestleTensor.
-
-    usage: kernel-benchmarks [--filter TEXT] [--json FILE] [--threads N] [--isa NAME] [--repeats N]
-
-    \(Options.help)
+struct KernelBenchmarks: ProgramCommand {
+  static let name = "kernel-benchmarks"
+  static let summary = "Times the operations of TrestleTensor."
+  static var options: [CommandOption<Self>] { Options.options.map { $0.part(\.common) } }
+  static let notes = """
+    Example:
+      kernel-benchmarks --filter matmul --filter softmax --json rows.jsonl
     """
 
-  static func run(_ options: Options) throws {
-    try options.apply()
-    let cases = Cases.all.filter { options.wants($0.name) }
-    guard !cases.isEmpty else { throw Options.Invalid("no case's name contains '\(options.filter ?? "")'") }
-    var report = Report(options)
+  var common = Options()
+
+  func run() throws {
+    try common.apply()
+    let cases = try common.wanted(Cases.all) { $0.name }
+    var report = Report(common)
     for item in cases {
-      let timing = Timing(repeats: options.repeats(standard: 9), calls: item.calls, item.prepare())
+      let timing = Timing(repeats: common.repeats(standard: 9), calls: item.calls, item.prepare())
       let (rate, unit) = item.rate(seconds: timing.median)
       try report.add(item.name, shape: item.shape, timing, rate: rate, unit: unit)
     }

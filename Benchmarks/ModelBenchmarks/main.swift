@@ -1,5 +1,6 @@
 // Times language models and recommenders. `model-benchmarks --help` lists the options.
 import Foundation
+import TrestleCommand
 
 #if DEBUG
   FileHandle.standardError.write(
@@ -7,10 +8,5 @@ import Foundation
   )
   exit(64)
 #else
-  do {
-    try ModelBenchmarks.run(CommandLine.arguments.dropFirst())
-  } catch {
-    FileHandle.standardError.write(Data("model-benchmarks: \(error)\n".utf8))
-    exit(64)
-  }
+  Program.run(ModelBenchmarks.self)
 #endif

@@ -28,15 +28,24 @@ struct Evaluate: ProgramCommand {
   var json: URL?
 
   func run() throws {
-    let model = try FittedRecommender(contentsOf: recommender)
-    var table = Leaderboard(dataset: model.card.dataset)
-    let result = try test.map { try later($0, model) } ?? heldOut(model)
-    table.add(model: model.card.model, seed: seed, result: result, trainingSeconds: 0)
+    let saved = try SavedRecommender(contentsOf: recommender)
+    let (name, dataset) =
+      switch saved {
+      case .fitted(let model): (model.card.model, model.card.dataset)
+      case .hybrid: ("hybrid", recommender.lastPathComponent)
+      }
+    var table = Leaderboard(dataset: dataset)
+    let result = try test.map { try later($0, saved) } ?? heldOut(saved)
+    table.add(model: name, seed: seed, result: result, trainingSeconds: 0)
     say(table.table())
     if let json { try AtomicFile.write(Array(table.jsonLines().utf8), to: json) }
   }
 
-  private func heldOut(_ model: FittedRecommender) throws -> EvaluationResult {
+  private func heldOut(_ saved: SavedRecommender) throws -> EvaluationResult {
+    guard case .fitted(let model) = saved else {
+      throw UsageError(
+        "a hybrid is measured while it is trained, and by --test FILE on later interactions")
+    }
     let dataset = try data.read()
     guard dataset.vocabularyHash == model.card.vocabularyHash else {
       throw UsageError(
@@ -51,7 +60,8 @@ struct Evaluate: ProgramCommand {
     }
   }
 
-  private func later(_ file: URL, _ model: FittedRecommender) throws -> EvaluationResult {
+  private func later(_ file: URL, _ saved: SavedRecommender) throws -> EvaluationResult {
+    let model = saved.servable
     var options = data
     options.interactions = file
     let new = try options.read()
@@ -62,6 +72,6 @@ struct Evaluate: ProgramCommand {
     guard !split.test.isEmpty else {
       throw UsageError("\(file.relativePath): nothing new of users and items that the recommender knows")
     }
-    return try RankingEvaluator(split).evaluate(model.makeScorer())
+    return try RankingEvaluator(split).evaluate(saved.makeScorer())
   }
 }

@@ -23,20 +23,33 @@ struct Export: ProgramCommand {
   var output = URL(filePath: "trestle-export")
 
   func run() throws {
-    let model = try FittedRecommender(contentsOf: recommender)
-    guard let rows = model.embeddings else {
-      throw UsageError("\(model.card.model) has no rows to export; LightGCN, MF-BPR, iALS and others have")
-    }
+    let (rows, catalogue) = try rows()
     do {
       try FileManager.default.createDirectory(at: output, withIntermediateDirectories: true)
     } catch {
       throw UsageError("\(output.relativePath): no folder can be made there")
     }
-    try write("items", rows.items, model.catalogue.itemIDs)
-    if let users = rows.users { try write("users", users, model.catalogue.userIDs) }
+    try write("items", rows.items, catalogue.itemIDs)
+    if let users = rows.users { try write("users", users, catalogue.userIDs) }
     say(
       "\(rows.users == nil ? "items" : "items and users") of width \(rows.items.shape[1]) in \(output.relativePath)"
     )
+  }
+
+  /// The rows; a hybrid's are its domain side's, with those that were read off texts.
+  private func rows() throws -> ((users: Tensor?, items: Tensor), Catalogue) {
+    switch try SavedRecommender(contentsOf: recommender) {
+    case .fitted(let model):
+      guard let rows = model.embeddings else {
+        throw UsageError("\(model.card.model) has no rows to export; LightGCN, MF-BPR, iALS and others have")
+      }
+      return (rows, model.catalogue)
+    case .hybrid(let hybrid):
+      guard let rows = hybrid.domain ?? hybrid.language else {
+        throw UsageError("\(recommender.relativePath) has no rows to export")
+      }
+      return ((rows.users, rows.items), hybrid.catalogue)
+    }
   }
 
   private func write(_ name: String, _ rows: Tensor, _ ids: IDMap) throws {

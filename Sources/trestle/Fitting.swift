@@ -55,3 +55,28 @@ struct Fitting {
     if Interrupts.isRequested { throw Interruption("stopped after epoch \(progress.epoch). \(kept)") }
   }
 }
+
+/// Shows how far a work of several stages is, each with the time left of its own.
+final class StageProgress {
+  private let start = ContinuousClock.now
+  private var stage = ""
+  private var bar: ProgressLine?
+
+  /// Shows that `done` of `total` of a stage is done.
+  func update(_ name: String, _ done: Int, _ total: Int) {
+    if name != stage {
+      bar?.clear()
+      (stage, bar) = (name, ProgressLine(name))
+    }
+    bar?.update(done, of: total)
+  }
+
+  /// Removes the bar.
+  func clear() { bar?.clear() }
+
+  /// Says what came out of all stages.
+  func finish(_ outcome: String) {
+    clear()
+    say("  \(outcome) (\(ProgressLine.text(start.duration(to: .now))))")
+  }
+}

@@ -48,6 +48,12 @@ struct Inspect: ProgramCommand {
         ("items", "\(hybrid.vocabulary.itemCount)"), ("vocabulary", hybrid.vocabulary.hash),
         ("split", hybrid.splitHash),
       ])
+      if let reader = hybrid.reading?.reader {
+        show([
+          ("language model", reader.name), ("its file", reader.path), ("layer", "\(reader.layer)"),
+          ("noun", reader.noun.isEmpty ? "none" : reader.noun),
+        ])
+      }
     } else if has("manifest.json") && has("catalogue.json") {
       let model = try FittedRecommender(contentsOf: folder)
       show(

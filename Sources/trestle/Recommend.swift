@@ -17,6 +17,12 @@ struct Recommend: ProgramCommand {
       ),
       .texts("--only", "ID", "the items that may be recommended", \.only),
       .texts("--without", "ID", "items that may not be recommended", \.without),
+      .file(
+        "--new-items", "FILE",
+        "items that came after the training, with their texts: a hybrid's language model reads them, and they are recommended like any other",
+        \.newItems),
+      .flag("--only-new", "only items of --new-items are recommended", \.onlyNew),
+      .file("--model", "PATH", "where the hybrid's language model is, if it has moved", \.model),
       .flag("--again", "items that the user has had may come again", \.includesKnown),
       .flag("--json", "prints JSON", \.isJSON),
     ]
@@ -29,6 +35,9 @@ struct Recommend: ProgramCommand {
   var reasons = 0
   var only: [String] = []
   var without: [String] = []
+  var newItems: URL?
+  var onlyNew = false
+  var model: URL?
   var includesKnown = false
   var isJSON = false
 
@@ -36,9 +45,14 @@ struct Recommend: ProgramCommand {
     guard (user == nil) != likes.isEmpty else {
       throw UsageError("either --user ID or --likes TITLE … is needed")
     }
-    let model = try FittedRecommender(contentsOf: recommender)
+    guard newItems != nil || !onlyNew else {
+      throw UsageError("--only-new needs --new-items FILE")
+    }
+    let saved = try SavedRecommender(contentsOf: recommender)
+    let (model, new) = try newItems.map { try adding($0, to: saved) } ?? (saved.servable, [])
     let filter = ItemFilter(
-      allowed: only.isEmpty ? nil : Set(only), excluded: Set(without), includesKnown: includesKnown)
+      allowed: onlyNew ? Set(new) : only.isEmpty ? nil : Set(only), excluded: Set(without),
+      includesKnown: includesKnown)
     if let user {
       let list = try model.recommend(for: user, count: count, filter: filter, reasons: reasons)
       let had = model.histories.items(of: try model.catalogue.user(user))
@@ -52,6 +66,29 @@ struct Recommend: ProgramCommand {
       try show(
         list, "For someone who likes \(liked.map { model.catalogue.titles[$0] }.joined(separator: "; ")):")
     }
+  }
+
+  /// The recommender with the items of a file that it does not have, and their ids.
+  private func adding(_ file: URL, to saved: SavedRecommender) throws -> (any ServableRecommender, [String]) {
+    guard case .hybrid(let hybrid) = saved, let reading = hybrid.reading else {
+      throw UsageError(
+        "--new-items needs a recommender whose language model reads: train --bridge BDLM makes one")
+    }
+    let dataset: Dataset
+    do throws(DataError) { dataset = try Dataset(items: file) } catch { throw CommandDataError(error) }
+    let items = NewItem.all(of: dataset, noun: reading.reader.noun).filter {
+      hybrid.catalogue.itemIDs.index(of: $0.id) == nil
+    }
+    guard !items.isEmpty else {
+      throw UsageError("\(file.relativePath): the recommender has all its items already")
+    }
+    let reader: ItemTextReader
+    do {
+      reader = try ItemTextReader(reading, model: model)
+    } catch let error as ServingError {
+      throw UsageError("\(error); --model PATH says where it is")
+    }
+    return (try hybrid.adding(items, reading: reader), items.map(\.id))
   }
 
   private func show(_ list: RecommendationList, _ heading: String) throws {

@@ -2,6 +2,12 @@ import Foundation
 import Trestle
 import TrestleCommand
 
+/// What the recommender is joined with.
+enum BridgeChoice: String, CaseIterable {
+  case none
+  case bdlm = "BDLM"
+}
+
 /// `trestle train`: from files to a saved recommender, measured on the way.
 struct Train: ProgramCommand {
   static let name = "train"
@@ -10,6 +16,17 @@ struct Train: ProgramCommand {
     DataOptions.options.map { $0.part(\.data) } + [
       .choice("--domain", "MODEL", "the recommender", \.kind),
       .file("--output", "DIR", "where it is saved; an older one there is replaced in one step", \.output),
+      .choice(
+        "--bridge", "NAME",
+        "BDLM lets a language model read the items' texts in the recommender's terms: a hybrid is saved, which gives reasons and takes new items",
+        \.bridge),
+      .file(
+        "--model", "PATH",
+        "the bridge's language model: a GGUF file or a Hugging Face folder (SmolLM2 if absent)", \.model),
+      .text("--noun", "WORD", "what the items are called, in front of each text: Movie, Book …", \.noun),
+      .number(
+        "--reading-epochs", "N", in: 0...1000,
+        "the most epochs of the language model; 0 leaves it as it is", \.readingEpochs),
       .choice("--split", "NAME", "how a tenth is held out for choosing and a tenth for measuring", \.split),
       .number("--seed", "N", in: 0...UInt64.max, "where the split and random numbers come from", \.seed),
       .number(
@@ -29,10 +46,15 @@ struct Train: ProgramCommand {
     Example:
       trestle train --interactions loans.csv --items books.csv --output my-recommender
       trestle recommend --recommender my-recommender --likes "Emma" "Persuasion"
+      trestle train --interactions loans.csv --items books.csv --bridge BDLM --noun Book --output my-hybrid
     """
 
   var data = DataOptions()
   var kind = ModelKind.lightGCN
+  var bridge = BridgeChoice.none
+  var model: URL?
+  var noun = ""
+  var readingEpochs = 6
   var output = URL(filePath: "trestle-output")
   var split = SplitChoice.ratio
   var seed: UInt64 = 0
@@ -44,6 +66,7 @@ struct Train: ProgramCommand {
 
   func run() throws {
     if let threads { ThreadPool.shared.setThreadCount(threads) }
+    try SavedRecommender.checkDestination(output)
     let checkpoint = URL(filePath: output.relativePath + ".training")
     if !resumes { try? FileManager.default.removeItem(at: checkpoint) }
     Interrupts.handle()
@@ -60,23 +83,81 @@ struct Train: ProgramCommand {
     let fitting = Fitting(
       kind: kind, options: options,
       kept: "Everything so far is in \(checkpoint.relativePath); the same command with --resume goes on")
+    let reading = try bridge == .none ? nil : tuned(dataset, checkpoint, fitting.kept)
     var (model, seconds) = try fitting.fit(dataset, split)
-    try measure(model, split, seconds, dataset)
+    let measured = model
+    try measure(measured, split, seconds, dataset, reading)
     if Interrupts.isRequested { throw Interruption("stopped before fitting on all data. \(fitting.kept)") }
     if !skipsRefit {
       model = try fitting.refit(dataset, epochs: model.card.settings["epochs"].flatMap { Int($0) } ?? 1)
     }
-    try model.save(to: output)
+    if let reading {
+      let training = skipsRefit ? split.training : nil
+      try reading.fit.hybrid(reading.tuned, measured: (measured, split), final: model, training: training)
+        .save(to: output)
+    } else {
+      try model.save(to: output)
+    }
     try? FileManager.default.removeItem(at: checkpoint)
     say("  saved in \(output.relativePath)")
     let user = model.catalogue.userIDs[0]
-    say("  Now try: trestle recommend --recommender \(output.relativePath) --user \(printable(user))")
+    say(
+      "  Now try: trestle recommend --recommender \(output.relativePath) --user \(printable(user)) --reasons 2"
+    )
+  }
+
+  private typealias Reading = (fit: HybridFit, tuned: TunedReading)
+
+  /// Lets the language model learn to read, and says how well it does.
+  private func tuned(_ dataset: Dataset, _ checkpoint: URL, _ kept: String) throws -> Reading {
+    guard HybridFit.kinds.contains(kind) else {
+      let names = HybridFit.kinds.map(\.name).joined(separator: ", ")
+      throw UsageError(
+        "--bridge \(bridge.rawValue) reads in the terms of a recommender with rows: --domain \(names)")
+    }
+    let texts = ItemTexts(dataset: dataset, noun: noun)
+    guard texts.texts.contains(where: { !$0.isEmpty }) else {
+      throw UsageError("the items have no texts to read; --items FILE names a file with titles")
+    }
+    let url = try model ?? Assets().smolLM2
+    guard FileManager.default.fileExists(atPath: url.path) else {
+      throw UsageError("--model \(url.relativePath): no such file")
+    }
+    let name = url.deletingPathExtension().lastPathComponent
+    let empty = texts.texts.count { $0.isEmpty }
+    say(
+      "  \(printable(name)) reads the items' texts, such as “\(printable(String((texts.texts.first { !$0.isEmpty } ?? "").prefix(120))))”"
+        + (empty == 0 ? "" : "; \(empty) items have none"))
+    var configuration = HybridFit.Configuration()
+    configuration.seed = seed
+    configuration.bridge.readingEpochs = readingEpochs
+    var fit = HybridFit(dataset: dataset, texts: texts, kind: kind, configuration: configuration)
+    fit.log = { say("  " + $0) }
+    let stages = StageProgress()
+    fit.onProgress = { what, done, total in
+      stages.update(what, done, total)
+      return Interrupts.isRequested
+    }
+    do {
+      let tuned = try fit.tune(
+        LoadedModel(contentsOf: url), name: name, path: url, checkpoint: checkpoint.appending(path: "bridge"))
+      let figures = tuned.figures
+      stages.finish(
+        String(
+          format:
+            "NDCG@10 of items that nobody had touched, ranked among themselves: %.4f (untuned %.4f, in random order %.4f)",
+          figures.tuned, figures.untuned, figures.random))
+      return (fit, tuned)
+    } catch BridgeError.interrupted {
+      stages.clear()
+      throw Interruption("stopped. \(kept)")
+    }
   }
 
   /// Says how the model ranks the items held out, beside popularity.
-  private func measure(_ model: FittedRecommender, _ split: DataSplit, _ seconds: Double, _ dataset: Dataset)
-    throws
-  {
+  private func measure(
+    _ model: FittedRecommender, _ split: DataSplit, _ seconds: Double, _ dataset: Dataset, _ reading: Reading?
+  ) throws {
     guard !split.test.isEmpty else { return say("  no interactions are left to measure on") }
     var table = Leaderboard(dataset: dataset.name)
     let evaluator = RankingEvaluator(split)
@@ -84,6 +165,15 @@ struct Train: ProgramCommand {
     if kind != .popularity {
       table.add(
         model: kind.rawValue, seed: seed, result: try model.evaluate(on: split), trainingSeconds: seconds)
+    }
+    if let reading {
+      let hybrid = try reading.fit.hybrid(
+        reading.tuned, measured: (model, split), final: model, training: split.training)
+      for part in [HybridRecommender.Part.language, .fused] {
+        table.add(
+          model: "\(bridge.rawValue), \(part.rawValue)", seed: seed,
+          result: try evaluator.evaluate(hybrid.makeScorer(by: part)), trainingSeconds: seconds)
+      }
     }
     table.add(model: ModelKind.popularity.rawValue, seed: seed, result: popularity, trainingSeconds: 0)
     say("")

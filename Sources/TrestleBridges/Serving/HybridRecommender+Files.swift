@@ -9,6 +9,9 @@ extension HybridRecommender {
     var vocabulary: EntityVocabulary
     var splitHash: String
     var fusion: FusionWeights
+    /// How the domain side makes a row of someone new; `nil` for the mean.
+    var folding: RowFolding?
+    var reading: SavedReading?
     /// The SHA-256 of each file beside the manifest.
     var files: [String: String]
   }
@@ -30,7 +33,8 @@ extension HybridRecommender {
   private static let manifestName = "manifest.json"
 
   /// Saves the hybrid as a folder, which takes the place of an older one in one step: `manifest.json`, `catalogue.json`
-  /// (ids and titles), `domain.safetensors`, `language.safetensors` and `history.safetensors`.
+  /// (ids and titles), `domain.safetensors`, `language.safetensors`, `history.safetensors` and, if the language model reads,
+  /// `reading.safetensors` with its adapters.
   ///
   /// - Parameters:
   ///   - folder: the folder.
@@ -57,9 +61,12 @@ extension HybridRecommender {
           ("offsets", Tensor(histories.starts.map { Int32($0) })), ("items", Tensor(histories.items)),
           ("counts", Tensor(trainingCounts)), ("popularity", Tensor(popularity)),
         ])
+      try reading?.save(in: fresh, &files)
       try extra(fresh)
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-      let manifest = Manifest(vocabulary: vocabulary, splitHash: splitHash, fusion: fusion, files: files)
+      let manifest = Manifest(
+        vocabulary: vocabulary, splitHash: splitHash, fusion: fusion, folding: folding,
+        reading: reading.map(SavedReading.init), files: files)
       try AtomicFile.write(Array(try encoder.encode(manifest)), to: fresh.appending(path: Self.manifestName))
     }
   }
@@ -112,7 +119,9 @@ extension HybridRecommender {
         ? rows("language.safetensors") : nil,
       fusion: manifest.fusion, histories: saved.histories(history, name, counts),
       trainingCounts: saved.tensor(history, "counts", [counts.users], .int32, name).scalars(as: Int32.self),
-      popularity: saved.tensor(history, "popularity", [counts.items], .float32, name).floats)
+      popularity: saved.tensor(history, "popularity", [counts.items], .float32, name).floats,
+      reading: sides == .both ? manifest.reading?.load(saved, files, counts.items) : nil,
+      folding: manifest.folding ?? .mean)
   }
 
   /// Whether every number of interactions has a weight from 0 to 1.

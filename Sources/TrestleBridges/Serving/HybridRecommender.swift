@@ -32,6 +32,10 @@ public struct HybridRecommender: Sendable {
   public let fusion: FusionWeights
   /// What each user has had, in the order of time, with what was held out in training.
   public let histories: UserHistories
+  /// What the language model read of the items' texts; `nil` if it did not read. It gives reasons, and rows to new items.
+  public let reading: ItemReading?
+  /// How the domain side makes a row of someone new.
+  let folding: RowFolding
   /// The number of each user's training interactions, which the fusion's weights go by.
   let trainingCounts: [Int32]
   /// The number of each item's training interactions.
@@ -45,21 +49,24 @@ public struct HybridRecommender: Sendable {
   ///   - domain: the domain side's rows.
   ///   - language: the language side's scoring rows.
   ///   - fusion: the weights of the fusion.
+  ///   - reading: what the language model read of the items' texts; the language side's rows are then in the terms of
+  ///     the domain side's users.
   /// - Throws: `ServingError/otherData(expected:found:)` for a split or rows of other users and items.
   public init(
     dataset: Dataset, split: DataSplit, domain: Representations?, language: Representations?,
-    fusion: FusionWeights
+    fusion: FusionWeights, reading: ItemReading? = nil
   ) throws {
     try self.init(
       catalogue: Catalogue(dataset), splitHash: split.hash, domain: domain, language: language,
       fusion: fusion,
       histories: UserHistories(dataset.interactions), trainingCounts: split.training.userCounts(),
-      popularity: split.training.itemCounts().map(Float.init))
+      popularity: split.training.itemCounts().map(Float.init), reading: reading)
   }
 
   init(
     catalogue: Catalogue, splitHash: String, domain: Representations?, language: Representations?,
-    fusion: FusionWeights, histories: UserHistories, trainingCounts: [Int32], popularity: [Float]
+    fusion: FusionWeights, histories: UserHistories, trainingCounts: [Int32], popularity: [Float],
+    reading: ItemReading? = nil, folding: RowFolding = .mean
   ) throws {
     let counts = [catalogue.userIDs.count, catalogue.itemIDs.count]
     for rows in [domain, language].compactMap({ $0 }) {
@@ -78,7 +85,12 @@ public struct HybridRecommender: Sendable {
         expected: "data of \(counts[0]) users and \(counts[1]) items",
         found: "\(trainingCounts.count) and \(popularity.count)")
     }
+    if let reading, reading.rows.shape[0] != counts[1] {
+      throw ServingError.otherData(
+        expected: "a reading of \(counts[1]) items", found: "one of \(reading.rows.shape[0])")
+    }
     (self.catalogue, self.splitHash, self.fusion) = (catalogue, splitHash, fusion)
+    (self.reading, self.folding) = (reading, folding)
     (self.domain, self.language, self.histories) = (domain, language, histories)
     (self.trainingCounts, self.popularity) = (trainingCounts, popularity)
   }
@@ -96,7 +108,8 @@ public struct HybridRecommender: Sendable {
   ///   - count: how many items are wanted; there may be fewer.
   ///   - part: which of the three recommenders is asked.
   ///   - filter: which items may be recommended.
-  ///   - reasons: how many of the user's items are named that speak most for each.
+  ///   - reasons: how many of the user's items are named that speak most for each: those whose texts the language model
+  ///     reads as nearest, or, if it does not read, whose rows are.
   /// - Throws: `ServingError` for an id that nobody has, or a count below 0.
   public func recommend(
     for user: String, count: Int = 10, by part: Part = .fused, filter: ItemFilter = ItemFilter(),
@@ -150,15 +163,18 @@ public struct HybridRecommender: Sendable {
     let request = Request(
       count: count, removed: try filter.removed(from: catalogue, known: liked), liked: liked, reasons: reasons
     )
-    func scores(_ rows: Representations?, _ state: Tensor?) -> [Float]? {
-      rows.map { rows in
-        let mean = { RowFolding.mean.row(liked, rows.items) }
-        return (state ?? mean()).matmul(rows.items, transposingOther: true).floats
-      }
-    }
     return try answer(
-      request, part, domain: { scores(domain, nil) }, language: { scores(language, languageState) },
+      request, part, domain: { scores(liking: liked, of: .domain) },
+      language: { scores(liking: liked, of: .language, languageState) },
       alpha: fusion.alpha(interactions: liked.count))
+  }
+
+  /// The scores of someone new by one side; `nil` if it is not loaded.
+  func scores(liking liked: [Int32], of part: Part, _ state: Tensor? = nil) -> [Float]? {
+    guard let rows = part == .domain ? domain : language else { return nil }
+    var row = state
+    if row == nil, let domain, part == .domain || reading != nil { row = folding.row(liked, domain.items) }
+    return (row ?? RowFolding.mean.row(liked, rows.items)).matmul(rows.items, transposingOther: true).floats
   }
 }
 
@@ -180,10 +196,7 @@ extension HybridRecommender {
     )
     switch (own.domain, own.language) {
     case (let first?, let second?) where part == .fused:
-      let fused = zip(Self.standardized(first), Self.standardized(second)).map {
-        Float(1 - alpha) * $0 + Float(alpha) * $1
-      }
-      return try list(fused, request, .fused, asked: part)
+      return try list(Self.fused(first, second, alpha: alpha), request, .fused, asked: part)
     case (let first?, _): return try list(first, request, .domain, asked: part)
     case (nil, let second?): return try list(second, request, .language, asked: part)
     case (nil, nil): return try popular(request, "no side is loaded: these are the most popular items")
@@ -211,16 +224,18 @@ extension HybridRecommender {
     }
     let scorer = RowScorer(itemCount: scores.count) { _ in scores }
     let best = try scorer.recommend(user: 0, count: request.count, without: request.removed)
-    let rows = source == .language ? language : source == .popularity ? nil : domain
+    let side = source == .language ? language : source == .popularity ? nil : domain
+    let rows = source == .popularity ? nil : reading?.rows ?? side?.items
     return RecommendationList(
       items: best.map { item in
         RecommendedItem(
           id: catalogue.itemIDs[item.item], title: catalogue.titles[item.item], score: item.score,
-          reasons: rows.map { reasons(for: item.item, $0.items, request) } ?? [])
+          reasons: rows.map { reasons(for: item.item, $0, request) } ?? [])
       }, source: source, note: note)
   }
 
-  /// The titles of the liked items whose rows are most like the item's.
+  /// The titles of the liked items whose rows are most like the item's: what the language model reads in their texts, if
+  /// it does.
   private func reasons(for item: Int, _ rows: Tensor, _ request: Request) -> [String] {
     let liked = request.liked.filter { Int($0) != item }
     guard request.reasons > 0, !liked.isEmpty else { return [] }
@@ -231,7 +246,7 @@ extension HybridRecommender {
     return order.prefix(request.reasons).map { catalogue.titles[Int(liked[$0])] }
   }
 
-  private static func standardized(_ scores: [Float]) -> [Float] {
+  static func standardized(_ scores: [Float]) -> [Float] {
     let mean = scores.reduce(0, +) / Float(max(scores.count, 1))
     let variance = scores.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Float(max(scores.count, 1))
     let scale = variance > 1e-20 ? 1 / variance.squareRoot() : 0

@@ -50,6 +50,25 @@ public enum AtomicFolder {
     try synchronizeFolder(target.deletingLastPathComponent())
   }
 
+  /// Looks whether the folder at `url` can be made or replaced, before work is done that ends there.
+  ///
+  /// - Parameters:
+  ///   - url: The folder to make or to replace.
+  ///   - marker: As for ``write(to:holding:keepingOthers:_:)``.
+  /// - Throws: ``FormatError/cannotWrite(_:)``.
+  public static func checkDestination(_ url: URL, holding marker: String? = nil) throws(FormatError) {
+    let target = URL(filePath: realPath(url.path) ?? url.path, directoryHint: .isDirectory)
+    if let marker { try check(target, holds: marker) }
+    let parent = target.standardizedFileURL.deletingLastPathComponent()
+    let files = FileManager.default
+    guard files.isWritableFile(atPath: parent.path) else {
+      throw .cannotWrite(
+        .init(
+          url.path, expected: "a folder that one may write in",
+          found: files.fileExists(atPath: parent.path) ? "none" : "no folder \(parent.path)"))
+    }
+  }
+
   private static func check(_ target: URL, holds marker: String) throws(FormatError) {
     var status = stat()
     guard lstat(target.path, &status) == 0 else { return }

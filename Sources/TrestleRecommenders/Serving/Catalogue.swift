@@ -61,10 +61,11 @@ public struct Catalogue: Sendable, Equatable {
   public func item(titled text: String) throws(ServingError) -> Int {
     let wanted = text.lowercased()
     let lower = titles.map { $0.lowercased() }
+    // "Alien" is "Alien (1979)" rather than "Alien: Resurrection (1997)".
     let match =
-      lower.firstIndex { $0 == wanted } ?? itemIDs.index(of: text) ?? lower.firstIndex {
-        $0.hasPrefix(wanted)
-      }
+      lower.firstIndex { $0 == wanted } ?? itemIDs.index(of: text)
+      ?? lower.firstIndex { !wanted.isEmpty && $0.hasPrefix(wanted + " (") }
+      ?? lower.firstIndex { $0.hasPrefix(wanted) }
       ?? (wanted.isEmpty ? nil : lower.firstIndex { $0.contains(wanted) })
     if let match { return match }
     let words = wanted.split { !$0.isLetter && !$0.isNumber }.filter { $0.count > 3 }

@@ -79,6 +79,9 @@ public struct FittedRecommender: Sendable {
     served.tensors["items"].map { (served.tensors["users"], $0) }
   }
 
+  /// How a row of someone new comes of the rows of the items liked.
+  package var folding: RowFolding { served.folding }
+
   // MARK: Answers
 
   /// The best items for a user of the data set.
@@ -204,31 +207,6 @@ public struct FittedRecommender: Sendable {
 
   /// A scorer of the catalogue's users by all that they have had.
   public func makeScorer() -> any CatalogueScorer { scorer }
-
-  /// A split that measures the recommender on other interactions: what the users have had is training data, and of
-  /// `later` the interactions of known users with known items that they have not had are test data.
-  public func split(testing later: Dataset) -> DataSplit {
-    let had = (0..<userCount).map { Set(histories.items(of: $0)) }
-    var users: [Int32] = []
-    var items: [Int32] = []
-    for row in 0..<later.interactions.count {
-      guard let user = catalogue.userIDs.index(of: later.userIDs[Int(later.interactions.users[row])]),
-        let item = catalogue.itemIDs.index(of: later.itemIDs[Int(later.interactions.items[row])]),
-        !had[user].contains(Int32(item))
-      else { continue }
-      users.append(Int32(user))
-      items.append(Int32(item))
-    }
-    let owners = (0..<userCount).flatMap { user in
-      Array(repeating: Int32(user), count: histories.items(of: user).count)
-    }
-    return DataSplit(
-      training: Interactions(
-        users: owners, items: histories.items, userCount: userCount, itemCount: itemCount),
-      validation: .empty(userCount: userCount, itemCount: itemCount),
-      test: Interactions(users: users, items: items, userCount: userCount, itemCount: itemCount),
-      strategy: "later")
-  }
 
   /// A scorer of people who are new to the model, by the items that each of them likes: what evaluates fold-in.
   ///

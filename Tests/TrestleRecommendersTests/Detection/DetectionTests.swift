@@ -145,4 +145,35 @@ import TrestleTensor
     "2023-02-29", "2024-13-01", "2024-5-17", "17.05.2024", "2024-05-17T25:00", "2024-05-17x", "", "2024",
   ])
   func otherTextIsNoDate(_ text: String) { #expect(DateParser.seconds(text) == nil) }
+
+  @Test func aRatingAmongNumbersIsBrokenAndAColumnOfWordsIsLeftOutAndSaid() throws {
+    let folder = try TemporaryFolder()
+    let lines = (0..<40).map { "r\($0 % 7),b\($0 % 11),\(1 + $0 % 5),shelf \($0 % 3)" }
+    let head = "user,item,rating,place"
+    let good = try folder.write(([head] + lines).joined(separator: "\n"), to: "good.csv")
+    let finding = try Dataset(contentsOf: good).report?.findings.first ?? ""
+    #expect(finding.contains(#"rating = "rating"; left out: "place""#), "\(finding)")
+    let file = try folder.write(([head] + lines + ["r1,b2,good,x"]).joined(separator: "\n"), to: "bad.csv")
+    do {
+      _ = try Dataset(contentsOf: file)
+      Issue.record("a rating that is no number was read")
+    } catch {
+      #expect("\(error)".contains("bad.csv:42:") && "\(error)".contains("a number (rating)"), "\(error)")
+    }
+    let words = try folder.write(
+      ([head] + lines.map { $0.replacing(/,[1-5],/, with: ",good,") }).joined(separator: "\n"),
+      to: "words.csv")
+    let left = try Dataset(contentsOf: words).report?.findings.first ?? ""
+    #expect(left.contains(#"left out: "rating", "place""#), "\(left)")
+  }
+
+  @Test func itemsAloneAreRead() throws {
+    let folder = try TemporaryFolder()
+    let file = try folder.write(
+      "id;title;author\nn1;Emma;Jane Austen\nn2;Persuasion;Jane Austen\n", to: "new.csv")
+    let data = try Dataset(items: file)
+    #expect(data.itemIDs.ids == ["n1", "n2"] && data.userCount == 0 && data.items.titles[1] == "Persuasion")
+    let nameless = try folder.write("a;b\nEmma;Jane\n", to: "nameless.csv")
+    #expect(throws: DataError.self) { try Dataset(items: nameless) }
+  }
 }

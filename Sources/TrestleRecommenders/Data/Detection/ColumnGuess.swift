@@ -70,8 +70,9 @@ struct ColumnGuess {
     }
     user = user ?? named(.user)
     item = item ?? named(.item)
-    rating = rating ?? named(.rating, sample.isNumeric)
-    time = time ?? named(.time) { sample.isDate($0) || sample.isNumeric($0) }
+    // A line that holds no number in such a column is broken; a column that mostly holds none is something else.
+    rating = rating ?? named(.rating, sample.isMostlyNumeric)
+    time = time ?? named(.time) { sample.isMostlyDate($0) || sample.isMostlyNumeric($0) }
     if item == nil, let shared = sharedItemColumn(except: taken) {
       item = shared
       taken.insert(shared)

@@ -123,6 +123,14 @@ struct ColumnSample: RowVisitor {
     return !present.isEmpty && present.count == values[column].count && Set(present).count == present.count
   }
 
+  /// Whether nine tenths of the values that there are hold a test.
+  private func most(_ column: Int, _ test: (String) -> Bool) -> Bool {
+    let present = present(column)
+    return !present.isEmpty && present.count(where: test) * 10 >= present.count * 9
+  }
+
+  func isMostlyNumeric(_ column: Int) -> Bool { most(column) { Double($0) != nil } }
+  func isMostlyDate(_ column: Int) -> Bool { most(column) { DateParser.seconds($0) != nil } }
   func isNumeric(_ column: Int) -> Bool { all(column) { Double($0) != nil } }
   func isDate(_ column: Int) -> Bool { all(column) { DateParser.seconds($0) != nil } }
   /// Seconds or milliseconds of the years 1980 to 2100.

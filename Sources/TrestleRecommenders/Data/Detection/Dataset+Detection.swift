@@ -32,6 +32,19 @@ extension Dataset {
     }
     self = try DetectedFiles(interactions, items, users, columns, options).read()
   }
+
+  /// Reads a file of items alone, such as those that are new to a trained recommender: a data set without users.
+  ///
+  /// - Parameters:
+  ///   - items: CSV, TSV or JSON Lines; the id is the column named in `columns`, or one called `item`, `isbn`, `id` …
+  ///   - columns: the names of columns that are known.
+  ///   - options: as for ``init(contentsOf:items:users:columns:options:)``.
+  /// - Throws: ``DataError`` with the place of what is wrong.
+  public init(
+    items: URL, columns: ColumnChoices = ColumnChoices(), options: ReadOptions = ReadOptions()
+  ) throws(DataError) {
+    self = try DetectedFiles(items, items, nil, columns, options).readItems()
+  }
 }
 
 /// Data sets in the form in which they are published: their own readers know them.
@@ -168,6 +181,31 @@ private struct DetectedFiles {
       report: report)
   }
 
+  /// Reads the items; that the same file is given for the interactions leaves their columns unread.
+  func readItems() throws(DataError) -> Dataset {
+    let names = interactions.names
+    let id =
+      if let chosen = guess.choices.item { try interactions.column(chosen) as Int? } else {
+        ColumnRole.item.place(in: names, except: [])
+          ?? names.indices.first { ColumnRole.folded(names[$0]) == "id" }
+      }
+    guard let id, let items,
+      let found = try guess.itemColumns(InteractionColumns(user: id, item: id))
+    else {
+      throw .missingColumn(
+        path: interactions.url.path, expected: "a column with the items' ids (name it if it is there)",
+        found: names)
+    }
+    var report = ReadReport()
+    var visitor = ItemVisitor(found, items, guess.itemSample, IDMap(), ItemAttributes(count: 0))
+    try items.read(options, &report, &visitor)
+    report.findings.append(describe(found, items))
+    return Dataset(
+      name: items.url.deletingPathExtension().lastPathComponent,
+      interactions: .empty(userCount: 0, itemCount: visitor.ids.count), userIDs: IDMap(),
+      itemIDs: visitor.ids, items: visitor.items, report: report)
+  }
+
   private func describe(_ columns: InteractionColumns, isMilliseconds: Bool) -> String {
     let names = interactions.names
     var parts = ["user = \"\(names[columns.user])\"", "item = \"\(names[columns.item])\""]
@@ -176,8 +214,11 @@ private struct DetectedFiles {
       let form = guess.sample.isDate(time) ? " (dates)" : isMilliseconds ? " (milliseconds)" : ""
       parts.append("time = \"\(names[time])\"\(form)")
     }
+    let used = [columns.user, columns.item, columns.rating, columns.time]
+    let unused = names.indices.filter { !used.contains($0) }.map { "\"\(names[$0])\"" }
     return
       "\(interactions.url.lastPathComponent): \(interactions.layout.description); \(parts.joined(separator: ", "))"
+      + (unused.isEmpty ? "" : "; left out: " + unused.joined(separator: ", "))
   }
 
   private func describe(_ columns: ItemColumns, _ table: TableFile) -> String {

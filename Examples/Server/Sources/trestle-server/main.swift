@@ -1,0 +1,86 @@
+// Serves what `trestle train` has saved: JSON, metrics, and a page to try it. See README.md.
+import Foundation
+import RecommendationService
+
+struct Usage: Error, CustomStringConvertible { let description: String }
+
+/// The command line: a folder and options.
+struct Options {
+  var folder: URL?
+  var address = "127.0.0.1"
+  var port: UInt16 = 8080
+  var threads = max(2, ProcessInfo.processInfo.activeProcessorCount)
+  var model: URL?
+
+  init(_ words: ArraySlice<String>) throws {
+    var rest = words
+    while let word = rest.popFirst() {
+      func value() throws -> String {
+        guard let value = rest.popFirst() else { throw Usage(description: "\(word) needs a value") }
+        return value
+      }
+      func number<Number: FixedWidthInteger>(_ range: ClosedRange<Number>) throws -> Number {
+        let text = try value()
+        guard let number = Number(text), range.contains(number) else {
+          throw Usage(
+            description:
+              "\(word): expected a number from \(range.lowerBound) to \(range.upperBound), found '\(text)'")
+        }
+        return number
+      }
+      switch word {
+      case "--address": address = try value()
+      case "--port": port = try number(0...UInt16.max)
+      case "--threads": threads = try number(1...256)
+      case "--model": model = URL(filePath: try value())
+      case _ where !word.hasPrefix("-") && folder == nil: folder = URL(filePath: word)
+      default:
+        throw Usage(
+          description:
+            "unknown '\(word)'; trestle-server FOLDER [--address A] [--port N] [--threads N] [--model PATH]")
+      }
+    }
+  }
+}
+
+func fail(_ error: any Error, _ code: Int32) -> Never {
+  FileHandle.standardError.write(Data("trestle-server: \(error)\n".utf8))
+  exit(code)
+}
+
+do {
+  let options = try Options(CommandLine.arguments.dropFirst())
+  guard let folder = options.folder else {
+    throw Usage(description: "expected the folder of a recommender that trestle train has saved")
+  }
+  let service = try Service(folder, model: options.model)
+
+  // Signals are taken here alone: threads that are made from now on inherit that they are blocked.
+  var signals = sigset_t()
+  sigemptyset(&signals)
+  sigaddset(&signals, SIGINT)
+  sigaddset(&signals, SIGTERM)
+  pthread_sigmask(SIG_BLOCK, &signals, nil)
+  guard
+    let server = HTTPServer(service, address: options.address, port: options.port, threads: options.threads)
+  else { throw Usage(description: "cannot listen on \(options.address):\(options.port)") }
+  print("http://\(options.address):\(server.port)/ with \(options.threads) threads; Ctrl-C ends")
+  fflush(nil)
+  let watch = Thread {
+    while true {
+      Thread.sleep(forTimeInterval: 0.5)
+      if service.reloadIfExchanged() {
+        print("reloaded \(folder.relativePath)")
+        fflush(nil)
+      }
+    }
+  }
+  watch.start()
+  var signal: Int32 = 0
+  sigwait(&signals, &signal)
+  server.stop()
+} catch let error as Usage {
+  fail(error, 2)
+} catch {
+  fail(error, 3)
+}

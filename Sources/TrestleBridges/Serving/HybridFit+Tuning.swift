@@ -1,0 +1,156 @@
+import Foundation
+import TrestleFormats
+import TrestleLanguageModels
+import TrestleRecommenders
+import TrestleTensor
+import TrestleText
+
+extension HybridFit {
+  /// Lets the language model learn to read.
+  ///
+  /// - Parameters:
+  ///   - loaded: the language model with its tokenizer; it is left as it was.
+  ///   - name: its name, for messages.
+  ///   - path: where it is: serving looks for it there, see ``ItemTextReader``.
+  ///   - checkpoint: a folder in which the state is kept, and from which an earlier call's goes on.
+  /// - Throws: `DataError` if too few items have interactions or texts, ``BridgeError/interrupted(checkpoint:)`` if
+  ///   ``onProgress`` ended it, and what training throws.
+  public func tune(
+    _ loaded: LoadedModel, name: String, path: URL, checkpoint: URL? = nil
+  ) throws -> TunedReading {
+    let c = configuration
+    let tokens = texts.texts.map { loaded.tokenizer.encode($0) }
+    let new = try NewItemSplit(dataset.interactions, seed: c.seed, configuration: c.split)
+    let rows = try domainRows(new, checkpoint?.appending(path: "domain"))
+    let weights = new.split.training.itemCounts().indices.map { item in
+      tokens[item].isEmpty
+        ? 0 : Float(min(Int(new.split.training.itemCounts()[item]), c.bridge.countedInteractions))
+    }
+    guard weights.contains(where: { $0 > 0 }) else {
+      throw DataError.invalidParameter(
+        operation: "HybridFit", expected: "texts of items that have interactions", found: "none")
+    }
+    let frozen = try bestLayer(tokens, loaded.model, new, rows, weights)
+    log("layer \(frozen.layer) of \(loaded.model.layerCount) reads best before tuning")
+    let (strategy, states, adapters) = try read(
+      tokens, loaded.model, name, new, rows, frozen.layer, checkpoint)
+    let reader = ItemReading.Reader(
+      name: name, path: path.path, hash: try ItemTextReader.hash(of: path), layer: frozen.layer,
+      noun: texts.noun)
+    return TunedReading(
+      reader: reader, states: states, map: strategy.chosenMap ?? frozen.map, scale: strategy.chosenScale,
+      adapterFiles: adapters,
+      figures: (
+        try measure(strategy.rows?.items ?? rows.items, rows.users, new),
+        try measure(frozen.rows, rows.users, new), try measure(.zeros(rows.items.shape), rows.users, new)
+      ))
+  }
+
+  /// The recommender's rows after training without the new items.
+  private func domainRows(_ new: NewItemSplit, _ checkpoint: URL?) throws -> Representations {
+    var options = FitOptions()
+    (options.seed, options.checkpoint) = (configuration.seed, checkpoint)
+    let model = try dataset.fit(kind, split: new.split, options: options) { progress in
+      if onProgress("\(kind.name) without new items", progress.epoch, progress.expectedEpochs) {
+        throw BridgeError.interrupted(checkpoint: checkpoint?.path ?? "memory only")
+      }
+    }
+    guard let rows = model.embeddings, let users = rows.users else {
+      throw ServingError.otherData(expected: "a recommender with rows", found: kind.name)
+    }
+    return Representations(users: users, items: rows.items)
+  }
+
+  /// The layer at which the untuned language model reads best.
+  private func bestLayer(
+    _ tokens: [[Int32]], _ model: any LanguageModel, _ new: NewItemSplit, _ rows: Representations,
+    _ weights: [Float]
+  ) throws -> (layer: Int, map: KernelRidge.Configuration, rows: Tensor) {
+    let depth = model.layerCount
+    var layers: [Int] = []
+    for share in configuration.layerShares {
+      let layer = min(max(1, Int((Double(depth) * share).rounded())), depth)
+      if !layers.contains(layer) { layers.append(layer) }
+    }
+    if layers.isEmpty { layers = [depth] }
+    let states = TextReader.meanStates(of: tokens, by: model, layers: layers)
+    var best: (value: Double, layer: Int, map: KernelRidge.Configuration, rows: Tensor)?
+    for (layer, states) in zip(layers, states) {
+      let found = try RowReading(
+        readings: states, rows: rows, weights: weights, maps: configuration.bridge.maps
+      ).best(on: new.split, items: new.validationItems)
+      if found.value > best?.value ?? -.infinity { best = (found.value, layer, found.map, found.rows) }
+    }
+    guard let best else {
+      throw DataError.invalidParameter(
+        operation: "HybridFit", expected: "a figure on the validation data", found: "none")
+    }
+    return (best.layer, best.map, best.rows)
+  }
+
+  /// Tunes adapters, and reads all texts with them; the language model is left as it was.
+  private func read(
+    _ tokens: [[Int32]], _ model: any LanguageModel, _ name: String, _ new: NewItemSplit,
+    _ rows: Representations, _ layer: Int, _ checkpoint: URL?
+  ) throws -> (ReadingStrategy, Tensor, [String: [UInt8]]) {
+    let c = configuration
+    let tunes = c.bridge.readingEpochs > 0
+    let adapters =
+      try tunes ? c.adapters.load(into: model, using: RandomGenerator(seed: c.seed).split(7)) : nil
+    defer { adapters?.unload() }
+    let reader = TextReader(
+      model: model, texts: tokens, layer: layer, base: max(0, layer - max(c.tunedBlocks, 1)))
+    var side = c.side
+    (side.seed, side.width) = (c.seed, rows.items.shape[1])
+    let language = ReadingSide(
+      name: name, reader: reader, adapters: adapters, split: new.split, validationItems: new.validationItems,
+      vocabulary: vocabulary, configuration: side)
+    var bridge = c.bridge
+    bridge.warmUpEpochs = 0
+    let strategy = ReadingStrategy(validationItems: new.validationItems, configuration: bridge)
+    let domain = FixedRowsSide(name: kind.name, rows: rows, vocabulary: vocabulary)
+    let context = try BridgeContext(domain: domain, language: language, split: new.split)
+    let trainer = try BridgeTrainer(
+      strategy, context, folder: checkpoint?.appending(path: "reading"),
+      fingerprint: "\(new.split.hash) \(texts.hash) \(name) \(layer) \(c.seed) \(kind.name)")
+    let epochs = bridge.readingEpochs
+    trainer.onProgress = { [onProgress, trainer] progress in
+      let done = progress.epoch * progress.batchCount + progress.batch
+      if onProgress("\(name) learns to read", done, epochs * progress.batchCount) { trainer.requestStop() }
+    }
+    defer { trainer.onProgress = nil }
+    trainer.onEpoch = { [log] record in
+      guard record.side == .language, let value = record.validation else { return }
+      log("reading, epoch \(record.epoch + 1): NDCG@10 among new items \(rounded(value)) on validation data")
+    }
+    try trainer.run()
+    return (strategy, reader.allRepresentations(), try files(of: adapters, name))
+  }
+
+  private func files(of adapters: LoRAAdapters?, _ name: String) throws -> [String: [UInt8]] {
+    guard let adapters else { return [:] }
+    let folder = FileManager.default.temporaryDirectory.appending(path: "trestle-\(UUID().uuidString)")
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try adapters.save(to: folder, baseModel: name)
+    var files: [String: [UInt8]] = [:]
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) where !name.hasPrefix(".") {
+      files[name] = try [UInt8](contentsOf: folder.appending(path: name), limit: 4 << 30)
+    }
+    return files
+  }
+
+  /// NDCG@10 on the test data, among the items that are new there.
+  private func measure(_ items: Tensor, _ users: Tensor, _ new: NewItemSplit) throws -> Double {
+    var evaluation = RankingEvaluator.Configuration()
+    evaluation.metrics = [.ndcg(10)]
+    evaluation.listMetrics = []
+    evaluation.slices = []
+    evaluation.candidates = .items(new.testItems)
+    let scorer = InnerProductScorer(Representations(users: users, items: items))
+    return try RankingEvaluator(new.split, on: .test, configuration: evaluation).evaluate(scorer)
+      .mean(.ndcg(10)) ?? 0
+  }
+}
+
+/// A figure with four places.
+private func rounded(_ value: Double) -> String { String(format: "%.4f", value) }
