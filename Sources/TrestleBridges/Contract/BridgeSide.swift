@@ -40,8 +40,8 @@ public struct EntityVocabulary: Codable, Sendable, Hashable {
 /// One partner of a bridge: a domain recommender or a language model.
 ///
 /// What a side can do for a bridge is said by the capability protocols that it conforms to as well: ``EntityTables``,
-/// ``ContextualRepresentations``, ``ScoreProvider``, ``InputInjection``, ``FeatureInjection``, ``InteractionHooks``,
-/// ``ParameterGroups`` and ``TrainableSide``. A bridge names those it needs; composing it with a side that lacks one is an error.
+/// ``ContextualRepresentations``, ``ScoreProvider``, ``InputInjection``, ``PromptFields``, ``FeatureInjection``,
+/// ``InteractionHooks``, ``ParameterGroups`` and ``TrainableSide``. A bridge names those it needs; composing it with a side that lacks one is an error.
 public protocol BridgeSide: AnyObject {
   /// The name for messages and tables.
   var name: String { get }
@@ -61,6 +61,8 @@ public enum Capability: String, Codable, Sendable, CaseIterable {
   case scores = "scores"
   /// ``InputInjection``
   case inputInjection = "input injection"
+  /// ``PromptFields``
+  case promptFields = "words in prompts"
   /// ``FeatureInjection``
   case featureInjection = "feature injection"
   /// ``InteractionHooks``
@@ -77,6 +79,7 @@ public enum Capability: String, Codable, Sendable, CaseIterable {
     case .contextualRepresentations: side is any ContextualRepresentations
     case .scores: side is any ScoreProvider
     case .inputInjection: side is any InputInjection
+    case .promptFields: side is any PromptFields
     case .featureInjection: side is any FeatureInjection
     case .interactionHooks: side is any InteractionHooks
     case .parameterGroups: side is any ParameterGroups
@@ -148,6 +151,14 @@ public protocol InputInjection: BridgeSide {
   var inputWidth: Int { get }
   /// Gives the rows for entities of a kind, `[ids, inputWidth]`, tracked or not; `nil` leaves the side's own.
   var injectedRows: ((_ kind: EntityKind, _ ids: Tensor) -> Tensor?)? { get set }
+}
+
+/// Lets a bridge add words to a prompt: a user's or an item's code, what a recommender predicts.
+public protocol PromptFields: BridgeSide {
+  /// The tokens of a text, as the side's prompts have them.
+  func tokens(of text: String) -> [Int32]
+  /// What is said after the user's history (with a user alone) and after the item that is asked about; `nil` says nothing.
+  var promptFields: ((_ user: Int32, _ item: Int32?) -> [Int32])? { get set }
 }
 
 /// Lets a bridge add features to the rows that a recommender's scores are computed from.

@@ -25,6 +25,11 @@ extension BridgeSide {
     get throws(BridgeError) { try able(.inputInjection, self as? any InputInjection) }
   }
 
+  /// The side as something whose prompts take words.
+  public var words: any PromptFields {
+    get throws(BridgeError) { try able(.promptFields, self as? any PromptFields) }
+  }
+
   /// The side as something whose rows take features.
   public var features: any FeatureInjection {
     get throws(BridgeError) { try able(.featureInjection, self as? any FeatureInjection) }
