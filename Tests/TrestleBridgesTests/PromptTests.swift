@@ -7,21 +7,7 @@ import TrestleRecommenders
 import TrestleTensor
 import TrestleTestSupport
 
-/// A recommender and a small language model that is asked about pairs.
-private func asking(_ seed: UInt64) throws -> BridgeContext {
-  let small = try SmallComposition(seed: seed)
-  var configuration = PromptSide.Configuration()
-  configuration.trainingExamples = 48
-  configuration.validationExamples = 60
-  configuration.seed = seed
-  let side = PromptSide(
-    name: "asked", model: small.language.recommender.model, adapters: small.language.adapters,
-    titles: (0..<small.dataset.itemCount).map { "t\($0)" },
-    examples: PromptExamples(sampling: small.context.split, perUser: 2, historyItems: 3, seed: seed),
-    vocabulary: small.language.vocabulary, configuration: configuration
-  ) { text in text.utf8.filter { $0 != 32 }.map { Int32($0 % 32) } }
-  return try BridgeContext(domain: small.domain, language: side, split: small.context.split)
-}
+private func asking(_ seed: UInt64) throws -> BridgeContext { try SmallComposition(seed: seed).asking() }
 
 @Suite struct PromptTests {
   @Test func coLLMKeepsTheContract() throws {
