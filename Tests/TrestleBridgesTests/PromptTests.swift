@@ -129,7 +129,7 @@ private func asking(_ seed: UInt64) throws -> BridgeContext { try SmallCompositi
 @Suite struct BridgeComparisonTests {
   @Test func everyMechanismHasANameOfItsOwn() {
     let names = BridgeMechanism.all.map(\.name)
-    #expect(Set(names).count == names.count && names.count >= 16)
+    #expect(Set(names).count == names.count && names.count >= 18)
     #expect(
       names.allSatisfy { BridgeMechanism.named($0)?.name == $0 } && BridgeMechanism.named("none") == nil)
   }

@@ -22,7 +22,7 @@ public struct BridgeComparison {
   public let budget: ComparisonBudget
   /// Called with a line for the run's log.
   public var log: (String) -> Void = { _ in }
-  /// Whether the comparison should end after the present mechanism.
+  /// Whether the comparison should end after the present step; what the present mechanism has is lost.
   public var shouldStop: () -> Bool = { false }
 
   /// A comparison on a data set with texts.
@@ -68,7 +68,10 @@ public struct BridgeComparison {
           )
         }
       }
-      try trainer.run()
+      trainer.onProgress = { [shouldStop, unowned trainer] _ in
+        if shouldStop() { trainer.requestStop() }
+      }
+      do { try trainer.run() } catch BridgeError.interrupted { return }
       var records = try measure(mechanism, strategy, context, composer, seed)
       let seconds = (ContinuousClock.now - start) / .seconds(1)
       records.append(

@@ -137,6 +137,19 @@ public final class BridgeComposer {
     return try context(domain, content)
   }
 
+  /// LightGCN, and the language model for which items are code tokens.
+  public func codes() throws -> BridgeContext {
+    var configuration = CodeSide.Configuration()
+    configuration.trainingItems = Swift.min(configuration.trainingItems, budget.trainingItems)
+    configuration.windowItems = Swift.min(configuration.windowItems, budget.trainingItems)
+    configuration.validationUsers = Swift.min(configuration.validationUsers, budget.validationUsers)
+    configuration.seed = seed
+    let side = CodeSide(
+      name: comparison.modelName, model: comparison.model, adapters: try adapt(), split: new.split,
+      vocabulary: vocabulary, encodedItemTexts: readings, configuration: configuration)
+    return try context(domain(), side)
+  }
+
   /// LightGCN, and the language model that is asked about pairs.
   public func prompts() throws -> BridgeContext {
     var configuration = PromptSide.Configuration()

@@ -30,7 +30,7 @@ public struct BridgeMechanism: Sendable {
   public static func named(_ name: String) -> BridgeMechanism? { all.first { $0.name == name } }
 
   /// All mechanisms, in the order of tables.
-  public static let all: [BridgeMechanism] = sharing + fromText + teaching + prompting
+  public static let all: [BridgeMechanism] = sharing + fromText + teaching + prompting + codes
 
   private static let sharing = [
     BridgeMechanism(
@@ -210,5 +210,16 @@ public struct BridgeMechanism: Sendable {
         context
       )
     },
+  ]
+
+  private static let codes = [
+    BridgeMechanism(
+      name: "LC-Rec", source: "ICDE 2024, arXiv 2311.09049", exchange: "texts, quantised, as codes of items",
+      outcome: .language, seesNewItems: false
+    ) { composer in (LCRec(epochs: composer.budget.languageEpochs), try composer.codes()) },
+    BridgeMechanism(
+      name: "OpenP5", source: "SIGIR 2024", exchange: "co-occurrence, clustered, as codes of items",
+      outcome: .language, seesNewItems: false
+    ) { composer in (OpenP5(epochs: composer.budget.languageEpochs), try composer.codes()) },
   ]
 }

@@ -40,7 +40,7 @@ public struct EntityVocabulary: Codable, Sendable, Hashable {
 /// One partner of a bridge: a domain recommender or a language model.
 ///
 /// What a side can do for a bridge is said by the capability protocols that it conforms to as well: ``EntityTables``,
-/// ``ContextualRepresentations``, ``ScoreProvider``, ``InputInjection``, ``PromptFields``, ``FeatureInjection``,
+/// ``ContextualRepresentations``, ``ScoreProvider``, ``InputInjection``, ``PromptFields``, ``ItemCodes``, ``FeatureInjection``,
 /// ``InteractionHooks``, ``ParameterGroups`` and ``TrainableSide``. A bridge names those it needs; composing it with a side that lacks one is an error.
 public protocol BridgeSide: AnyObject {
   /// The name for messages and tables.
@@ -63,6 +63,8 @@ public enum Capability: String, Codable, Sendable, CaseIterable {
   case inputInjection = "input injection"
   /// ``PromptFields``
   case promptFields = "words in prompts"
+  /// ``ItemCodes``
+  case itemCodes = "codes of items"
   /// ``FeatureInjection``
   case featureInjection = "feature injection"
   /// ``InteractionHooks``
@@ -80,6 +82,7 @@ public enum Capability: String, Codable, Sendable, CaseIterable {
     case .scores: side is any ScoreProvider
     case .inputInjection: side is any InputInjection
     case .promptFields: side is any PromptFields
+    case .itemCodes: side is any ItemCodes
     case .featureInjection: side is any FeatureInjection
     case .interactionHooks: side is any InteractionHooks
     case .parameterGroups: side is any ParameterGroups
@@ -159,6 +162,16 @@ public protocol PromptFields: BridgeSide {
   func tokens(of text: String) -> [Int32]
   /// What is said after the user's history (with a user alone) and after the item that is asked about; `nil` says nothing.
   var promptFields: ((_ user: Int32, _ item: Int32?) -> [Int32])? { get set }
+}
+
+/// Lets a bridge say by which codes a side names the items.
+public protocol ItemCodes: BridgeSide {
+  /// How many codes an item may have, and how many there are of each level.
+  var codeLimits: (levels: Int, codes: Int) { get }
+  /// Gives every item its codes, first level first.
+  ///
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for codes beyond ``codeLimits``.
+  func setCodes(_ codes: [[Int32]]) throws(BridgeError)
 }
 
 /// Lets a bridge add features to the rows that a recommender's scores are computed from.

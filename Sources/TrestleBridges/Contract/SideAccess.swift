@@ -30,6 +30,11 @@ extension BridgeSide {
     get throws(BridgeError) { try able(.promptFields, self as? any PromptFields) }
   }
 
+  /// The side as something whose items have codes.
+  public var codes: any ItemCodes {
+    get throws(BridgeError) { try able(.itemCodes, self as? any ItemCodes) }
+  }
+
   /// The side as something whose rows take features.
   public var features: any FeatureInjection {
     get throws(BridgeError) { try able(.featureInjection, self as? any FeatureInjection) }
