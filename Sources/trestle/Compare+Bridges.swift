@@ -4,8 +4,7 @@ import TrestleCommand
 
 extension Compare {
   /// Trains mechanisms side by side and prints their table.
-  func compare(_ names: [String], _ dataset: Dataset) throws {
-    let mechanisms = try Self.mechanisms(names)
+  func compare(_ mechanisms: [BridgeMechanism], _ dataset: Dataset) throws {
     let texts = ItemTexts(dataset: dataset, noun: noun)
     guard texts.texts.contains(where: { !$0.isEmpty }) else {
       throw UsageError("the items have no texts to read; --items FILE names a file with titles")
@@ -36,7 +35,8 @@ extension Compare {
     say(BridgeComparison.table(results.records.filter { $0.dataset == dataset.name }))
   }
 
-  private static func mechanisms(_ names: [String]) throws -> [BridgeMechanism] {
+  /// The mechanisms with the given names; all for `all` alone.
+  static func mechanisms(_ names: [String]) throws -> [BridgeMechanism] {
     if names == ["all"] { return BridgeMechanism.all }
     return try names.map { name in
       guard let found = BridgeMechanism.named(name) else {

@@ -46,7 +46,9 @@ struct Compare: ProgramCommand {
   var folder: URL?
   var model: URL?
   var noun = ""
-  var budget = Study.Budget.default
+  var budget = Budget.default
+
+  enum Budget: String, CaseIterable { case quick, `default` }
 
   func run() throws {
     if listsBridges {
@@ -62,8 +64,9 @@ struct Compare: ProgramCommand {
       }
       data.interactions = folder
     }
+    let mechanisms = try bridges.map(Self.mechanisms)
     let dataset = try data.read()
-    if let bridges { return try compare(bridges, dataset) }
+    if let mechanisms { return try compare(mechanisms, dataset) }
     var table = Leaderboard(dataset: dataset.name)
     do {
       for seed in seed..<seed + UInt64(seeds) { try run(dataset, seed, &table) }
