@@ -155,7 +155,7 @@ private func asking(_ seed: UInt64) throws -> BridgeContext { try SmallCompositi
       let metrics = Set(own.map { "\($0.slice) \($0.metric)" })
       #expect(metrics.contains("all seconds") && own.allSatisfy { $0.value.isFinite })
       #expect(
-        metrics.contains(mechanism.outcome == .answers ? "warm AUC" : "warm NDCG@10"), "\(mechanism.name)")
+        metrics.contains(mechanism.outcome == .answers ? "all AUC" : "warm NDCG@10"), "\(mechanism.name)")
       #expect(metrics.contains("new NDCG@10") == mechanism.seesNewItems, "\(mechanism.name)")
     }
     let table = BridgeComparison.table(records).split(separator: "\n")

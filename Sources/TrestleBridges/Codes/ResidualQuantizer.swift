@@ -34,6 +34,7 @@ public final class ResidualQuantizer: Module {
   ///   - levels: the number of codebooks.
   ///   - codes: the rows of each.
   ///   - iterations: of Lloyd's algorithm.
+  ///   - commitment: β.
   ///   - generator: draws the rows that the means begin with.
   public convenience init(
     fitting rows: Tensor, levels: Int, codes: Int, iterations: Int = 20, commitment: Double = 0.25,

@@ -153,7 +153,7 @@ public struct BridgeComparison {
   ) -> [StudyRecord] {
     let (auc, uauc) = PromptSide.areas(scores, test)
     return [("AUC", auc), ("UAUC", uauc)].compactMap { metric, value in
-      value.map { record(name, BridgeMechanism.Outcome.answers.rawValue, seed, "warm", metric, $0) }
+      value.map { record(name, BridgeMechanism.Outcome.answers.rawValue, seed, "all", metric, $0) }
     }
   }
 
@@ -185,7 +185,7 @@ public struct BridgeComparison {
       let ndcg = RankingMetric.ndcg(10).name
       let outcome = BridgeMechanism.named(name)?.outcome ?? .domain
       lines.append(
-        "| \(name) | \(outcome.rawValue) | \(mean("warm", ndcg)) | \(mean("new", ndcg)) | \(mean("warm", "AUC")) | \(mean("warm", "UAUC")) | \(mean("all", "seconds")) |"
+        "| \(name) | \(outcome.rawValue) | \(mean("warm", ndcg)) | \(mean("new", ndcg)) | \(mean("all", "AUC")) | \(mean("all", "UAUC")) | \(mean("all", "seconds")) |"
       )
     }
     return lines.joined(separator: "\n")
