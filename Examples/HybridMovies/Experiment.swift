@@ -21,12 +21,16 @@ final class Experiment {
     split = try world.dataset.interactions.split(.ratio(), seed: 0)
   }
 
-  /// Lets Ctrl-C end the run in training after the present batch, with everything saved.
+  /// Lets Ctrl-C end a training after the present batch, with everything saved, and whatever else is done at once.
   func handleInterrupts() {
     signal(SIGINT, SIG_IGN)
     let source = DispatchSource.makeSignalSource(signal: SIGINT, queue: .global())
     nonisolated(unsafe) let experiment = self
-    source.setEventHandler { experiment.running?.requestStop() }
+    source.setEventHandler {
+      // Outside training nothing is half done: every file is written at once.
+      guard let running = experiment.running else { exit(130) }
+      running.requestStop()
+    }
     source.resume()
     interrupts = source
   }

@@ -20,26 +20,33 @@ public struct BridgeFailure: Sendable, CustomStringConvertible, Equatable {
 /// Holds a bridge to the contract of `SharingBridge`, on two small sides.
 ///
 /// Checked are: phases with unique names, at least one epoch and known parameter groups; a composition that lacks a
-/// needed capability fails by name; losses that are finite; a run that repeats in the same bits; a run that is stopped in
+/// needed capability fails by name; losses that are finite; added losses that reach a trained parameter, and parameters of the
+/// bridge's own that are reached; a run that repeats in the same bits; a run that is stopped in
 /// the middle of every phase and resumed by a new bridge ends in the same bits; a state that survives saving and loading;
 /// recommenders that give finite scores.
 ///
 /// - Parameters:
 ///   - seed: determines the sides.
+///   - compose: makes the sides, the same each time; by default a ``SmallComposition``.
 ///   - make: makes a new bridge, the same each time.
 /// - Returns: what is broken; empty if all holds.
 /// - Throws: what the bridge throws where it should not.
-public func checkSharingBridge(seed: UInt64 = 0, _ make: () -> any SharingBridge) throws -> [BridgeFailure] {
+public func checkSharingBridge(
+  seed: UInt64 = 0, composing compose: ((UInt64) throws -> BridgeContext)? = nil,
+  _ make: () -> any SharingBridge
+) throws -> [BridgeFailure] {
   return try withSteadyInstructionSet {
+    let context = { try compose?(seed) ?? SmallComposition(seed: seed).context }
     var failures = checkPhases(make())
-    failures += try checkRequirements(make(), seed)
-    let (whole, records) = try trained(make(), seed, folder: nil)
+    failures += try checkRequirements(make(), try context())
+    failures += try checkGradients(make(), try context())
+    let (whole, records) = try trained(make(), try context(), folder: nil)
     failures += checkRecords(records, make().phases)
-    let (again, _) = try trained(make(), seed, folder: nil)
+    let (again, _) = try trained(make(), try context(), folder: nil)
     if whole != again {
       failures.append(BridgeFailure("the same seed gives the same bits", differences(whole, again)))
     }
-    failures += try checkResuming(make, seed, whole)
+    failures += try checkResuming(make, context, whole)
     return failures
   }
 }
@@ -69,8 +76,9 @@ private final class BareSide: BridgeSide {
   }
 }
 
-private func checkRequirements(_ bridge: any SharingBridge, _ seed: UInt64) throws -> [BridgeFailure] {
-  let composition = try SmallComposition(seed: seed)
+private func checkRequirements(
+  _ bridge: any SharingBridge, _ composition: BridgeContext
+) throws -> [BridgeFailure] {
   let vocabulary = composition.domain.vocabulary
   var failures: [BridgeFailure] = []
   for role in SideRole.allCases where bridge.requirements[role]?.isEmpty == false {
@@ -78,7 +86,7 @@ private func checkRequirements(_ bridge: any SharingBridge, _ seed: UInt64) thro
     let context = try BridgeContext(
       domain: role == .domain ? bare : composition.domain,
       language: role == .language ? bare : composition.language,
-      split: composition.context.split)
+      split: composition.split)
     do {
       _ = try BridgeTrainer(bridge, context)
       failures.append(
@@ -86,8 +94,7 @@ private func checkRequirements(_ bridge: any SharingBridge, _ seed: UInt64) thro
     } catch BridgeError.missingCapability { continue }
   }
   for role in SideRole.allCases {
-    let side: any BridgeSide = role == .domain ? composition.domain : composition.language
-    let known = Set((side as? any ParameterGroups)?.parameterGroups.map(\.name) ?? [])
+    let known = Set((composition.side(role) as? any ParameterGroups)?.parameterGroups.map(\.name) ?? [])
     for phase in bridge.phases where phase.side == role {
       guard let groups = phase.groups, !groups.isSubset(of: known) else { continue }
       failures.append(
@@ -95,6 +102,61 @@ private func checkRequirements(_ bridge: any SharingBridge, _ seed: UInt64) thro
           "phases train groups that exist",
           "'\(phase.name)' names \(groups.subtracting(known).sorted().joined(separator: ", "))"))
     }
+  }
+  return failures
+}
+
+/// At the end of each phase takes the gradient of what the bridge adds to the loss of one batch.
+private func checkGradients(_ bridge: any SharingBridge, _ context: BridgeContext) throws -> [BridgeFailure] {
+  var failures: [BridgeFailure] = []
+  let trainer = try BridgeTrainer(bridge, context)
+  let last = Dictionary(bridge.phases.map { ($0.name, $0.epochs - 1) }) { first, _ in first }
+  var checked = Set<String>()
+  var failure: (any Error)?
+  trainer.onProgress = { progress in
+    let phase = progress.phase
+    guard failure == nil, progress.epoch == 0 || progress.epoch == last[phase.name],
+      progress.batch == progress.batchCount, checked.insert("\(phase.name) \(progress.epoch)").inserted
+    else { return }
+    do { failures += try unreached(bridge, phase, context) } catch { failure = error }
+  }
+  try trainer.run()
+  if let failure { throw failure }
+  return failures
+}
+
+private func unreached(
+  _ bridge: any SharingBridge, _ phase: BridgePhase, _ context: BridgeContext
+) throws -> [BridgeFailure] {
+  guard let side = context.side(phase.side) as? any TrainableSide,
+    let batch = side.batches(epoch: 0).first(where: { _ in true })
+  else { return [] }
+  let own = bridge.parameterGroups(in: phase)
+  let parameters = (side.parameterGroups + own).flatMap { $0.parameters.map(\.parameter) }
+    .filter(\.isTrainable)
+  func reaches(_ gradients: Gradients, _ parameters: [Parameter]) -> Bool {
+    parameters.contains { gradients[$0].map { $0.dense().floats.contains { $0 != 0 } } ?? false }
+  }
+  var adds = false
+  let added = try valueAndGradients(of: parameters) {
+    let step = try side.step(on: batch)
+    let extra = try bridge.additionalLoss(step, in: phase, context)
+    adds = extra != nil
+    return extra ?? step.loss * 0
+  }.gradients
+  var failures: [BridgeFailure] = []
+  if adds && !reaches(added, parameters) {
+    failures.append(BridgeFailure("an added loss reaches a trained parameter", "'\(phase.name)': none"))
+  }
+  let whole = try valueAndGradients(of: parameters) {
+    let step = try side.step(on: batch)
+    let extra = try bridge.additionalLoss(step, in: phase, context)
+    let loss = step.loss * bridge.ownLossWeight(in: phase)
+    return extra.map { loss + $0 } ?? loss
+  }.gradients
+  for group in own where !reaches(whole, group.parameters.map(\.parameter)) {
+    failures.append(
+      BridgeFailure("the bridge's own parameters are reached", "'\(phase.name)': not '\(group.name)'"))
   }
   return failures
 }
@@ -115,10 +177,9 @@ private func checkRecords(_ records: [BridgeEpochRecord], _ phases: [BridgePhase
 
 /// Everything that a run leaves: the sides' parameters, the bridge's state and the recommenders' scores, as bits.
 private func trained(
-  _ bridge: any SharingBridge, _ seed: UInt64, folder: URL?, stopAfter: Int? = nil
+  _ bridge: any SharingBridge, _ context: BridgeContext, folder: URL?, stopAfter: Int? = nil
 ) throws -> (bits: [String: [UInt32]], records: [BridgeEpochRecord]) {
-  let composition = try SmallComposition(seed: seed)
-  let trainer = try BridgeTrainer(bridge, composition.context, folder: folder, fingerprint: "check")
+  let trainer = try BridgeTrainer(bridge, context, folder: folder, fingerprint: "check")
   var batches = 0
   trainer.onProgress = { [unowned trainer] _ in
     batches += 1
@@ -126,13 +187,16 @@ private func trained(
   }
   try trainer.run()
   var bits: [String: [UInt32]] = [:]
-  for side in [composition.domain, composition.language] as [any ParameterGroups] {
+  for case let side as any ParameterGroups in [context.domain, context.language] {
     for (name, parameter) in side.parameterGroups.flatMap(\.parameters) {
       bits["\(side.role.rawValue).\(name)"] = parameter.detached.floats.map(\.bitPattern)
     }
   }
+  for (name, parameter) in bridge.phases.flatMap({ bridge.parameterGroups(in: $0) }).flatMap(\.parameters) {
+    bits["own.\(name)"] = parameter.detached.floats.map(\.bitPattern)
+  }
   for (name, tensor) in bridge.saveState().tensors { bits["state.\(name)"] = tensor.floats.map(\.bitPattern) }
-  let recommenders = try bridge.recommenders(composition.context)
+  let recommenders = try bridge.recommenders(context)
   let named = [
     ("domain", recommenders.domain), ("language", recommenders.language), ("fused", recommenders.fused),
   ]
@@ -150,7 +214,7 @@ private func trained(
 }
 
 private func checkResuming(
-  _ make: () -> any SharingBridge, _ seed: UInt64, _ whole: [String: [UInt32]]
+  _ make: () -> any SharingBridge, _ compose: () throws -> BridgeContext, _ whole: [String: [UInt32]]
 ) throws -> [BridgeFailure] {
   var failures: [BridgeFailure] = []
   let folder = FileManager.default.temporaryDirectory.appending(path: "bridge-check-\(UUID().uuidString)")
@@ -159,7 +223,7 @@ private func checkResuming(
   // Stop after every seventh batch, and go on with a new bridge and new sides, until a run ends by itself.
   while true {
     do {
-      let (bits, _) = try trained(make(), seed, folder: folder, stopAfter: 7)
+      let (bits, _) = try trained(make(), try compose(), folder: folder, stopAfter: 7)
       if bits != whole {
         failures.append(
           BridgeFailure("a run stopped \(stops) times ends in the same bits", differences(whole, bits)))

@@ -5,7 +5,8 @@ import TrestleCommand
 /// `trestle compare`: a leaderboard of models on your files.
 struct Compare: ProgramCommand {
   static let name = "compare"
-  static let summary = "Trains several recommenders on the same splits and ranks them."
+  static let summary =
+    "Trains several recommenders, or mechanisms that bridge one and a language model, and ranks them."
   static var options: [CommandOption<Self>] {
     DataOptions.options.map { $0.part(\.data) } + [
       .choices("--models", "A,B", "the recommenders", \.models),
@@ -15,6 +16,17 @@ struct Compare: ProgramCommand {
       .number("--epochs", "N", in: 1...100_000, "the most epochs", \.epochs),
       .number(
         "--patience", "N", in: 1...100_000, "the epochs without improvement that end a training", \.patience),
+      .list(
+        "--bridges", "A,B",
+        "compares mechanisms by which a language model and a recommender learn from each other; 'all' for all of them",
+        \.bridges),
+      .flag("--list-bridges", "prints the names of these mechanisms, one a line", \.listsBridges),
+      .file("--data", "DIR", "a folder of data, as --interactions takes it", \.folder),
+      .file(
+        "--model", "PATH",
+        "the language model of --bridges: a GGUF file or a Hugging Face folder (SmolLM2 if absent)", \.model),
+      .text("--noun", "WORD", "what the items of --bridges are called, in front of each text", \.noun),
+      .choice("--budget", "NAME", "how long the mechanisms of --bridges train", \.budget),
       .file("--json", "FILE", "writes a line of JSON for every model, seed, slice and measure", \.json),
       .number("--threads", "N", in: 1...1024, "how many threads take part (all cores if absent)", \.threads),
     ]
@@ -29,11 +41,32 @@ struct Compare: ProgramCommand {
   var patience: Int?
   var json: URL?
   var threads: Int?
+  var bridges: [String]?
+  var listsBridges = false
+  var folder: URL?
+  var model: URL?
+  var noun = ""
+  var budget = Budget.default
+
+  enum Budget: String, CaseIterable { case quick, `default` }
 
   func run() throws {
+    if listsBridges {
+      for mechanism in BridgeMechanism.all { print(mechanism.name) }
+      return
+    }
     if let threads { ThreadPool.shared.setThreadCount(threads) }
     Interrupts.handle()
+    var data = data
+    if let folder {
+      guard data.interactions == nil else {
+        throw UsageError("--data and --interactions both name the data: give one of them")
+      }
+      data.interactions = folder
+    }
+    let mechanisms = try bridges.map(Self.mechanisms)
     let dataset = try data.read()
+    if let mechanisms { return try compare(mechanisms, dataset) }
     var table = Leaderboard(dataset: dataset.name)
     do {
       for seed in seed..<seed + UInt64(seeds) { try run(dataset, seed, &table) }

@@ -40,8 +40,8 @@ public struct EntityVocabulary: Codable, Sendable, Hashable {
 /// One partner of a bridge: a domain recommender or a language model.
 ///
 /// What a side can do for a bridge is said by the capability protocols that it conforms to as well: ``EntityTables``,
-/// ``ContextualRepresentations``, ``ScoreProvider``, ``InputInjection``, ``InteractionHooks``, ``ParameterGroups``
-/// and ``TrainableSide``. A bridge names those it needs; composing it with a side that lacks one is an error.
+/// ``ContextualRepresentations``, ``ScoreProvider``, ``InputInjection``, ``PromptFields``, ``ItemCodes``, ``FeatureInjection``,
+/// ``InteractionHooks``, ``ParameterGroups`` and ``TrainableSide``. A bridge names those it needs; composing it with a side that lacks one is an error.
 public protocol BridgeSide: AnyObject {
   /// The name for messages and tables.
   var name: String { get }
@@ -61,6 +61,12 @@ public enum Capability: String, Codable, Sendable, CaseIterable {
   case scores = "scores"
   /// ``InputInjection``
   case inputInjection = "input injection"
+  /// ``PromptFields``
+  case promptFields = "words in prompts"
+  /// ``ItemCodes``
+  case itemCodes = "codes of items"
+  /// ``FeatureInjection``
+  case featureInjection = "feature injection"
   /// ``InteractionHooks``
   case interactionHooks = "interaction hooks"
   /// ``ParameterGroups``
@@ -75,6 +81,9 @@ public enum Capability: String, Codable, Sendable, CaseIterable {
     case .contextualRepresentations: side is any ContextualRepresentations
     case .scores: side is any ScoreProvider
     case .inputInjection: side is any InputInjection
+    case .promptFields: side is any PromptFields
+    case .itemCodes: side is any ItemCodes
+    case .featureInjection: side is any FeatureInjection
     case .interactionHooks: side is any InteractionHooks
     case .parameterGroups: side is any ParameterGroups
     case .training: side is any TrainableSide
@@ -147,10 +156,37 @@ public protocol InputInjection: BridgeSide {
   var injectedRows: ((_ kind: EntityKind, _ ids: Tensor) -> Tensor?)? { get set }
 }
 
+/// Lets a bridge add words to a prompt: a user's or an item's code, what a recommender predicts.
+public protocol PromptFields: BridgeSide {
+  /// The tokens of a text, as the side's prompts have them.
+  func tokens(of text: String) -> [Int32]
+  /// What is said after the user's history (with a user alone) and after the item that is asked about; `nil` says nothing.
+  var promptFields: ((_ user: Int32, _ item: Int32?) -> [Int32])? { get set }
+}
+
+/// Lets a bridge say by which codes a side names the items.
+public protocol ItemCodes: BridgeSide {
+  /// How many codes an item may have, and how many there are of each level.
+  var codeLimits: (levels: Int, codes: Int) { get }
+  /// Gives every item its codes, first level first.
+  ///
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for codes beyond ``codeLimits``.
+  func setCodes(_ codes: [[Int32]]) throws(BridgeError)
+}
+
+/// Lets a bridge add features to the rows that a recommender's scores are computed from.
+public protocol FeatureInjection: BridgeSide {
+  /// The width of these rows.
+  var featureWidth: Int { get }
+  /// Gives what is added to the rows of all entities of a kind, `[count, featureWidth]`, tracked or not; `nil` adds nothing.
+  var injectedFeatures: ((_ kind: EntityKind) -> Tensor?)? { get set }
+}
+
 /// Lets a bridge change the data that a side trains on.
 public protocol InteractionHooks: BridgeSide {
-  /// Adds interactions to the training data, from the next epoch on.
-  func addInteractions(_ interactions: [(user: Int32, item: Int32)])
+  /// Interactions beside the training data's own, from the next epoch on. They belong to the bridge that sets them, and so to
+  /// its state: a bridge that is resumed sets them again.
+  var addedInteractions: [(user: Int32, item: Int32)] { get set }
   /// The weight of each user's loss; `nil` for 1.
   var userWeights: [Float]? { get set }
 }
@@ -182,82 +218,4 @@ public struct BridgeParameterGroup {
 public protocol ParameterGroups: BridgeSide {
   /// The groups; together they hold all that training may change.
   var parameterGroups: [BridgeParameterGroup] { get }
-}
-
-/// Some data that a side takes one step on.
-public protocol SideBatch {
-  /// The number of examples, for means and progress.
-  var count: Int { get }
-}
-
-/// The entities of a batch, each once, with what the side makes of them.
-public struct BatchEntities {
-  /// The entities, `[n]`, `int32`, each once.
-  public let ids: Tensor
-  /// Their representations in the side's own space, `[n, width]`, tracked.
-  public let representations: Tensor
-  /// Where the representations come from.
-  public let source: RepresentationSource
-
-  /// Entities and representations.
-  public init(ids: Tensor, representations: Tensor, source: RepresentationSource = .row) {
-    precondition(
-      representations.rank == 2 && representations.shape[0] == ids.elementCount,
-      "BatchEntities: \(ids.shape) entities, representations \(representations.shape)")
-    self.ids = ids
-    self.representations = representations
-    self.source = source
-  }
-}
-
-/// Scores of a batch's users over the whole catalogue.
-public struct BatchScores {
-  /// The users, `[n]`, `int32`, each once.
-  public let users: Tensor
-  /// Their scores, `[n, items]`.
-  public let logits: Tensor
-
-  /// Users and their scores.
-  public init(users: Tensor, logits: Tensor) {
-    precondition(
-      logits.rank == 2 && logits.shape[0] == users.elementCount,
-      "BatchScores: \(users.shape) users, logits \(logits.shape)")
-    self.users = users
-    self.logits = logits
-  }
-}
-
-/// What a side computes on a batch, for a bridge to add to.
-public struct SideStep {
-  /// The side's own loss, a tracked scalar.
-  public var loss: Tensor
-  /// The users of the batch.
-  public var users: BatchEntities?
-  /// The items of the batch.
-  public var items: BatchEntities?
-  /// Computes the scores of the batch's users over the whole catalogue, tracked; `nil` if the side has none.
-  /// They cost something, so they are computed only when a bridge asks.
-  public var scores: (() -> BatchScores)?
-
-  /// A step.
-  public init(loss: Tensor, users: BatchEntities? = nil, items: BatchEntities? = nil) {
-    self.loss = loss
-    self.users = users
-    self.items = items
-  }
-
-  /// The entities of a kind.
-  public subscript(kind: EntityKind) -> BatchEntities? { kind == .user ? users : items }
-}
-
-/// A side that a bridge can train.
-public protocol TrainableSide: ParameterGroups {
-  /// The number of batches of an epoch.
-  var batchCount: Int { get }
-  /// The batches of an epoch: the same number gives the same batches, in the same order.
-  func batches(epoch: Int) -> AnySequence<any SideBatch>
-  /// Computes the loss of a batch and what bridges build on. Called while gradients are taken.
-  func step(on batch: any SideBatch) throws -> SideStep
-  /// The side's own figure of merit on the validation data (higher is better).
-  func validate() throws -> Double
 }

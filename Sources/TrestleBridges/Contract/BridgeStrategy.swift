@@ -31,6 +31,8 @@ open class BridgeStrategy: SharingBridge {
   open func prepare(_ context: BridgeContext) throws {}
   /// No exchange at the entry.
   open func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {}
+  /// 1: the bridge adds to the side's own loss.
+  open func ownLossWeight(in phase: BridgePhase) -> Double { 1 }
   /// No additional loss.
   open func additionalLoss(
     _ step: SideStep, in phase: BridgePhase, _ context: BridgeContext

@@ -3,10 +3,22 @@ import TrestleTensor
 
 /// A stretch of training in which one side learns.
 public struct BridgePhase: Codable, Sendable, Hashable {
+  /// What a phase is for. What a bridge does in a phase hangs on its kind and its side, never on its name.
+  public enum Kind: String, Codable, Sendable {
+    /// A side trains for itself, before anything is exchanged.
+    case warmUp
+    /// A side learns to use what the other one gave it, before it gives anything itself.
+    case tuning
+    /// A side learns with the other one, in exchange.
+    case mutual
+  }
+
   /// The name, unique within a schedule.
   public var name: String
   /// The side that trains.
   public var side: SideRole
+  /// What the phase is for.
+  public var kind: Kind
   /// The names of its parameter groups that train; `nil` for all.
   public var groups: Set<String>?
   /// The most epochs.
@@ -27,13 +39,15 @@ public struct BridgePhase: Codable, Sendable, Hashable {
 
   /// A phase.
   public init(
-    name: String, side: SideRole, groups: Set<String>? = nil, epochs: Int, patience: Int = 0,
+    name: String, side: SideRole, kind: Kind = .mutual, groups: Set<String>? = nil, epochs: Int,
+    patience: Int = 0,
     validationInterval: Int = 1, keepsBest: Bool = true, countsEntry: Bool = false,
     learningRateScale: Double = 1,
     finalLearningRateScale: Double? = nil
   ) {
     self.name = name
     self.side = side
+    self.kind = kind
     self.groups = groups
     self.epochs = epochs
     self.patience = patience
@@ -118,6 +132,8 @@ public protocol SharingBridge: AnyObject {
   func prepare(_ context: BridgeContext) throws
   /// Called before the first epoch of a phase: exchange at the entry.
   func enter(_ phase: BridgePhase, _ context: BridgeContext) throws
+  /// What the side's own loss counts in a phase, beside the bridge's; 0 replaces it by ``additionalLoss(_:in:_:)``.
+  func ownLossWeight(in phase: BridgePhase) -> Double
   /// The loss to add to a batch of the side in training; `nil` for none. Called while gradients are taken.
   func additionalLoss(_ step: SideStep, in phase: BridgePhase, _ context: BridgeContext) throws -> Tensor?
   /// Called after each update of the side in training: exchange at a step. `step` is not tracked any more,
@@ -177,6 +193,9 @@ public struct BridgeRecommenders {
 }
 
 extension SharingBridge {
+  /// 1: the bridge adds to the side's own loss.
+  public func ownLossWeight(in phase: BridgePhase) -> Double { 1 }
+
   /// The side's own figure.
   public func validate(_ phase: BridgePhase, _ context: BridgeContext) throws -> Double? { nil }
 

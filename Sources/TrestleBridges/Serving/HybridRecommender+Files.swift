@@ -30,7 +30,7 @@ extension HybridRecommender {
     public static let both: Sides = [.domain, .language]
   }
 
-  private static let manifestName = "manifest.json"
+  static let manifestName = "manifest.json"
 
   /// Saves the hybrid as a folder, which takes the place of an older one in one step: `manifest.json`, `catalogue.json`
   /// (ids and titles), `domain.safetensors`, `language.safetensors`, `history.safetensors` and, if the language model reads,

@@ -6,10 +6,7 @@ extension BDLMStrategy.LanguageMap {
   func save(_ kind: EntityKind, into state: inout BridgeState) {
     let name = "map.\(kind.rawValue)"
     switch self {
-    case .orthonormal(let map):
-      state.tensors["\(name).basis"] = map.basis
-      state.tensors["\(name).mean"] = map.mean
-      state.values["\(name).scale"] = "\(map.scale)"
+    case .orthonormal(let map): map.save(into: &state, as: name)
     case .ridge(let map):
       state.tensors["\(name).weight"] = map.weight
       state.tensors["\(name).input_mean"] = map.inputMean
@@ -43,16 +40,7 @@ extension BDLMStrategy.LanguageMap {
     }
     if state.tensors["\(name).basis"] != nil {
       let wide = try width(.row)
-      let scale = state.values["\(name).scale"]
-      guard let factor = scale.flatMap(Double.init), factor.isFinite, factor > 0 else {
-        throw .invalidState(
-          path: "bridge state", place: "\(name).scale", expected: "a number above 0",
-          found: scale ?? "nothing")
-      }
-      return .orthonormal(
-        OrthonormalMap(
-          basis: try state.finiteTensor("\(name).basis", shape: [shared, wide]),
-          mean: try state.finiteTensor("\(name).mean", shape: [wide]), scale: factor))
+      return .orthonormal(try OrthonormalMap(from: state, as: name, shared: shared, wide: wide))
     }
     guard state.tensors["\(name).weight"] != nil else { return nil }
     let inputs = try width(source)
@@ -61,6 +49,30 @@ extension BDLMStrategy.LanguageMap {
         weight: try state.finiteTensor("\(name).weight", shape: [inputs, shared]),
         inputMean: try state.finiteTensor("\(name).input_mean", shape: [inputs]),
         outputMean: try state.finiteTensor("\(name).output_mean", shape: [shared])))
+  }
+}
+
+extension OrthonormalMap {
+  /// The parts of the map as a state keeps them.
+  func save(into state: inout BridgeState, as name: String) {
+    state.tensors["\(name).basis"] = basis
+    state.tensors["\(name).mean"] = mean
+    state.values["\(name).scale"] = "\(scale)"
+  }
+
+  /// A saved map from rows of a width to the store's.
+  ///
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for other widths, or a number which is none.
+  init(from state: BridgeState, as name: String, shared: Int, wide: Int) throws(BridgeError) {
+    let scale = state.values["\(name).scale"]
+    guard let factor = scale.flatMap(Double.init), factor.isFinite, factor > 0 else {
+      throw .invalidState(
+        path: "bridge state", place: "\(name).scale", expected: "a number above 0",
+        found: scale ?? "nothing")
+    }
+    self.init(
+      basis: try state.finiteTensor("\(name).basis", shape: [shared, wide]),
+      mean: try state.finiteTensor("\(name).mean", shape: [wide]), scale: factor)
   }
 }
 

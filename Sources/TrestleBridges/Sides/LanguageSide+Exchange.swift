@@ -136,21 +136,65 @@ extension LanguageSide: ContextualRepresentations {
     return result
   }
 
-  /// The pooled states of items' texts, or the states of their tokens after their texts.
+  /// The pooled states of items' texts, or the states of their tokens after their texts, not tracked.
   private func textStates(_ items: [Int32], withToken: Bool) -> Tensor {
+    withoutGradients { trackedTextStates(items, withToken: withToken).detached }
+  }
+
+  /// The same, tracked while gradients are taken; zeros for an item without a text.
+  private func trackedTextStates(_ items: [Int32], withToken: Bool) -> Tensor {
     let texts = items.map { itemTexts?[Int($0)] ?? [] }
     let known = texts.indices.filter { !texts[$0].isEmpty }
-    let result = Tensor.zeros([items.count, recommender.model.hiddenSize])
-    withoutGradients {
-      for pass in passes(known, lengths: texts.map { $0.count + 1 }) {
-        let prompts = pass.map { place in
-          texts[place] + (withToken ? [recommender.entities.token(item: Int(items[place]))] : [])
-        }
-        let states = withToken ? recommender.lastStates(prompts) : recommender.meanStates(prompts)
-        result.scatterAddInPlace(states.detached, at: Tensor(pass.map { Int32($0) }))
+    var total: Tensor?
+    for pass in passes(known, lengths: texts.map { $0.count + 1 }) {
+      let prompts = pass.map { place in
+        texts[place] + (withToken ? [recommender.entities.token(item: Int(items[place]))] : [])
       }
+      let states = withToken ? recommender.lastStates(prompts) : recommender.meanStates(prompts)
+      let placed = states.scatterAddedRows(at: Tensor(pass.map { Int32($0) }), rowCount: items.count)
+      total = total.map { $0 + placed } ?? placed
     }
-    return result
+    return total ?? .zeros([items.count, recommender.model.hiddenSize])
+  }
+
+  /// What the side makes of any entities in a step, tracked; `nil` for a source that it has not, or only for the batch's users.
+  func represented(
+    _ kind: EntityKind, _ ids: Tensor, _ source: RepresentationSource, table: Tensor
+  ) throws -> Tensor? {
+    guard representationSources(kind).contains(source) else { return nil }
+    switch (kind, source) {
+    case (.item, .row): return table.gatheredRows(ids)
+    case (.user, .row): return recommender.entities.users.value.gatheredRows(ids)
+    case (.item, .text): return trackedTextStates(ids.scalars(), withToken: false)
+    case (.item, .prompt): return trackedTextStates(ids.scalars(), withToken: true)
+    case (_, .encodedText): return try representations(of: kind, ids: ids.scalars(), source: source)
+    default: return nil
+    }
+  }
+}
+
+/// The users of a batch, each once, where several windows of theirs are read.
+struct WindowMeans {
+  /// The users, ascending, `[users]`.
+  let users: Tensor
+  private let places: Tensor
+  private let shares: Tensor
+
+  /// - Parameter owners: the user of each window.
+  init(_ owners: [Int32]) {
+    let distinct = Set(owners).sorted()
+    let placeOf = Dictionary(uniqueKeysWithValues: distinct.enumerated().map { ($1, Int32($0)) })
+    var counts = [Float](repeating: 0, count: distinct.count)
+    let places = owners.map { placeOf[$0] ?? 0 }
+    for place in places { counts[Int(place)] += 1 }
+    users = Tensor(distinct)
+    self.places = Tensor(places)
+    shares = Tensor(places.map { 1 / counts[Int($0)] }, shape: [owners.count, 1])
+  }
+
+  /// The means of each user's windows' rows, `[users, width]`; gradients flow through.
+  func means(of rows: Tensor) -> Tensor {
+    (rows * shares).scatterAddedRows(at: places, rowCount: users.elementCount)
   }
 }
 

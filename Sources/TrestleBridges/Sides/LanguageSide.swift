@@ -50,8 +50,8 @@ public final class LanguageSide: TrainableSide {
     public init() {}
   }
 
-  /// The language side.
-  public let role = SideRole.language
+  /// The language side; a tower of token rows that stands for the recommender is the domain side.
+  public let role: SideRole
   /// The name for messages and tables.
   public let name: String
   /// The users and items.
@@ -82,12 +82,14 @@ public final class LanguageSide: TrainableSide {
   ///   - vocabulary: the users and items, with the hash of their ids.
   ///   - itemTexts: the text tokens of each item, for representations of text.
   ///   - encodedItemTexts: the items' texts as a sentence encoder sees them, `[items, width]`.
+  ///   - role: which partner the side is.
   ///   - configuration: how the side trains and reads.
   public init(
     name: String, recommender: ItemSequenceModel, adapters: LoRAAdapters?, split: DataSplit,
     vocabulary: EntityVocabulary, itemTexts: [[Int32]]? = nil, encodedItemTexts: Tensor? = nil,
-    configuration: Configuration = Configuration()
+    role: SideRole = .language, configuration: Configuration = Configuration()
   ) {
+    self.role = role
     precondition(
       recommender.entities.itemCount == vocabulary.itemCount
         && itemTexts?.count ?? vocabulary.itemCount == vocabulary.itemCount
@@ -200,8 +202,8 @@ public final class LanguageSide: TrainableSide {
       })
   }
 
-  /// The mean cross-entropy over the items at every position; the batch's items with their rows, its users, once for
-  /// each window, with the states after it.
+  /// The mean cross-entropy over the items at every position; the batch's items with their rows, its users with the means of
+  /// the states after their windows.
   public func step(on batch: any SideBatch) throws -> SideStep {
     guard let batch = batch as? Batch else {
       preconditionFailure("LanguageSide.step: the batch is of another side")
@@ -224,17 +226,24 @@ public final class LanguageSide: TrainableSide {
     let loss = logits.crossEntropy(labels: Tensor(labels)).mean()
     let distinct = Tensor(Set(batch.sequences.joined()).sorted())
     let last = states.rows(sequences.lastRows)
+    let windows = WindowMeans(batch.users)
+    let users = windows.users
     let handsOutRows = configuration.userRepresentation == .row && configuration.usesUserTokens
-    let users = Tensor(batch.users)
     var step = SideStep(
       loss: loss,
       users: BatchEntities(
         ids: users,
-        representations: handsOutRows ? recommender.entities.users.value.gatheredRows(users) : last,
+        representations: handsOutRows
+          ? recommender.entities.users.value.gatheredRows(users) : windows.means(of: last),
         source: handsOutRows ? .row : .behaviour),
       items: BatchEntities(ids: distinct, representations: table.gatheredRows(distinct)))
     step.scores = { [recommender] in
-      BatchScores(users: users, logits: recommender.head.logits(last, items: table))
+      BatchScores(users: users, logits: windows.means(of: recommender.head.logits(last, items: table)))
+    }
+    step.represent = { [self] kind, ids, source in
+      try represented(kind, ids, source, table: table)
+        ?? (kind == .user && source == .behaviour && ids.scalars(as: Int32.self) == windows.users.scalars()
+          ? windows.means(of: last) : nil)
     }
     return step
   }
@@ -273,7 +282,9 @@ public final class LanguageSide: TrainableSide {
       let known = Tensor(users.map { max($0, 0) })
       var userRows = injectedRows?(.user, known) ?? entities.users.value.gatheredRows(known)
       if users.contains(where: { $0 < 0 }) {
-        let mean = entities.users.detached.mean(along: [0], keepingDimensions: true)
+        let all =
+          injectedRows?(.user, Tensor((0..<Int32(vocabulary.userCount)).map { $0 })) ?? entities.users.value
+        let mean = all.detached.mean(along: [0], keepingDimensions: true)
         userRows = Tensor.concatenated(
           users.indices.map { users[$0] < 0 ? mean : userRows.sliced($0..<$0 + 1, along: 0) }, along: 0)
       }

@@ -3,8 +3,11 @@ import TrestleRecommenders
 import TrestleTensor
 
 /// A pairwise recommender (MF-BPR, LightGCN, XSimGCL …) as the domain side of a bridge.
+///
+/// It trains as the recommender does alone: on its own loss, noise and contrast included, with the configuration's negatives
+/// and decay (Adam's, as a term ½λ‖θ‖² of the loss).
 public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresentations, ScoreProvider,
-  InteractionHooks
+  InteractionHooks, FeatureInjection
 {
   /// The domain side.
   public let role = SideRole.domain
@@ -16,8 +19,12 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
   public let configuration: TrainingConfiguration
   /// The weight of each user's loss; `nil` for 1.
   public var userWeights: [Float]?
-  private var interactions: Interactions
-  private var pairs: PairwiseBatches
+  /// Added to the rows that scores are computed from.
+  public var injectedFeatures: ((_ kind: EntityKind) -> Tensor?)?
+  /// Training pairs beside the data's own. A graph-based model keeps its graph; the pairs count in its loss.
+  public var addedInteractions: [(user: Int32, item: Int32)] = [] { didSet { pairs = makePairs() } }
+  private let training: Interactions
+  private lazy var pairs = makePairs()
   private let evaluator: RankingEvaluator
 
   /// Makes a side of `model`.
@@ -34,9 +41,7 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
     self.model = model
     self.vocabulary = vocabulary
     self.configuration = configuration
-    interactions = split.training
-    pairs = PairwiseBatches(
-      training: split.training, batchSize: configuration.batchSize, seed: configuration.seed)
+    training = split.training
     var evaluation = RankingEvaluator.Configuration()
     evaluation.metrics = [configuration.metric]
     evaluation.listMetrics = []
@@ -51,6 +56,7 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
 
   private struct Batch: SideBatch {
     let pairs: PairwiseBatch
+    let generator: RandomGenerator
     var count: Int { pairs.count }
   }
 
@@ -66,26 +72,44 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
   /// The number of batches of an epoch.
   public var batchCount: Int { pairs.count }
 
+  private func makePairs() -> PairwiseBatches {
+    guard !addedInteractions.isEmpty else {
+      return PairwiseBatches(for: model, training: training, configuration: configuration)
+    }
+    let all = Interactions(
+      users: training.users + addedInteractions.map(\.user),
+      items: training.items + addedInteractions.map(\.item),
+      userCount: training.userCount, itemCount: training.itemCount)
+    return PairwiseBatches(for: model, training: all, configuration: configuration)
+  }
+
   /// The triples of an epoch.
   public func batches(epoch: Int) -> AnySequence<any SideBatch> {
-    AnySequence(pairs.epoch(epoch).lazy.map { Batch(pairs: $0) })
+    let source = RandomGenerator(seed: configuration.seed).split(0x6c6f_7373).split(UInt64(epoch))
+    return AnySequence(
+      pairs.epoch(epoch).lazy.enumerated().map { step, pairs in
+        Batch(pairs: pairs, generator: source.split(UInt64(step)))
+      })
+  }
+
+  /// The rows that scores are computed from, with the features that a bridge adds; tracked while gradients are taken.
+  private func trackedRows() -> Representations {
+    let own = model.representations()
+    guard let injectedFeatures else { return own }
+    return Representations(
+      users: injectedFeatures(.user).map { own.users + $0 } ?? own.users,
+      items: injectedFeatures(.item).map { own.items + $0 } ?? own.items)
   }
 
   /// The recommender's loss, and the representations of the batch's users and items.
   public func step(on batch: any SideBatch) throws -> SideStep {
-    guard let batch = (batch as? Batch)?.pairs else {
+    guard let own = batch as? Batch else {
       preconditionFailure("PairwiseSide.step: the batch is of another side")
     }
-    let rows = model.representations()
-    var step = SideStep(loss: model.loss(batch, rows))
-    if let userWeights {
-      let weights = Tensor(batch.users.scalars(as: Int32.self).map { userWeights[Int($0)] })
-      let users = rows.users.gatheredRows(batch.users)
-      let losses = users.rowDot(rows.items.gatheredRows(batch.positives))
-        .bprLoss(negative: users.rowDot(rows.items.gatheredRows(batch.negatives)))
-      step.loss = (losses * weights).sum() * (1 / Swift.max(weights.sum().item, 1e-9))
-      if let penalty = model.regularization(batch, rows) { step.loss = step.loss + penalty }
-    }
+    let batch = own.pairs
+    let rows = trackedRows()
+    var step = SideStep(loss: loss(own, rows))
+    step.pairs = batch
     step.users = Self.entities(batch.users, of: rows.users)
     step.items = Self.entities(
       Tensor.concatenated([batch.positives, batch.negatives], along: 0), of: rows.items)
@@ -95,7 +119,31 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
           users: users.ids, logits: users.representations.matmul(rows.items, transposingOther: true))
       }
     }
+    step.represent = { kind, ids, source in
+      source == .row ? (kind == .user ? rows.users : rows.items).gatheredRows(ids) : nil
+    }
     return step
+  }
+
+  private func loss(_ own: Batch, _ rows: Representations) -> Tensor {
+    var generator = own.generator
+    let batch = own.pairs
+    var loss = model.trainingLoss(batch, rows, using: &generator)
+    if let userWeights {
+      // What is added turns the mean of the ranking losses into their weighted mean, and leaves the rest of the loss alone.
+      let weights = batch.users.scalars(as: Int32.self).map { userWeights[Int($0)] }
+      let mean = Swift.max(weights.reduce(0, +) / Float(Swift.max(weights.count, 1)), 1e-9)
+      let users = rows.users.gatheredRows(batch.users)
+      let losses = users.rowDot(rows.items.gatheredRows(batch.positives))
+        .bprLoss(negative: users.rowDot(rows.items.gatheredRows(batch.negatives)))
+      loss = loss + (losses * Tensor(weights.map { $0 / mean - 1 })).mean()
+    }
+    if configuration.weightDecay > 0 {
+      for parameter in model.trainableParameters {
+        loss = loss + parameter.value.squared().sum() * (configuration.weightDecay / 2)
+      }
+    }
+    return loss
   }
 
   private static func entities(_ ids: Tensor, of table: Tensor) -> BatchEntities {
@@ -105,7 +153,7 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
 
   /// The configuration's metric on the validation data.
   public func validate() throws -> Double {
-    try evaluator.evaluate(model.makeScorer()).mean(configuration.metric) ?? 0
+    try evaluator.evaluate(makeScorer()).mean(configuration.metric) ?? 0
   }
 
   // MARK: Exchange
@@ -131,25 +179,26 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
   public func representations(
     of kind: EntityKind, ids: [Int32], source: RepresentationSource
   ) throws -> Tensor {
-    let rows = withoutGradients { model.representations() }
+    let rows = currentRows()
     return (kind == .user ? rows.users : rows.items).detached.gatheredRows(Tensor(ids))
   }
 
+  /// The width of the recommender's rows.
+  public var featureWidth: Int { table(.item).shape[1] }
+
+  private func currentRows() -> Representations {
+    let rows = withoutGradients { trackedRows() }
+    return Representations(users: rows.users.detached, items: rows.items.detached)
+  }
+
   /// The recommender's scorer.
-  public func makeScorer() throws -> any CatalogueScorer { model.makeScorer() }
+  public func makeScorer() throws -> any CatalogueScorer {
+    injectedFeatures == nil ? model.makeScorer() : InnerProductScorer(currentRows())
+  }
 
   /// The inner products of the users' rows with all items'.
   public func scores(users: [Int32]) throws -> Tensor {
-    let rows = withoutGradients { model.representations() }
-    return rows.users.detached.gatheredRows(Tensor(users)).matmul(rows.items.detached, transposingOther: true)
-  }
-
-  /// Adds training pairs. A graph-based model keeps its graph; the pairs count in its loss.
-  public func addInteractions(_ added: [(user: Int32, item: Int32)]) {
-    interactions = Interactions(
-      users: interactions.users + added.map(\.user), items: interactions.items + added.map(\.item),
-      userCount: interactions.userCount, itemCount: interactions.itemCount)
-    pairs = PairwiseBatches(
-      training: interactions, batchSize: configuration.batchSize, seed: configuration.seed)
+    let rows = currentRows()
+    return rows.users.gatheredRows(Tensor(users)).matmul(rows.items, transposingOther: true)
   }
 }

@@ -33,8 +33,8 @@ public final class ScoreFusionStrategy: BridgeStrategy {
   /// Fits the weights when both sides have trained.
   public override func exit(_ phase: BridgePhase, _ context: BridgeContext) throws {
     guard phase == phases.last else { return }
-    let domain = try context.side(.domain, as: (any ScoreProvider).self, .scores, for: self)
-    let language = try context.side(.language, as: (any ScoreProvider).self, .scores, for: self)
+    let domain = try context.domain.scores
+    let language = try context.language.scores
     weights = try FusionWeights(
       fitting: domain.makeScorer(), language.makeScorer(), split: context.split, classes: classes)
   }

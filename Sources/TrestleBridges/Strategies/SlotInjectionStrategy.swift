@@ -14,8 +14,8 @@ import TrestleTensor
 public final class SlotInjectionStrategy: BridgeStrategy {
   private let seed: UInt64
   private let expansion: Int
-  private var sources: [EntityKind: Tensor] = [:]
-  private var projectors: [EntityKind: (first: Linear, second: Linear)] = [:]
+  private var sources = FrozenRows()
+  private var projectors: [EntityKind: MLP] = [:]
 
   /// A slot injection.
   ///
@@ -52,24 +52,24 @@ public final class SlotInjectionStrategy: BridgeStrategy {
 
   /// Makes the projectors.
   public override func prepare(_ context: BridgeContext) throws {
-    let domain = try context.side(
-      .domain, as: (any ContextualRepresentations).self, .contextualRepresentations, for: self)
-    let language = try context.side(.language, as: (any InputInjection).self, .inputInjection, for: self)
+    let domain = try context.domain.contextual
+    let language = try context.language.input
     var generator = RandomGenerator(seed: seed)
     for kind in EntityKind.allCases {
       let width = domain.representationWidth(kind, source: .row)
-      let second = Linear(inputs: width * expansion, outputs: language.inputWidth, using: &generator)
+      let projector = MLP(
+        widths: [width, width * expansion, language.inputWidth], using: &generator)
       // Small at first, as the pretrained rows are.
-      second.weight.update(to: second.weight.detached * 0.5)
-      projectors[kind] = (Linear(inputs: width, outputs: width * expansion, using: &generator), second)
+      let weight = projector.layers[1].weight
+      weight.update(to: weight.detached * 0.5)
+      projectors[kind] = projector
     }
   }
 
   /// Fills the slots from the trained recommender when the language model's turn comes.
   public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
     guard phase.side == .language else { return }
-    let domain = try context.side(
-      .domain, as: (any ContextualRepresentations).self, .contextualRepresentations, for: self)
+    let domain = try context.domain.contextual
     for kind in EntityKind.allCases {
       let ids = Array(0..<Int32(context.domain.vocabulary.count(of: kind)))
       sources[kind] = try domain.representations(of: kind, ids: ids, source: .row).unitNormalized()
@@ -78,47 +78,35 @@ public final class SlotInjectionStrategy: BridgeStrategy {
   }
 
   private func connect(_ context: BridgeContext) throws {
-    let language = try context.side(.language, as: (any InputInjection).self, .inputInjection, for: self)
-    guard !sources.isEmpty else { return }
+    let language = try context.language.input
+    guard sources[.item] != nil else { return }
     language.injectedRows = { [sources, projectors] kind, ids in
       guard let rows = sources[kind], let projector = projectors[kind] else { return nil }
-      return projector.second(projector.first(rows.gatheredRows(ids)).relu())
+      return projector(rows.gatheredRows(ids))
     }
   }
 
   /// The projectors, in the language phases.
   public override func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup] {
     guard phase.side == .language else { return [] }
-    let parameters = EntityKind.allCases.flatMap { kind -> [(name: String, parameter: Parameter)] in
-      guard let projector = projectors[kind] else { return [] }
-      return [(projector.first, "first"), (projector.second, "second")].flatMap { layer, place in
-        layer.namedParameters.map { ("projector.\(kind.rawValue).\(place).\($0.name)", $0.parameter) }
+    return EntityKind.allCases.compactMap { kind in
+      projectors[kind].map {
+        BridgeParameterGroup(name: "projector.\(kind.rawValue)", module: $0, learningRate: 1e-3)
       }
     }
-    return [BridgeParameterGroup(name: "projectors", parameters: parameters, learningRate: 1e-3)]
   }
 
   /// The recommender's rows; the projectors are saved with the side's parameters.
   public override func saveState() -> BridgeState {
     var state = BridgeState()
-    for (kind, rows) in sources { state.tensors["slots.\(kind.rawValue)s"] = rows }
+    sources.save(into: &state, prefix: "slots")
     return state
   }
 
   /// Takes over saved rows.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
     try prepare(context)
-    sources = [:]
-    for kind in EntityKind.allCases {
-      guard let rows = state.tensors["slots.\(kind.rawValue)s"] else { continue }
-      let count = context.domain.vocabulary.count(of: kind)
-      guard rows.rank == 2, rows.shape[0] == count, rows.dtype == .float32 else {
-        throw BridgeError.invalidState(
-          path: "bridge state", place: "slots.\(kind.rawValue)s", expected: "\(count) rows",
-          found: "\(rows.dtype) \(rows.shape)")
-      }
-      sources[kind] = rows
-    }
+    sources = try FrozenRows(from: state, prefix: "slots", context.domain.vocabulary)
     try connect(context)
   }
 }

@@ -6,7 +6,7 @@ import TrestleTensor
 extension BridgeTrainer {
   /// What the header of a checkpoint says, beside the tensors.
   private struct Header: Codable {
-    var format = 1
+    var format = 2
     var bridge: String
     var fingerprint: String
     var vocabulary: EntityVocabulary
@@ -15,6 +15,10 @@ extension BridgeTrainer {
     var stateValues: [String: String]
     /// Updates of each parameter, by role and name.
     var updates: [String: [String: Int]]
+    /// The same of the best state, by name.
+    var bestUpdates: [String: Int]
+    /// The bridge's values in the best state.
+    var bestStateValues: [String: String]
     var records: [BridgeEpochRecord]
   }
 
@@ -23,17 +27,6 @@ extension BridgeTrainer {
 
   private func sides() -> [(role: SideRole, side: any ParameterGroups)] {
     SideRole.allCases.compactMap { role in (context.side(role) as? any ParameterGroups).map { (role, $0) } }
-  }
-
-  /// A side's parameters, and the bridge's own that train with it, each once.
-  private func parameters(
-    of role: SideRole, _ side: any ParameterGroups
-  ) -> [(name: String, parameter: Parameter)] {
-    var seen = Set<ObjectIdentifier>()
-    let own = bridge.phases.filter { $0.side == role }.flatMap { bridge.parameterGroups(in: $0) }
-    return (side.parameterGroups + own).flatMap(\.parameters).filter {
-      seen.insert(ObjectIdentifier($0.parameter)).inserted
-    }
   }
 
   /// Saves everything that a resumed run needs, in one atomic write.
@@ -50,13 +43,17 @@ extension BridgeTrainer {
         for (kind, tensor) in state.tensors { tensors["\(role.rawValue).\(kind).\(name)"] = tensor }
       }
     }
-    for (name, tensor) in best { tensors["best.\(name)"] = tensor }
+    for (name, tensor) in best.values { tensors["best.\(name)"] = tensor }
+    for (name, tensor) in best.state.tensors { tensors["best_state.\(name)"] = tensor }
+    for (name, state) in best.moments {
+      for (kind, tensor) in state.tensors { tensors["best_\(kind).\(name)"] = tensor }
+    }
     let state = bridge.saveState()
     for (name, tensor) in state.tensors { tensors["bridge.\(name)"] = tensor }
     let header = Header(
       bridge: bridge.name, fingerprint: fingerprint, vocabulary: context.domain.vocabulary,
       splitHash: context.split.hash, cursor: cursor, stateValues: state.values, updates: updates,
-      records: records)
+      bestUpdates: best.moments.mapValues(\.updateCount), bestStateValues: best.state.values, records: records)
     let encoder = RecordCoding.encoder()
     let text = String(decoding: try encoder.encode(header), as: UTF8.self)
     try SafetensorsWriter.write(
@@ -94,7 +91,7 @@ extension BridgeTrainer {
       for (role, side) in sides() {
         try read(parameters(of: role, side), of: role, header, file, into: &saved)
       }
-      try readBest(header.cursor, file, into: &saved)
+      try readBest(header, file, into: &saved)
     } catch {
       try? bridge.loadState(before, context)
       throw error
@@ -115,7 +112,7 @@ extension BridgeTrainer {
   private struct SavedValues {
     var values: [(Parameter, Tensor)] = []
     var states: [SideRole: [(Parameter, OptimizerState)]] = [:]
-    var best: [String: Tensor] = [:]
+    var best = BestState()
     var seen: [SideRole: Set<ObjectIdentifier>] = [:]
   }
 
@@ -138,25 +135,39 @@ extension BridgeTrainer {
     }
   }
 
-  /// Reads the best values of the side in training, all of which must be there if the phase has had a best epoch.
-  private func readBest(
-    _ cursor: BridgeCursor, _ file: SafetensorsFile, into saved: inout SavedValues
-  ) throws {
-    let names = file.names.filter { $0.utf8.starts(with: "best.".utf8) }.map { String($0.dropFirst(5)) }
+  /// Reads the best state, which must be there as a whole if the phase has had a best epoch.
+  private func readBest(_ header: Header, _ file: SafetensorsFile, into saved: inout SavedValues) throws {
+    let cursor = header.cursor
+    func names(_ prefix: String) -> [String] {
+      file.names.filter { $0.utf8.starts(with: prefix.utf8) }.map { String($0.dropFirst(prefix.count)) }
+    }
     guard bridge.phases.indices.contains(cursor.phase) else { return }
     let phase = bridge.phases[cursor.phase]
     guard let side = context.side(phase.side) as? any ParameterGroups else { return }
+    let all = parameters(of: phase.side, side)
     let known = Dictionary(
-      parameters(of: phase.side, side).map { (ByteKey($0.name), $0.parameter) },
-      uniquingKeysWith: { first, _ in first })
-    for name in names {
-      guard let parameter = known[name] else {
-        throw invalid(file, "best.\(name)", "a parameter of '\(side.name)'", "none of that name")
-      }
-      saved.best[name] = try tensor(file, "best.\(name)", like: parameter)
+      all.map { (ByteKey($0.name), $0.parameter) }, uniquingKeysWith: { first, _ in first })
+    func parameter(_ name: String) throws -> Parameter {
+      if let parameter = known[name] { return parameter }
+      throw invalid(file, "best.\(name)", "a parameter of '\(side.name)'", "none of that name")
     }
+    for name in names("best.") {
+      saved.best.values[name] = try tensor(file, "best.\(name)", like: parameter(name))
+    }
+    for (name, count) in header.bestUpdates {
+      var state = OptimizerState()
+      state.updateCount = count
+      for kind in ["mean", "variance"] {
+        state.tensors[kind] = try tensor(file, "best_\(kind).\(name)", like: parameter(name))
+      }
+      saved.best.moments[name] = state
+    }
+    for name in names("best_state.") {
+      saved.best.state.tensors[name] = try file.tensor("best_state.\(name)").copied()
+    }
+    saved.best.state.values = header.bestStateValues
     guard phase.keepsBest, cursor.bestValidation > BridgeCursor().bestValidation else { return }
-    for (name, _) in side.parameterGroups.flatMap(\.parameters) where saved.best[name] == nil {
+    for (name, _) in all where saved.best.values[name] == nil {
       throw invalid(file, "best.\(name)", "the value at the best validation", "none")
     }
   }
@@ -176,7 +187,7 @@ extension BridgeTrainer {
     func check(_ place: String, _ expected: String, _ found: String) throws {
       guard expected.hasSameBytes(as: found) else { throw invalid(file, place, expected, found) }
     }
-    try check("format", "1", "\(header.format)")
+    try check("format", "2", "\(header.format)")
     try check("bridge", bridge.name, header.bridge)
     try check("fingerprint", fingerprint, header.fingerprint)
     try check("vocabulary", "\(context.domain.vocabulary)", "\(header.vocabulary)")
@@ -210,6 +221,7 @@ extension BridgeTrainer {
     for (role, updates) in header.updates {
       for (name, count) in updates { try check("updates.\(role).\(name)", count, in: 1...(1 << 48)) }
     }
+    for (name, count) in header.bestUpdates { try check("bestUpdates.\(name)", count, in: 1...(1 << 48)) }
     for record in header.records { try check("records", record.epoch, in: counts) }
   }
 

@@ -39,7 +39,8 @@ public struct BridgeProgress: Sendable {
 
 /// Runs a bridge: its phases in order, epoch by epoch, with validation, best states, checkpoints and exact resumption.
 ///
-/// A phase that keeps its best state counts the state at its entry among the candidates, once the side has trained.
+/// A phase that keeps its best state counts the state at its entry among the candidates, once the side has trained. The bridge's
+/// own parameters, the optimizer's moments and the bridge's state belong to it.
 ///
 /// After every epoch everything is saved in one file: a run that is killed and started again continues from there, and
 /// ends in the same bits.
@@ -65,8 +66,8 @@ public final class BridgeTrainer {
   let fingerprint: String
   var optimizers: [SideRole: AdamW] = [:]
   var cursor = BridgeCursor()
-  /// The values of the side in training at its best validation in the phase.
-  var best: [String: Tensor] = [:]
+  /// The state at the best validation in the phase.
+  var best = BestState()
   private let stopRequested = Atomic<Bool>(false)
 
   /// A run of `bridge` over two sides.
@@ -104,7 +105,7 @@ public final class BridgeTrainer {
     while cursor.phase < phases.count {
       try run(phases[cursor.phase])
       cursor = BridgeCursor(phase: cursor.phase + 1, epochsOf: cursor.epochsOf)
-      best = [:]
+      best = BestState()
       try save()
     }
   }
@@ -120,7 +121,7 @@ public final class BridgeTrainer {
       if phase.keepsBest && (phase.countsEntry || (cursor.epochsOf[phase.side.rawValue] ?? 0) > 0) {
         // What the side can do already is the first candidate: a phase that does not help changes nothing.
         cursor.bestValidation = try bridge.validate(phase, context) ?? side.validate()
-        best = Self.values(of: side)
+        best = currentState(of: phase.side, side)
       }
       cursor.hasEntered = true
       try save()
@@ -136,7 +137,7 @@ public final class BridgeTrainer {
     while cursor.epoch < phase.epochs && !(phase.patience > 0 && cursor.sinceBest >= phase.patience) {
       try runEpoch(phase, side, trained)
     }
-    if phase.keepsBest && !best.isEmpty { restoreBest(side) }
+    if phase.keepsBest && !best.isEmpty { try restoreBest(phase.side, side) }
     try bridge.exit(phase, context)
   }
 
@@ -173,8 +174,12 @@ public final class BridgeTrainer {
     var own = 0.0
     func loss() throws -> Tensor {
       var step = try side.step(on: batch)
-      own = step.loss.item
-      if let extra = try bridge.additionalLoss(step, in: phase, context) { step.loss = step.loss + extra }
+      let weight = bridge.ownLossWeight(in: phase)
+      let extra = try bridge.additionalLoss(step, in: phase, context)
+      own = weight * step.loss.item
+      if weight != 1 { step.loss = step.loss * weight }
+      // A replaced loss costs no gradient.
+      if let extra { step.loss = weight == 0 ? extra : step.loss + extra }
       taken = step
       return step.loss
     }
@@ -211,7 +216,7 @@ public final class BridgeTrainer {
       if value > cursor.bestValidation {
         cursor.bestValidation = value
         cursor.sinceBest = 0
-        if phase.keepsBest { best = Self.values(of: side) }
+        if phase.keepsBest { best = currentState(of: phase.side, side) }
       } else {
         cursor.sinceBest += 1
       }
@@ -247,22 +252,6 @@ public final class BridgeTrainer {
     let factor = start + (end - start) * progress
     for index in optimizer.groups.indices { optimizer.groups[index].multiplier = factor }
   }
-
-  private static func values(of side: any ParameterGroups) -> [String: Tensor] {
-    var result: [String: Tensor] = [:]
-    for group in side.parameterGroups {
-      for (name, parameter) in group.parameters { result[name] = parameter.detached.copied() }
-    }
-    return result
-  }
-
-  private func restoreBest(_ side: any ParameterGroups) {
-    for group in side.parameterGroups {
-      for (name, parameter) in group.parameters {
-        if let value = best[name] { parameter.update(to: value) }
-      }
-    }
-  }
 }
 
 extension BatchEntities {
@@ -280,6 +269,7 @@ extension SideStep {
     copy.users = users.map(\.detached)
     copy.items = items.map(\.detached)
     copy.scores = nil
+    copy.represent = nil
     return copy
   }
 }

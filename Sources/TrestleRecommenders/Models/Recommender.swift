@@ -89,9 +89,24 @@ public protocol PairwiseRecommender: TrainableRecommender, EmbeddingRecommender 
   ///
   /// - Returns: a scalar.
   func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor
+
+  /// What a step of training lowers, chance included: by default ``loss(_:_:)``. A model that trains under noise or dropout
+  /// draws them here.
+  ///
+  /// - Returns: a scalar.
+  func trainingLoss(
+    _ batch: PairwiseBatch, _ representations: @autoclosure () -> Representations,
+    using generator: inout RandomGenerator
+  ) -> Tensor
 }
 
 extension PairwiseRecommender {
+  /// The loss of a batch, without chance.
+  public func trainingLoss(
+    _ batch: PairwiseBatch, _ representations: @autoclosure () -> Representations,
+    using generator: inout RandomGenerator
+  ) -> Tensor { loss(batch, representations()) }
+
   /// The mean BPR loss of a batch with its regularisation.
   public func loss(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor {
     let loss = rankingLoss(batch, representations, penalty: nil, hasDenseGradients: updatesWholeTables)
@@ -145,7 +160,9 @@ extension PairwiseRecommender {
   public func makeSteps(
     training: Interactions, configuration: TrainingConfiguration
   ) throws(DataError) -> any TrainingSteps {
-    PairwiseSteps(self, training, configuration) { [unowned self] batch, _ in loss(batch, representations()) }
+    PairwiseSteps(self, training, configuration) { [unowned self] batch, generator in
+      trainingLoss(batch, representations(), using: &generator)
+    }
   }
 
   /// A snapshot of the representations that scores by inner products.

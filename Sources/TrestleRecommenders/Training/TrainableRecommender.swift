@@ -54,24 +54,9 @@ struct PairwiseSteps: TrainingSteps {
     _ model: any PairwiseRecommender, _ training: Interactions, _ configuration: TrainingConfiguration,
     loss: @escaping (PairwiseBatch, inout RandomGenerator) -> Tensor
   ) {
-    batches = PairwiseBatches(
-      training: training, batchSize: configuration.batchSize, seed: configuration.seed,
-      negatives: Self.sampler(configuration.negatives, training, model))
+    batches = PairwiseBatches(for: model, training: training, configuration: configuration)
     source = RandomGenerator(seed: configuration.seed).split(0x6c6f_7373)
     self.loss = loss
-  }
-
-  private static func sampler(
-    _ sampling: NegativeSampling, _ training: Interactions, _ model: any PairwiseRecommender
-  ) -> (any NegativeSampler)? {
-    // Safe: batches are made on the thread that trains the model, between its steps.
-    nonisolated(unsafe) unowned let model = model
-    return sampling.sampler(avoiding: training) {
-      let rows = model.embeddings()
-      return { users, items in
-        rows.users.gatheredRows(Tensor(users)).rowDot(rows.items.gatheredRows(Tensor(items))).floats
-      }
-    }
   }
 
   var count: Int { batches.count }

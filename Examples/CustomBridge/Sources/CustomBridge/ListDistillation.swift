@@ -36,7 +36,7 @@ public final class ListDistillation: BridgeStrategy {
   /// The teacher has trained: its lists are noted, without the items that each user knows already.
   public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
     guard phase.side == .domain else { return }
-    let teacher = try context.side(.language, as: (any ScoreProvider).self, .scores, for: self)
+    let teacher = try context.language.scores
     let users = Array(0..<Int32(context.domain.vocabulary.userCount))
     var scores = try teacher.scores(users: users)
     let seen = UserItemMatrix(context.split.training)

@@ -22,3 +22,20 @@ import TrestleTestSupport
   #expect(abs((losses.first ?? 0) - log(Double(composition.context.split.itemCount))) < 0.01)
   #expect(zip(losses, losses.dropFirst()).allSatisfy(>), "\(losses)")
 }
+
+@Test func ranksInWordsKeepTheContractOfBridges() throws {
+  let failures = try checkSharingBridge(composing: { try SmallComposition(seed: $0).asking() }) {
+    RanksInWords(domainEpochs: 2, languageEpochs: 2)
+  }
+  #expect(failures.isEmpty, "\(failures.map(\.description).joined(separator: "\n"))")
+}
+
+@Test func theRanksAreReadInThePrompts() throws {
+  let context = try SmallComposition(seed: 2).asking()
+  try BridgeTrainer(RanksInWords(domainEpochs: 3, languageEpochs: 1), context).run()
+  let side = try #require(context.language as? PromptSide)
+  let asked = Array(side.examples.test.prefix(8))
+  let answers = side.answers(to: asked)
+  side.promptFields = nil
+  #expect(side.answers(to: asked) != answers)
+}

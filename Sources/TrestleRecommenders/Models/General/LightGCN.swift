@@ -98,7 +98,9 @@ public final class LightGCN: PairwiseRecommender {
 
 extension SparseMatrix {
   /// D^−½ A D^−½ of the bipartite graph of interactions, over users, then items; repeated interactions count once.
-  static func normalizedBipartite(_ interactions: Interactions, dtype: DType = .float32) -> SparseMatrix {
+  package static func normalizedBipartite(_ interactions: Interactions, dtype: DType = .float32)
+    -> SparseMatrix
+  {
     let matrix = UserItemMatrix(interactions)
     let (users, items) = (matrix.userCount, matrix.itemCount)
     let itemDegrees = matrix.itemCounts()

@@ -93,17 +93,16 @@ public final class XSimGCL: PairwiseRecommender {
     return (sum * (1 / Double(configuration.layers)), contrasted)
   }
 
-  /// Steps over ``PairwiseBatches``, each with noise of its own.
-  public func makeSteps(
-    training: Interactions, configuration: TrainingConfiguration
-  ) throws(DataError) -> any TrainingSteps {
-    PairwiseSteps(self, training, configuration) { [unowned self] batch, generator in
-      let shape: Shape = [userCount + itemCount, self.configuration.dimension]
-      let noise = (0..<self.configuration.layers).map { _ in
-        Tensor.uniform(shape, dtype: userEmbedding.dtype, using: &generator)
-      }
-      return loss(batch, noise: noise)
+  /// The loss of a batch under noise of its own, with the contrast.
+  public func trainingLoss(
+    _ batch: PairwiseBatch, _ representations: @autoclosure () -> Representations,
+    using generator: inout RandomGenerator
+  ) -> Tensor {
+    let shape: Shape = [userCount + itemCount, configuration.dimension]
+    let noise = (0..<configuration.layers).map { _ in
+      Tensor.uniform(shape, dtype: userEmbedding.dtype, using: &generator)
     }
+    return loss(batch, noise: noise)
   }
 
   /// The loss of a batch under given noise; see ``propagated(noise:)``.

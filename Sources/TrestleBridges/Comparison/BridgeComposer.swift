@@ -1,0 +1,166 @@
+import Foundation
+import TrestleLanguageModels
+import TrestleNN
+import TrestleRecommenders
+import TrestleTensor
+
+/// How long the mechanisms of a comparison train: the same for all.
+public struct ComparisonBudget: Codable, Sendable, Hashable {
+  /// The most epochs of the recommender in a phase.
+  public var domainEpochs = 300
+  /// How many validations without improvement end it.
+  public var patience = 10
+  /// The language model's epochs in a phase.
+  public var languageEpochs = 3
+  /// The rounds of mechanisms that alternate.
+  public var rounds = 2
+  /// The most items of a user that the language model trains on in an epoch.
+  public var trainingItems = 96
+  /// The most items of a user that it reads to rank the catalogue.
+  public var readingItems = 256
+  /// How many users it is validated on.
+  public var validationUsers = 300
+  /// The most prompts of an epoch.
+  public var prompts: Int? = 4000
+  /// The most prompts of a validation, and of the test.
+  public var measuredPrompts = 2000
+
+  /// The default budget.
+  public init() {}
+
+  /// Minutes instead of hours: enough to see that everything runs, not to rank mechanisms.
+  public static let quick: ComparisonBudget = {
+    var budget = ComparisonBudget()
+    (budget.domainEpochs, budget.patience, budget.languageEpochs, budget.rounds) = (60, 10, 1, 1)
+    (budget.trainingItems, budget.readingItems, budget.validationUsers) = (8, 8, 60)
+    (budget.prompts, budget.measuredPrompts) = (96, 160)
+    return budget
+  }()
+}
+
+/// Makes the sides of a comparison, anew for each mechanism, over one split and one language model.
+public final class BridgeComposer {
+  /// The split, with new items.
+  public let new: NewItemSplit
+  /// How long things train.
+  public let budget: ComparisonBudget
+  private let comparison: BridgeComparison
+  private let seed: UInt64
+  private let vocabulary: EntityVocabulary
+  private var adapters: [LoRAAdapters] = []
+  /// What the untrained language model makes of the items' texts half-way up, `[items, hidden]`; computed once.
+  private lazy var readings = TextReader.meanStates(
+    of: comparison.tokens, by: comparison.model, layers: [Swift.max(1, comparison.model.layerCount / 2)])[0]
+
+  init(_ comparison: BridgeComparison, seed: UInt64) throws {
+    self.comparison = comparison
+    self.seed = seed
+    budget = comparison.budget
+    new = try NewItemSplit(comparison.dataset.interactions, seed: seed)
+    vocabulary = EntityVocabulary(
+      userCount: comparison.dataset.userCount, itemCount: comparison.dataset.itemCount,
+      hash: comparison.dataset.vocabularyHash)
+  }
+
+  private func generator(_ stream: UInt64) -> RandomGenerator { RandomGenerator(seed: seed).split(stream) }
+
+  /// Takes the adapters of the last mechanism off: the next one begins with the language model as it was.
+  func takeAdaptersOff() {
+    for adapters in adapters { adapters.unload() }
+    adapters = []
+  }
+
+  /// LightGCN as the domain side, with settings that suit the data.
+  public func domain() -> PairwiseSide {
+    var draw = generator(1)
+    let model = LightGCN(training: new.split.training, using: &draw)
+    var training = model.recommendedTraining(for: DataProfile(new.split.training))
+    training.seed = seed
+    return PairwiseSide(model, split: new.split, vocabulary: vocabulary, configuration: training)
+  }
+
+  private func adapt() throws -> LoRAAdapters {
+    comparison.model.freeze()
+    let made = try LoRA().load(into: comparison.model, using: generator(2))
+    adapters.append(made)
+    return made
+  }
+
+  private func entities(_ stream: UInt64) -> EntityTokens {
+    var draw = generator(stream)
+    return EntityTokens(
+      userCount: vocabulary.userCount, itemCount: vocabulary.itemCount, for: comparison.model, using: &draw)
+  }
+
+  private func language(
+    role: SideRole, adapters: LoRAAdapters?,
+    _ configure: (inout LanguageSide.Configuration) -> Void = { _ in }
+  )
+    -> LanguageSide
+  {
+    let popularity = new.split.training.itemCounts().map { Float(0.5 * log(Double($0) + 1)) }
+    let recommender = ItemSequenceModel(
+      model: comparison.model, entities: entities(3),
+      head: ItemHead(itemCount: vocabulary.itemCount, bias: Tensor(popularity)))
+    var configuration = LanguageSide.Configuration()
+    configuration.trainingItems = budget.trainingItems
+    configuration.readingItems = budget.readingItems
+    configuration.windowItems = Swift.min(configuration.windowItems, budget.trainingItems)
+    configuration.validationUsers = budget.validationUsers
+    configuration.seed = seed
+    configure(&configuration)
+    return LanguageSide(
+      name: comparison.modelName, recommender: recommender, adapters: adapters, split: new.split,
+      vocabulary: vocabulary, itemTexts: comparison.tokens, encodedItemTexts: readings, role: role,
+      configuration: configuration)
+  }
+
+  private func context(_ domain: any BridgeSide, _ language: any BridgeSide) throws -> BridgeContext {
+    try BridgeContext(domain: domain, language: language, split: new.split, log: comparison.log)
+  }
+
+  /// LightGCN, and the language model that reads histories as item tokens; the items' texts, half-way up the untrained model,
+  /// are its encoded texts.
+  public func ordinarySides() throws -> BridgeContext {
+    try context(domain(), language(role: .language, adapters: adapt()))
+  }
+
+  /// Two towers of the frozen language model, for CLLM4Rec.
+  public func towers() throws -> BridgeContext {
+    comparison.model.freeze()
+    let domain = language(role: .domain, adapters: nil) { $0.userRepresentation = .row }
+    var configuration = ContentSide.Configuration()
+    configuration.seed = seed
+    let content = ContentSide(
+      name: comparison.modelName, model: comparison.model, entities: entities(4), texts: comparison.tokens,
+      split: new.split, vocabulary: vocabulary, configuration: configuration)
+    return try context(domain, content)
+  }
+
+  /// LightGCN, and the language model for which items are code tokens.
+  public func codes() throws -> BridgeContext {
+    var configuration = CodeSide.Configuration()
+    configuration.trainingItems = Swift.min(configuration.trainingItems, budget.trainingItems)
+    configuration.windowItems = Swift.min(configuration.windowItems, budget.trainingItems)
+    configuration.validationUsers = Swift.min(configuration.validationUsers, budget.validationUsers)
+    configuration.seed = seed
+    let side = CodeSide(
+      name: comparison.modelName, model: comparison.model, adapters: try adapt(), split: new.split,
+      vocabulary: vocabulary, encodedItemTexts: readings, configuration: configuration)
+    return try context(domain(), side)
+  }
+
+  /// LightGCN, and the language model that is asked about pairs.
+  public func prompts() throws -> BridgeContext {
+    var configuration = PromptSide.Configuration()
+    configuration.trainingExamples = budget.prompts
+    configuration.validationExamples = budget.measuredPrompts
+    configuration.seed = seed
+    let side = PromptSide(
+      name: comparison.modelName, model: comparison.model, adapters: try adapt(),
+      titles: comparison.dataset.items.titles,
+      examples: PromptExamples(sampling: new.split, seed: seed), vocabulary: vocabulary,
+      configuration: configuration, encode: comparison.encode)
+    return try context(domain(), side)
+  }
+}

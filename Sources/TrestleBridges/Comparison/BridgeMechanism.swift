@@ -1,0 +1,225 @@
+import TrestleRecommenders
+
+/// A published mechanism that a comparison can train: its name, what it is measured by, and how it is composed.
+public struct BridgeMechanism: Sendable {
+  /// What comes out of a mechanism and is measured.
+  public enum Outcome: String, Sendable {
+    /// The recommender's ranking.
+    case domain
+    /// The language model's ranking.
+    case language
+    /// Both rankings, fused with weights fitted on validation data.
+    case fused
+    /// The language model's answers about pairs of a user and an item.
+    case answers
+  }
+
+  /// The name in tables, on the command line and in results.
+  public let name: String
+  /// The publication.
+  public let source: String
+  /// What flows, in a few words.
+  public let exchange: String
+  /// What is measured.
+  public let outcome: Outcome
+  /// Whether it has something to say of items without interactions.
+  public let seesNewItems: Bool
+  let compose: @Sendable (BridgeComposer) throws -> (strategy: BridgeStrategy, context: BridgeContext)
+
+  /// The mechanism with a name; `nil` if there is none.
+  public static func named(_ name: String) -> BridgeMechanism? { all.first { $0.name == name } }
+
+  /// All mechanisms, in the order of tables.
+  public static let all: [BridgeMechanism] = sharing + fromText + teaching + prompting + codes
+
+  private static let sharing = [
+    BridgeMechanism(
+      name: "BDLM", source: "arXiv 2311.03778", exchange: "one store of rows, written in turn",
+      outcome: .fused, seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      var schedule = BDLMStrategy.Schedule()
+      (schedule.warmUpEpochs, schedule.domainPatience) = (b.domainEpochs, b.patience)
+      (schedule.tuningEpochs, schedule.rounds, schedule.roundDomainEpochs) = (
+        b.languageEpochs, b.rounds, b.domainEpochs / 3 + 1
+      )
+      return (BDLMStrategy(schedule: schedule), try composer.ordinarySides())
+    },
+    BridgeMechanism(
+      name: "CLLM4Rec", source: "WWW 2024", exchange: "token rows of two towers, tied",
+      outcome: .domain, seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      return (
+        CLLM4Rec(contentEpochs: b.languageEpochs, rounds: b.rounds, roundEpochs: b.languageEpochs),
+        try composer.towers()
+      )
+    },
+    BridgeMechanism(
+      name: "SlotInjection", source: "after CoLLM, with an item head",
+      exchange: "the recommender's rows, through an MLP, as tokens", outcome: .language, seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      return (
+        SlotInjectionStrategy(
+          domainEpochs: b.domainEpochs, patience: b.patience, projectorEpochs: 1,
+          jointEpochs: b.languageEpochs), try composer.ordinarySides()
+      )
+    },
+    BridgeMechanism(
+      name: "A-LLMRec", source: "KDD 2024", exchange: "codes of items and texts, as tokens",
+      outcome: .language, seesNewItems: true
+    ) { composer in
+      let b = composer.budget
+      var c = ALLMRec.Configuration()
+      (c.textSource, c.domainEpochs, c.patience) = (.encodedText, b.domainEpochs, b.patience)
+      c.languageEpochs = b.languageEpochs
+      return (ALLMRec(c), try composer.ordinarySides())
+    },
+  ]
+
+  private static let fromText = [
+    BridgeMechanism(
+      name: "RLMRec-Con", source: "WWW 2024", exchange: "texts → rows, by contrast", outcome: .domain,
+      seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      return (
+        RLMRecContrastive(textSource: .encodedText, epochs: b.domainEpochs, patience: b.patience),
+        try composer.ordinarySides()
+      )
+    },
+    BridgeMechanism(
+      name: "RLMRec-Gen", source: "WWW 2024", exchange: "texts told from rows", outcome: .domain,
+      seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      return (
+        RLMRecGenerative(textSource: .encodedText, epochs: b.domainEpochs, patience: b.patience),
+        try composer.ordinarySides()
+      )
+    },
+    BridgeMechanism(
+      name: "AlphaRec", source: "ICLR 2025", exchange: "texts in place of rows", outcome: .domain,
+      seesNewItems: true
+    ) { composer in
+      var c = AlphaRec.Configuration()
+      (c.textSource, c.epochs, c.patience) = (
+        .encodedText, composer.budget.domainEpochs, composer.budget.patience
+      )
+      return (AlphaRec(c), try composer.ordinarySides())
+    },
+    BridgeMechanism(
+      name: "LLM-ESR", source: "NeurIPS 2024", exchange: "texts beside rows; users alike teach",
+      outcome: .domain, seesNewItems: true
+    ) { composer in
+      let b = composer.budget
+      return (
+        LLMESR(textSource: .encodedText, epochs: b.domainEpochs, patience: b.patience),
+        try composer.ordinarySides()
+      )
+    },
+    BridgeMechanism(
+      name: "KAR", source: "RecSys 2024", exchange: "texts, through experts, as features", outcome: .domain,
+      seesNewItems: true
+    ) { composer in
+      let b = composer.budget
+      return (
+        KAR(textSource: .encodedText, epochs: b.domainEpochs, patience: b.patience),
+        try composer.ordinarySides()
+      )
+    },
+  ]
+
+  private static let teaching = [
+    BridgeMechanism(
+      name: "DLLM2Rec", source: "RecSys 2024", exchange: "ranked lists with confidences; texts",
+      outcome: .domain, seesNewItems: true
+    ) { composer in
+      let b = composer.budget
+      var c = DLLM2Rec.Configuration()
+      (c.textSource, c.epochs, c.patience) = (.encodedText, b.domainEpochs, b.patience)
+      c.languageEpochs = b.languageEpochs
+      return (DLLM2Rec(c), try composer.ordinarySides())
+    },
+    BridgeMechanism(
+      name: "LLMD4Rec", source: "arXiv 2505.18120", exchange: "score distributions, both ways",
+      outcome: .fused, seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      var c = LLMD4Rec.Configuration()
+      (c.domainEpochs, c.patience, c.rounds) = (b.domainEpochs, b.patience, b.rounds)
+      (c.languageEpochs, c.roundLanguageEpochs) = (b.languageEpochs, b.languageEpochs)
+      c.roundDomainEpochs = b.domainEpochs / 3 + 1
+      return (LLMD4Rec(c), try composer.ordinarySides())
+    },
+    BridgeMechanism(
+      name: "LLMRec", source: "WSDM 2024", exchange: "edges that the language model marks",
+      outcome: .domain, seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      var c = LLMRec.Configuration()
+      (c.domainEpochs, c.patience, c.languageEpochs) = (b.domainEpochs, b.patience, b.languageEpochs)
+      return (LLMRec(c), try composer.ordinarySides())
+    },
+    BridgeMechanism(
+      name: "ScoreFusion", source: "Llama4Rec, arXiv 2401.13870", exchange: "scores, fused by activity",
+      outcome: .fused, seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      return (
+        ScoreFusionStrategy(
+          domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs),
+        try composer.ordinarySides()
+      )
+    },
+  ]
+
+  private static let prompting = [
+    BridgeMechanism(
+      name: "CoLLM", source: "TKDE 2025, arXiv 2310.19488",
+      exchange: "the recommender's rows, through an MLP, in a prompt", outcome: .answers, seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      return (
+        CoLLM(
+          domainEpochs: b.domainEpochs, patience: b.patience, textEpochs: b.languageEpochs,
+          slotEpochs: b.languageEpochs), try composer.prompts()
+      )
+    },
+    BridgeMechanism(
+      name: "BinLLM", source: "ACL 2024", exchange: "the recommender's rows as bits, in words",
+      outcome: .answers, seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      return (
+        BinLLM(domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs),
+        try composer.prompts()
+      )
+    },
+    BridgeMechanism(
+      name: "LLaRA", source: "SIGIR 2024", exchange: "the recommender's rows, by a curriculum, in a prompt",
+      outcome: .answers, seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      let context = try composer.prompts()
+      let steps = (try context.language.training.batchCount) * b.languageEpochs / 2
+      return (
+        LLaRA(
+          domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs, steps: steps),
+        context
+      )
+    },
+  ]
+
+  private static let codes = [
+    BridgeMechanism(
+      name: "LC-Rec", source: "ICDE 2024, arXiv 2311.09049", exchange: "texts, quantised, as codes of items",
+      outcome: .language, seesNewItems: false
+    ) { composer in (LCRec(epochs: composer.budget.languageEpochs), try composer.codes()) },
+    BridgeMechanism(
+      name: "OpenP5", source: "SIGIR 2024", exchange: "co-occurrence, clustered, as codes of items",
+      outcome: .language, seesNewItems: false
+    ) { composer in (OpenP5(epochs: composer.budget.languageEpochs), try composer.codes()) },
+  ]
+}

@@ -1,0 +1,83 @@
+import TrestleNN
+import TrestleRecommenders
+import TrestleTensor
+
+/// Rows of users and items that a bridge takes once and keeps: they are part of its state.
+public struct FrozenRows: Sendable {
+  private var tables: [EntityKind: Tensor] = [:]
+
+  /// No rows.
+  public init() {}
+
+  /// The rows of a kind, `[count, width]`; `nil` for none. What is put in is detached.
+  public subscript(kind: EntityKind) -> Tensor? {
+    get { tables[kind] }
+    set { tables[kind] = newValue?.detached }
+  }
+
+  /// Adds the rows to a state, under names that begin with `prefix`.
+  public func save(into state: inout BridgeState, prefix: String) {
+    for (kind, rows) in tables { state.tensors["\(prefix).\(kind.rawValue)s"] = rows }
+  }
+
+  /// The rows saved by ``save(into:prefix:)``.
+  ///
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for rows of another number or type.
+  public init(from state: BridgeState, prefix: String, _ vocabulary: EntityVocabulary) throws(BridgeError) {
+    for kind in EntityKind.allCases {
+      let name = "\(prefix).\(kind.rawValue)s"
+      guard let rows = state.tensors[name] else { continue }
+      guard rows.rank == 2, rows.shape[0] == vocabulary.count(of: kind), rows.dtype == .float32 else {
+        throw .invalidState(
+          path: "bridge state", place: name, expected: "\(vocabulary.count(of: kind)) rows",
+          found: "\(rows.dtype) \(rows.shape)")
+      }
+      tables[kind] = rows
+    }
+  }
+}
+
+extension BridgeContext {
+  /// The mean of the rows of the items that each user has in training, `[users, width]`; zeros for a user without any.
+  ///
+  /// - Parameter items: `[items, width]`.
+  public func historyMeans(of items: Tensor) -> Tensor {
+    let matrix = UserItemMatrix(split.training)
+    var users: [Int32] = []
+    var columns: [Int32] = []
+    var values: [Float] = []
+    for user in 0..<matrix.userCount {
+      let own = matrix.items(of: user)
+      users += own.map { _ in Int32(user) }
+      columns += own
+      values += own.map { _ in 1 / Float(own.count) }
+    }
+    return SparseMatrix(
+      rowCount: split.userCount, columnCount: split.itemCount, rows: users, columns: columns, values: values
+    ).matmul(items)
+  }
+
+  /// What the language side makes of the items, centred and of length 1, and the means of users' histories of that: the texts
+  /// that mechanisms with frozen text vectors learn from.
+  ///
+  /// - Parameter source: where the items' vectors come from.
+  /// - Throws: ``BridgeError/missingCapability(bridge:side:capability:)`` if the side has none from there.
+  public func textRows(from source: RepresentationSource) throws -> FrozenRows {
+    let items = try language.representations(ofAll: .item, from: source)
+    var rows = FrozenRows()
+    // Centred: the states of a language model share a large common part that tells nothing apart.
+    let centred = (items - items.mean(along: [0])).unitNormalized()
+    rows[.item] = centred
+    rows[.user] = historyMeans(of: centred)
+    return rows
+  }
+}
+
+extension BridgeParameterGroup {
+  /// The parameters of a bridge's own module, under names that begin with the group's.
+  public init(name: String, module: some Module, learningRate: Double, weightDecay: Double = 0) {
+    self.init(
+      name: name, parameters: module.namedParameters.map { ("\(name).\($0.name)", $0.parameter) },
+      learningRate: learningRate, weightDecay: weightDecay)
+  }
+}

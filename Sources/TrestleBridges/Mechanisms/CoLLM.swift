@@ -1,0 +1,109 @@
+import TrestleNN
+import TrestleTensor
+
+/// CoLLM: the recommender's vectors, through a projector, in the slots of a prompt that asks whether a user will like an item.
+///
+/// 1. The recommender trains alone.
+/// 2. The language model's adapters train on prompts of text alone.
+/// 3. The projector, an MLP from the recommender's width over ten times that to the language model's, trains on prompts with
+///    slots; recommender and adapters rest.
+///
+/// The loss of 2 and 3 is the binary cross-entropy of the answer.
+///
+/// Source: Zhang et al., *CoLLM: Integrating Collaborative Embeddings into Large Language Models for Recommendation* (2023).
+/// Differences: the answer's logit is that of "Yes" less that of "No"; one prompt, where the publication draws from several;
+/// rows are brought to length 1 before the projector.
+public final class CoLLM: BridgeStrategy {
+  private let expansion: Int
+  private let learningRate: Double
+  private let seed: UInt64
+  private var rows = FrozenRows()
+  private var projectors: [EntityKind: MLP] = [:]
+
+  /// The mechanism.
+  ///
+  /// - Parameters:
+  ///   - domainEpochs: the most epochs of the recommender alone, ended by `patience` validations without improvement.
+  ///   - patience: how many validations without improvement end the recommender's training.
+  ///   - textEpochs: the adapters' epochs on text alone.
+  ///   - slotEpochs: the projector's epochs.
+  ///   - expansion: the projector's inner width in multiples of the recommender's.
+  ///   - learningRate: the projector's.
+  ///   - seed: determines the projector's initial weights.
+  public init(
+    domainEpochs: Int = 300, patience: Int = 10, textEpochs: Int = 2, slotEpochs: Int = 2,
+    expansion: Int = 10, learningRate: Double = 1e-3, seed: UInt64 = 0
+  ) {
+    self.expansion = expansion
+    self.learningRate = learningRate
+    self.seed = seed
+    super.init(
+      name: "CoLLM",
+      phases: [
+        BridgePhase(name: "domain", side: .domain, kind: .warmUp, epochs: domainEpochs, patience: patience),
+        BridgePhase(name: "text", side: .language, kind: .warmUp, epochs: textEpochs),
+        BridgePhase(name: "slots", side: .language, groups: [], epochs: slotEpochs, countsEntry: false),
+      ])
+  }
+
+  /// Representations of the recommender, slots of the language side.
+  public override var requirements: [SideRole: Set<Capability>] {
+    [
+      .domain: [.training, .scores, .contextualRepresentations],
+      .language: [.training, .inputInjection],
+    ]
+  }
+
+  /// The slots are filled when the projector's turn comes.
+  public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
+    guard phase.side == .language, phase.kind == .mutual else { return }
+    for kind in EntityKind.allCases {
+      rows[kind] = try context.domain.representations(ofAll: kind, from: .row).unitNormalized()
+    }
+    try connect(context)
+  }
+
+  private func connect(_ context: BridgeContext) throws {
+    let language = try context.language.input
+    var generator = RandomGenerator(seed: seed)
+    projectors = [:]
+    for kind in EntityKind.allCases {
+      guard let width = rows[kind]?.shape[1] else { continue }
+      let projector = MLP(widths: [width, width * expansion, language.inputWidth], using: &generator)
+      // Small at first, as the pretrained rows are.
+      projector.layers[1].weight.update(to: projector.layers[1].weight.detached * 0.5)
+      projectors[kind] = projector
+    }
+    guard !projectors.isEmpty else {
+      language.injectedRows = nil
+      return
+    }
+    language.injectedRows = { [rows, projectors] kind, ids in
+      guard let table = rows[kind], let projector = projectors[kind] else { return nil }
+      return projector(table.gatheredRows(ids))
+    }
+  }
+
+  /// The projectors, once the slots are filled.
+  public override func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup] {
+    guard phase.side == .language, phase.kind == .mutual else { return [] }
+    return EntityKind.allCases.compactMap { kind in
+      projectors[kind].map {
+        BridgeParameterGroup(name: "projector.\(kind.rawValue)", module: $0, learningRate: learningRate)
+      }
+    }
+  }
+
+  /// The recommender's rows; the projectors are saved with the side's parameters.
+  public override func saveState() -> BridgeState {
+    var state = BridgeState()
+    rows.save(into: &state, prefix: "rows")
+    return state
+  }
+
+  /// Takes over saved rows.
+  public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
+    rows = try FrozenRows(from: state, prefix: "rows", context.domain.vocabulary)
+    try connect(context)
+  }
+}

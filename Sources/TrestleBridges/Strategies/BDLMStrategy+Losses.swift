@@ -1,0 +1,57 @@
+import TrestleNN
+import TrestleTensor
+
+extension BDLMStrategy {
+  /// How far the batch's users' scores are from those of the other side, weighted; `nil` if that does not count.
+  func scoreDivergence(
+    _ step: SideStep, in phase: BridgePhase, _ context: BridgeContext
+  ) throws -> Tensor? {
+    let isLanguage = phase.side == .language
+    let weight = isLanguage ? configuration.languageScoreWeight : configuration.domainScoreWeight
+    // Before the rounds the language model has nothing to teach, while the recommender has been trained.
+    guard weight > 0, isLanguage || phase.kind == .mutual, let scores = step.scores?() else {
+      return nil
+    }
+    let peer = try context.side(isLanguage ? .domain : .language).scores
+    let users = scores.users.scalars(as: Int32.self)
+    let candidates = candidates(users, context)
+    var teacher = try peer.scores(users: users).detached
+    if let deviation = configuration.teacherDeviation {
+      let count = candidates.sum(along: [1], keepingDimensions: true)
+      let mean = (teacher * candidates).sum(along: [1], keepingDimensions: true) / count
+      let centred = (teacher - mean) * candidates
+      let variance = centred.squared().sum(along: [1], keepingDimensions: true) / count
+      teacher = centred * (variance + 1e-12).sqrt().reciprocal() * deviation
+    }
+    let exclusion = (candidates - 1) * 1e9
+    return Losses.kullbackLeibler(
+      teacherLogits: teacher + exclusion, studentLogits: scores.logits + exclusion,
+      temperature: configuration.scoreTemperature) * weight
+  }
+
+  /// 1 at the items that a user has not had in training, else 0, `[users, items]`; a user who has had all keeps all.
+  func candidates(_ users: [Int32], _ context: BridgeContext) -> Tensor {
+    let training = context.split.training
+    let (offsets, rows) = histories ?? training.rowsByUser()
+    histories = (offsets, rows)
+    let itemCount = context.split.itemCount
+    var mask = [Float](repeating: 1, count: users.count * itemCount)
+    for (place, user) in users.enumerated() {
+      let seen = rows[offsets[Int(user)]..<offsets[Int(user) + 1]].map { Int(training.items[Int($0)]) }
+      guard Set(seen).count < itemCount else { continue }
+      for item in seen { mask[place * itemCount + item] = 0 }
+    }
+    return Tensor(mask, shape: [users.count, itemCount])
+  }
+
+  static func distance(_ own: Tensor, _ store: Tensor, _ kind: Distance) -> Tensor {
+    switch kind {
+    case .squaredError:
+      return (own.unitNormalized() - store.detached.unitNormalized()).squared().sum(along: [1]).mean()
+    case .squaredDifference:
+      return (own - store.detached).squared().sum(along: [1]).mean()
+    case .infoNCE(let temperature):
+      return Losses.infoNCE(anchors: own, positives: store.detached, temperature: temperature)
+    }
+  }
+}

@@ -1,0 +1,50 @@
+import Foundation
+import Trestle
+import TrestleCommand
+
+extension Compare {
+  /// Trains mechanisms side by side and prints their table.
+  func compare(_ mechanisms: [BridgeMechanism], _ dataset: Dataset) throws {
+    let texts = ItemTexts(dataset: dataset, noun: noun)
+    guard texts.texts.contains(where: { !$0.isEmpty }) else {
+      throw UsageError("the items have no texts to read; --items FILE names a file with titles")
+    }
+    let url = try model ?? Assets().smolLM2
+    let language = try LanguageModels.load(url)
+    let tokenizer = try PretrainedTokenizer(contentsOf: url).tokenizer
+    var comparison = BridgeComparison(
+      dataset: dataset, texts: texts, model: language,
+      modelName: url.deletingPathExtension().lastPathComponent,
+      budget: budget == .quick ? .quick : ComparisonBudget(), encode: { tokenizer.encode($0) })
+    comparison.log = { say("  " + printable($0)) }
+    comparison.shouldStop = { Interrupts.isRequested }
+    var results = try StudyResults(contentsOf: json)
+    for seed in seed..<seed + UInt64(seeds) {
+      let done = Set(
+        results.records.filter { $0.dataset == dataset.name && $0.seed == seed }.map(\.model))
+      try comparison.run(mechanisms, seed: seed, without: done) { records in
+        results.add(records, [])
+        if let json { try results.write(to: json) }
+      }
+      if Interrupts.isRequested {
+        throw Interruption(
+          "stopped; the mechanisms that are finished are \(json.map { "in \($0.relativePath)" } ?? "above")")
+      }
+    }
+    say("")
+    say(BridgeComparison.table(results.records.filter { $0.dataset == dataset.name }))
+  }
+
+  /// The mechanisms with the given names; all for `all` alone.
+  static func mechanisms(_ names: [String]) throws -> [BridgeMechanism] {
+    if names == ["all"] { return BridgeMechanism.all }
+    return try names.map { name in
+      guard let found = BridgeMechanism.named(name) else {
+        throw UsageError(
+          "--bridges: expected 'all' or names of \(BridgeMechanism.all.map(\.name).joined(separator: ", ")), found '\(name)'"
+        )
+      }
+      return found
+    }
+  }
+}
