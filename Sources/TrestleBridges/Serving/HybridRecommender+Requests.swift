@@ -1,4 +1,5 @@
 import Foundation
+import TrestleFormats
 import TrestleRecommenders
 import TrestleTensor
 
@@ -85,7 +86,9 @@ public enum SavedRecommender: Sendable {
   /// Looks whether a recommender can be saved at `folder`, before work is done that ends there.
   ///
   /// - Throws: `FormatError.cannotWrite` if other files are there, or nothing can be written.
-  public static func checkDestination(_ folder: URL) throws { try AtomicFolder.checkDestination(folder, holding: manifestName) }
+  public static func checkDestination(_ folder: URL) throws {
+    try AtomicFolder.checkDestination(folder, holding: HybridRecommender.manifestName)
+  }
 
   /// What answers requests.
   public var servable: any ServableRecommender {

@@ -53,7 +53,8 @@ extension BridgeTrainer {
     let header = Header(
       bridge: bridge.name, fingerprint: fingerprint, vocabulary: context.domain.vocabulary,
       splitHash: context.split.hash, cursor: cursor, stateValues: state.values, updates: updates,
-      bestUpdates: best.moments.mapValues(\.updateCount), bestStateValues: best.state.values, records: records)
+      bestUpdates: best.moments.mapValues(\.updateCount), bestStateValues: best.state.values, records: records
+    )
     let encoder = RecordCoding.encoder()
     let text = String(decoding: try encoder.encode(header), as: UTF8.self)
     try SafetensorsWriter.write(
