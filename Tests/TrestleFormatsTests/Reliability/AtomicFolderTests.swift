@@ -103,7 +103,7 @@ struct AtomicFolderTests {
   }
 
   /// A reader that opens the folder at any moment finds files of one generation.
-  @Test func aReaderNeverSeesAMixture() async throws {
+  @Test func aReaderNeverSeesAMixture() throws {
     let folder = try TemporaryFolder()
     let target = folder.url.appending(path: "model")
     func generation(_ number: Int) throws {
@@ -113,43 +113,45 @@ struct AtomicFolderTests {
     }
     try generation(0)
     let progress = Progress()
-    let reader = Task.detached {
-      var mixtures = 0
-      var reads = 0
-      while !Task.isCancelled {
-        let descriptor = open(target.path, O_RDONLY | O_DIRECTORY)
-        guard descriptor >= 0 else { return (reads, mixtures + 1) }
-        defer { close(descriptor) }
-        var found: Set<String> = []
-        for name in ["a", "b", "c"] {
-          let file = openat(descriptor, name, O_RDONLY)
-          // Removed after the exchange: a whole former folder on its way out, not a mixture.
-          guard file >= 0 else { continue }
-          var buffer = [UInt8](repeating: 0, count: 16)
-          let count = Foundation.read(file, &buffer, 16)
-          close(file)
-          found.insert(String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self))
-        }
-        if found.count > 1 { mixtures += 1 }
-        reads += 1
-        progress.reads.store(reads, ordering: .relaxed)
-        await Task.yield()
-      }
-      return (reads, mixtures)
-    }
+    // A thread of its own: other tests may hold all of the pool's.
+    let reader = Thread { Self.readUntilStopped(target, progress) }
+    reader.start()
     // On a busy machine the reader may come late: the writer goes on until it has read a few times.
     var number = 0
-    while number < 60 || progress.reads.load(ordering: .relaxed) < 5 && number < 20_000 {
+    while number < 60 || progress.reads.load(ordering: .acquiring) < 5 && number < 20_000 {
       number += 1
       try generation(number)
     }
-    reader.cancel()
-    let (reads, mixtures) = await reader.value
-    #expect(reads > 0 && mixtures == 0)
+    progress.isStopped.store(true, ordering: .releasing)
+    while !reader.isFinished { usleep(1000) }
+    #expect(progress.reads.load(ordering: .acquiring) > 0)
+    #expect(progress.mixtures.load(ordering: .acquiring) == 0)
+  }
+
+  /// Opens the folder again and again, and counts what it finds of more than one generation, or not at all.
+  private static func readUntilStopped(_ target: URL, _ progress: Progress) {
+    while !progress.isStopped.load(ordering: .acquiring) {
+      let descriptor = open(target.path, O_RDONLY | O_DIRECTORY)
+      var found: Set<String> = []
+      for name in ["a", "b", "c"] where descriptor >= 0 {
+        let file = openat(descriptor, name, O_RDONLY)
+        // Removed after the exchange: a whole former folder on its way out, not a mixture.
+        guard file >= 0 else { continue }
+        var buffer = [UInt8](repeating: 0, count: 16)
+        let count = Foundation.read(file, &buffer, 16)
+        close(file)
+        found.insert(String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self))
+      }
+      if descriptor >= 0 { close(descriptor) }
+      if descriptor < 0 || found.count > 1 { progress.mixtures.add(1, ordering: .acquiringAndReleasing) }
+      progress.reads.add(1, ordering: .acquiringAndReleasing)
+    }
   }
 
   private final class Progress: Sendable {
     let reads = Atomic(0)
+    let mixtures = Atomic(0)
+    let isStopped = Atomic(false)
   }
 
   // MARK: Leftovers
