@@ -111,7 +111,8 @@ import TrestleTestSupport
       var row = [Float](repeating: 0, count: 30)
       try scores.write(items: 0..<30, into: &row)
       let own = base.scores(user: 4, items: Array(0..<30))
-      let predicted = (users.gatheredRows(Tensor([Int32(4)])).matmul(expected, transposingOther: true) * 2).floats
+      let predicted = (users.gatheredRows(Tensor([Int32(4)])).matmul(expected, transposingOther: true) * 2)
+        .floats
       for item in 0..<30 {
         let wanted = targets.firstIndex(of: Int32(item)).map { predicted[$0] } ?? own[item]
         #expect(abs(row[item] - wanted) < 1e-4)
