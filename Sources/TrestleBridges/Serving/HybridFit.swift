@@ -6,10 +6,10 @@ import TrestleText
 
 /// Makes a hybrid to serve of a recommender and a language model that reads the items' texts.
 ///
-/// 1. ``tune(_:checkpoint:)`` holds a share of the items out of training as if they were new, fits the recommender on the
+/// 1. ``tune(_:name:path:checkpoint:)`` holds a share of the items out of training as if they were new, fits the recommender on the
 ///    rest, and lets the language model learn to read in its terms (``ReadingStrategy``). Layer, map, scale and epochs are
 ///    chosen on the new items of the validation data; those of the test data are ranked once, for ``TunedReading/figures``.
-/// 2. ``hybrid(_:measured:final:)`` takes a recommender that was fitted on everything, fits the map to its rows, and gives
+/// 2. ``hybrid(_:measured:final:training:)`` takes a recommender that was fitted on everything, fits the map to its rows, and gives
 ///    items that nobody has touched the rows that are read off their texts.
 ///
 /// ```swift
@@ -86,7 +86,7 @@ public struct HybridFit {
   /// do harm.
   ///
   /// - Parameters:
-  ///   - tuned: what ``tune(_:checkpoint:)`` made.
+  ///   - tuned: what ``tune(_:name:path:checkpoint:)`` made.
   ///   - measured: the recommender fitted on the training part of a split.
   ///   - final: the recommender that serves, fitted on all data or, to measure the hybrid, the same as `measured`.
   ///   - training: what `final` was fitted on; `nil` for everything.

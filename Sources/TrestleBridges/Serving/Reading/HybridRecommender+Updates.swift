@@ -52,7 +52,7 @@ extension HybridRecommender {
       popularity: popularity + items.map { _ in 0 }, reading: reading.appending(states), folding: folding)
   }
 
-  /// The hybrid after further interactions, without training: see ``FittedRecommender/adding(_:)``; both sides' users are
+  /// The hybrid after further interactions, without training: see `FittedRecommender.adding(_:)`; both sides' users are
   /// brought up to date as a recommender's of the same kind are, the items' rows stay.
   ///
   /// - Throws: `ServingError/unknownItem(id:count:examples:)`.
