@@ -92,10 +92,7 @@ public final class CodeSide: TrainableSide, ItemCodes {
     rows = Parameter(
       Tensor.normal([count, model.hiddenSize], deviation: statistics.deviation, using: &generator)
         + statistics.mean)
-    var evaluation = RankingEvaluator.Configuration()
-    evaluation.metrics = [.ndcg(10)]
-    evaluation.listMetrics = []
-    evaluation.slices = []
+    let evaluation = RankingEvaluator.Configuration(only: [.ndcg(10)])
     var active = UserItemMatrix(split.validation).activeUsers()
     generator.shuffle(&active)
     validationIDs = active.prefix(configuration.validationUsers).sorted()

@@ -136,11 +136,7 @@ public struct BridgeComparison {
     let known = counts.indices.filter { counts[$0] > 0 }.map { Int32($0) }
     let slices = [("warm", known)] + (new ? [("new", composer.new.testItems)] : [])
     return try slices.map { slice, items in
-      var evaluation = RankingEvaluator.Configuration()
-      evaluation.metrics = [.ndcg(10)]
-      evaluation.listMetrics = []
-      evaluation.slices = []
-      evaluation.candidates = .items(items)
+      let evaluation = RankingEvaluator.Configuration(only: [.ndcg(10)], among: .items(items))
       let value =
         try RankingEvaluator(composer.new.split, on: .test, configuration: evaluation)
         .evaluate(scorer).mean(.ndcg(10)) ?? 0

@@ -147,10 +147,7 @@ public final class AlphaRec: BridgeStrategy {
 extension BridgeContext {
   /// NDCG@10 of a scorer on the validation data.
   public func validationNDCG(of scorer: any CatalogueScorer) throws -> Double {
-    var evaluation = RankingEvaluator.Configuration()
-    evaluation.metrics = [.ndcg(10)]
-    evaluation.listMetrics = []
-    evaluation.slices = []
+    let evaluation = RankingEvaluator.Configuration(only: [.ndcg(10)])
     return try RankingEvaluator(split, on: .validation, configuration: evaluation).evaluate(scorer)
       .mean(.ndcg(10)) ?? 0
   }

@@ -45,12 +45,8 @@ public struct RowReading {
   public func best(
     on split: DataSplit, items: [Int32], userLimit: Int? = nil
   ) throws -> (map: KernelRidge.Configuration, value: Double, rows: Tensor) {
-    var evaluation = RankingEvaluator.Configuration()
-    evaluation.metrics = [.ndcg(10)]
-    evaluation.listMetrics = []
-    evaluation.slices = []
-    evaluation.candidates = .items(items)
-    evaluation.userLimit = userLimit
+    let evaluation = RankingEvaluator.Configuration(
+      only: [.ndcg(10)], among: .items(items), userLimit: userLimit)
     let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
     let scaling = InputScaling(fitting: readings)
     var best: (map: KernelRidge.Configuration, value: Double, rows: Tensor)?

@@ -107,10 +107,7 @@ public final class LanguageSide: TrainableSide {
     self.encodedItemTexts = encodedItemTexts
     self.configuration = configuration
     histories = TimedHistories(split.training)
-    var evaluation = RankingEvaluator.Configuration()
-    evaluation.metrics = [configuration.metric]
-    evaluation.listMetrics = []
-    evaluation.slices = []
+    let evaluation = RankingEvaluator.Configuration(only: [configuration.metric])
     var active = UserItemMatrix(split.validation).activeUsers()
     var generator = RandomGenerator(seed: configuration.seed).split(7)
     if let count = configuration.validationUsers, count < active.count {

@@ -101,10 +101,7 @@ public final class ReadingSide: TrainableSide {
     self.usersOfItem = usersOfItem
     items = usersOfItem.indices.filter { !usersOfItem[$0].isEmpty && !reader.texts[$0].isEmpty }
       .map { Int32($0) }
-    var evaluation = RankingEvaluator.Configuration()
-    evaluation.metrics = [.ndcg(configuration.cutoff)]
-    evaluation.listMetrics = []
-    evaluation.slices = []
+    var evaluation = RankingEvaluator.Configuration(only: [.ndcg(configuration.cutoff)])
     if let validationItems { evaluation.candidates = .items(validationItems) }
     evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
   }

@@ -35,6 +35,22 @@ public struct RankingEvaluator: Sendable {
 
     /// Creates the default configuration.
     public init() {}
+
+    /// A few measures per user and nothing else: no measures of lists, no slices.
+    ///
+    /// - Parameters:
+    ///   - metrics: the measures.
+    ///   - candidates: what is ranked.
+    ///   - userLimit: the most users that are evaluated; `nil` for all.
+    public init(
+      only metrics: [RankingMetric], among candidates: CandidateSet = .catalogue, userLimit: Int? = nil
+    ) {
+      self.metrics = metrics
+      self.candidates = candidates
+      self.userLimit = userLimit
+      listMetrics = []
+      slices = []
+    }
   }
 
   /// The part of a split that is evaluated.
