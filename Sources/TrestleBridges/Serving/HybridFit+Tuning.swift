@@ -66,13 +66,7 @@ extension HybridFit {
     _ tokens: [[Int32]], _ model: any LanguageModel, _ new: NewItemSplit, _ rows: Representations,
     _ weights: [Float]
   ) throws -> (layer: Int, map: KernelRidge.Configuration, rows: Tensor) {
-    let depth = model.layerCount
-    var layers: [Int] = []
-    for share in configuration.layerShares {
-      let layer = min(max(1, Int((Double(depth) * share).rounded())), depth)
-      if !layers.contains(layer) { layers.append(layer) }
-    }
-    if layers.isEmpty { layers = [depth] }
+    let layers = ReadingTraining.layers(configuration.layerShares, of: model)
     let states = TextReader.meanStates(of: tokens, by: model, layers: layers)
     var best: (value: Double, layer: Int, map: KernelRidge.Configuration, rows: Tensor)?
     for (layer, states) in zip(layers, states) {
@@ -100,30 +94,19 @@ extension HybridFit {
     defer { adapters?.unload() }
     let reader = TextReader(
       model: model, texts: tokens, layer: layer, base: max(0, layer - max(c.tunedBlocks, 1)))
-    var side = c.side
-    (side.seed, side.width) = (c.seed, rows.items.shape[1])
-    let language = ReadingSide(
-      name: name, reader: reader, adapters: adapters, split: new.split, validationItems: new.validationItems,
-      vocabulary: vocabulary, configuration: side)
-    var bridge = c.bridge
-    bridge.warmUpEpochs = 0
-    let strategy = ReadingStrategy(validationItems: new.validationItems, configuration: bridge)
-    let domain = FixedRowsSide(name: kind.name, rows: rows, vocabulary: vocabulary)
-    let context = try BridgeContext(domain: domain, language: language, split: new.split)
-    let trainer = try BridgeTrainer(
-      strategy, context, folder: checkpoint?.appending(path: "reading"),
-      fingerprint: "\(new.split.hash) \(texts.hash) \(name) \(layer) \(c.seed) \(kind.name)")
-    let epochs = bridge.readingEpochs
-    trainer.onProgress = { [onProgress, trainer] progress in
-      let done = progress.epoch * progress.batchCount + progress.batch
-      if onProgress("\(name) learns to read", done, epochs * progress.batchCount) { trainer.requestStop() }
-    }
-    defer { trainer.onProgress = nil }
-    trainer.onEpoch = { [log] record in
-      guard record.side == .language, let value = record.validation else { return }
+    var training = ReadingTraining(
+      domain: (kind.name, rows), split: new.split, validationItems: new.validationItems,
+      vocabulary: vocabulary, bridge: c.bridge, side: c.side, seed: c.seed)
+    training.checkpoint = (
+      checkpoint?.appending(path: "reading"),
+      "\(new.split.hash) \(texts.hash) \(name) \(layer) \(c.seed) \(kind.name)"
+    )
+    training.onBatch = { [onProgress] in onProgress("\(name) learns to read", $0, $1) }
+    training.onEpoch = { [log] record in
+      guard let value = record.validation else { return }
       log("reading, epoch \(record.epoch + 1): NDCG@10 among new items \(rounded(value)) on validation data")
     }
-    try trainer.run()
+    let strategy = try training.run(reader, adapters, name: name)
     return (strategy, reader.allRepresentations(), try files(of: adapters, name))
   }
 
@@ -133,7 +116,7 @@ extension HybridFit {
     defer { try? FileManager.default.removeItem(at: folder) }
     try adapters.save(to: folder, baseModel: name)
     var files: [String: [UInt8]] = [:]
-    for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) where !name.hasPrefix(".") {
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
       files[name] = try [UInt8](contentsOf: folder.appending(path: name), limit: 4 << 30)
     }
     return files
@@ -141,11 +124,7 @@ extension HybridFit {
 
   /// NDCG@10 on the test data, among the items that are new there.
   private func measure(_ items: Tensor, _ users: Tensor, _ new: NewItemSplit) throws -> Double {
-    var evaluation = RankingEvaluator.Configuration()
-    evaluation.metrics = [.ndcg(10)]
-    evaluation.listMetrics = []
-    evaluation.slices = []
-    evaluation.candidates = .items(new.testItems)
+    let evaluation = RankingEvaluator.Configuration(only: [.ndcg(10)], among: .items(new.testItems))
     let scorer = InnerProductScorer(Representations(users: users, items: items))
     return try RankingEvaluator(new.split, on: .test, configuration: evaluation).evaluate(scorer)
       .mean(.ndcg(10)) ?? 0

@@ -116,10 +116,7 @@ public struct HybridFit {
   ) throws -> FusionWeights {
     let (first, second) = (InnerProductScorer(domain), InnerProductScorer(language))
     guard !split.validation.isEmpty else { return FusionWeights(alpha: 0) }
-    var evaluation = RankingEvaluator.Configuration()
-    evaluation.metrics = [.ndcg(10)]
-    evaluation.listMetrics = []
-    evaluation.slices = []
+    let evaluation = RankingEvaluator.Configuration(only: [.ndcg(10)])
     let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
     var best = (value: -Double.infinity, weights: FusionWeights(alpha: 0))
     let candidates =

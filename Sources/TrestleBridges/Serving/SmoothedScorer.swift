@@ -67,55 +67,21 @@ public struct SmoothedScorer: CatalogueScorer {
         }
       }
     }
-    return Batch(scores: result, itemCount: itemCount, userCount: users.count)
-  }
-
-  struct Batch: UserBatchScores {
-    let scores: [Float]
-    let itemCount: Int
-    let userCount: Int
-
-    func write(items: Range<Int>, into target: inout [Float]) {
-      for user in 0..<userCount {
-        for item in items {
-          target[user * items.count + item - items.lowerBound] = scores[user * itemCount + item]
-        }
-      }
-    }
+    return WholeScores(scores: result, itemCount: itemCount, userCount: users.count)
   }
 }
 
-/// What a user has, weighted by how alike an item reads: neighbours by text instead of by users.
-public struct TextNeighborScorer: CatalogueScorer {
-  private let texts: Tensor
-  private let history: UserItemMatrix
+/// A batch whose scores of the whole catalogue are there, `[users, items]`.
+struct WholeScores: UserBatchScores {
+  let scores: [Float]
+  let itemCount: Int
+  let userCount: Int
 
-  /// Neighbours by what a model makes of the items' texts.
-  ///
-  /// - Parameters:
-  ///   - readings: `[items, hidden]`.
-  ///   - training: what the users have.
-  public init(readings: Tensor, training: Interactions) {
-    texts = InputScaling(fitting: readings)(readings)
-    history = UserItemMatrix(training)
-  }
-
-  /// The number of items.
-  public var itemCount: Int { texts.shape[0] }
-
-  /// Adds up exp(4 (cosine − 1)) over each user's items.
-  public func prepare(users: [Int32]) throws -> any UserBatchScores {
-    let items = Array(Set(users.flatMap { history.items(of: Int($0)) })).sorted()
-    var result = [Float](repeating: 0, count: users.count * itemCount)
-    if !items.isEmpty {
-      let places = Dictionary(uniqueKeysWithValues: items.enumerated().map { ($1, $0) })
-      var has = [Float](repeating: 0, count: users.count * items.count)
-      for (place, user) in users.enumerated() {
-        for item in history.items(of: Int(user)) { has[place * items.count + (places[item] ?? 0)] = 1 }
+  func write(items: Range<Int>, into target: inout [Float]) {
+    for user in 0..<userCount {
+      for item in items {
+        target[user * items.count + item - items.lowerBound] = scores[user * itemCount + item]
       }
-      let near = ((texts.gatheredRows(Tensor(items)).matmul(texts, transposingOther: true) - 1) * 4).exp()
-      result = Tensor(has, shape: [users.count, items.count]).matmul(near).floats
     }
-    return SmoothedScorer.Batch(scores: result, itemCount: itemCount, userCount: users.count)
   }
 }

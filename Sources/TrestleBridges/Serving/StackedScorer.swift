@@ -132,7 +132,12 @@ private struct StackingData {
     var weights = [Double](repeating: 1 / Double(kept.count), count: kept.count)
     var (value, slope, curvature) = derivatives(weights, kept)
     for _ in 0..<25 {
-      var step = Self.solve(curvature, slope)
+      let size = kept.count
+      guard
+        let solved = try? Tensor(curvature.flatMap(\.self), shape: [size, size])
+          .solving(Tensor(slope, shape: [size, 1]))
+      else { break }
+      var step: [Double] = solved.scalars()
       var improved = false
       for _ in 0..<8 {
         let trial = zip(weights, step).map { $0 + $1 }
@@ -223,24 +228,5 @@ private struct StackingData {
         target[1 + count + b * count + a] = value
       }
     }
-  }
-
-  /// The solution of a small symmetric system by elimination with a little added to the diagonal.
-  private static func solve(_ matrix: [[Double]], _ right: [Double]) -> [Double] {
-    var (m, x) = (matrix, right)
-    let size = x.count
-    for pivot in 0..<size { m[pivot][pivot] += 1e-9 }
-    for pivot in 0..<size {
-      for row in pivot + 1..<max(size, pivot + 1) {
-        let factor = m[row][pivot] / m[pivot][pivot]
-        for column in pivot..<size { m[row][column] -= factor * m[pivot][column] }
-        x[row] -= factor * x[pivot]
-      }
-    }
-    for row in stride(from: size - 1, through: 0, by: -1) {
-      for column in row + 1..<max(size, row + 1) { x[row] -= m[row][column] * x[column] }
-      x[row] /= m[row][row]
-    }
-    return x
   }
 }

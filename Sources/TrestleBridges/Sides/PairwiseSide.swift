@@ -42,10 +42,7 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
     self.vocabulary = vocabulary
     self.configuration = configuration
     training = split.training
-    var evaluation = RankingEvaluator.Configuration()
-    evaluation.metrics = [configuration.metric]
-    evaluation.listMetrics = []
-    evaluation.slices = []
+    let evaluation = RankingEvaluator.Configuration(only: [configuration.metric])
     evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
   }
 
@@ -138,12 +135,7 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
         .bprLoss(negative: users.rowDot(rows.items.gatheredRows(batch.negatives)))
       loss = loss + (losses * Tensor(weights.map { $0 / mean - 1 })).mean()
     }
-    if configuration.weightDecay > 0 {
-      for parameter in model.trainableParameters {
-        loss = loss + parameter.value.squared().sum() * (configuration.weightDecay / 2)
-      }
-    }
-    return loss
+    return model.decaying(loss, by: configuration.weightDecay)
   }
 
   private static func entities(_ ids: Tensor, of table: Tensor) -> BatchEntities {

@@ -35,11 +35,8 @@ public final class RecommenderSide: TrainableSide, ScoreProvider {
     self.configuration = configuration
     dropouts = model.namedModules.compactMap { $0.module as? Dropout }
     steps = try model.makeSteps(training: split.training, configuration: configuration)
-    var evaluation = RankingEvaluator.Configuration()
-    evaluation.metrics = [configuration.metric]
-    evaluation.listMetrics = []
-    evaluation.slices = []
-    evaluation.userLimit = configuration.validationUsers
+    let evaluation = RankingEvaluator.Configuration(
+      only: [configuration.metric], userLimit: configuration.validationUsers)
     evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
   }
 
@@ -80,13 +77,7 @@ public final class RecommenderSide: TrainableSide, ScoreProvider {
     }
     // What a step drops hangs on the step alone: a run that is resumed drops the same.
     for (place, layer) in dropouts.enumerated() { layer.generator = batch.generator.split(UInt64(place)) }
-    var loss = try batch.step.loss()
-    if configuration.weightDecay > 0 {
-      for parameter in model.trainableParameters {
-        loss = loss + parameter.value.squared().sum() * (configuration.weightDecay / 2)
-      }
-    }
-    return SideStep(loss: loss)
+    return SideStep(loss: model.decaying(try batch.step.loss(), by: configuration.weightDecay))
   }
 
   /// The configuration's metric on the validation data.
@@ -104,5 +95,14 @@ public final class RecommenderSide: TrainableSide, ScoreProvider {
     var batch = try scorer.prepare(users: users)
     try batch.write(items: 0..<scorer.itemCount, into: &values)
     return Tensor(values, shape: [users.count, scorer.itemCount])
+  }
+}
+
+extension TrainableRecommender {
+  /// A loss with Adam's weight decay as a term, ½λ‖θ‖²: what a bridge's optimizer has is decoupled, and not what the model has
+  /// alone.
+  func decaying(_ loss: Tensor, by rate: Double) -> Tensor {
+    guard rate > 0 else { return loss }
+    return trainableParameters.reduce(loss) { $0 + $1.value.squared().sum() * (rate / 2) }
   }
 }

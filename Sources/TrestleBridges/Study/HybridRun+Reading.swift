@@ -1,4 +1,3 @@
-import Foundation
 import TrestleLanguageModels
 import TrestleRecommenders
 import TrestleTensor
@@ -49,9 +48,8 @@ extension HybridRun {
   func untunedReadings(_ variant: HybridStudy.Variant) throws -> Tensor {
     switch variant {
     case .meanRow, .alone: return .zeros([vocabulary.itemCount, 1])
-    case .sentenceEncoder: return study.encodedTexts ?? .zeros([vocabulary.itemCount, 1])
-    case .features:
-      return HybridStudy.features(of: study.dataset.items) ?? .zeros([vocabulary.itemCount, 1])
+    case .sentenceEncoder: return required(study.encodedTexts, variant)
+    case .features: return required(HybridStudy.features(of: study.dataset.items), variant)
     case .bridge, .noLanguageTraining: return try read(study.readings.states())
     case .shuffledTexts:
       var generator = RandomGenerator(seed: seed).split(5)
@@ -59,8 +57,14 @@ extension HybridRun {
       generator.shuffle(&order)
       return try read(study.readings.states()).gatheredRows(Tensor(order))
     case .randomLanguageModel:
-      return try read(study.readings.randomStates() ?? study.readings.states())
+      return try read(required(study.readings.randomStates(), variant))
     }
+  }
+
+  /// What a variant needs, which the study has asked for before (``HybridStudy/isPossible(_:)``).
+  private func required<Value>(_ value: Value?, _ variant: HybridStudy.Variant) -> Value {
+    guard let value else { preconditionFailure("HybridRun: nothing to read for \(variant.rawValue)") }
+    return value
   }
 
   /// The states of the chosen layers as one reading.
@@ -94,7 +98,7 @@ extension HybridRun {
   /// For each part, what the language model makes of all texts after it was tuned without the part's items, beside what it made
   /// of them before.
   private func tunedReadings() throws -> [Tensor] {
-    if let known = readings[.bridge] { return known }
+    if let tuned { return tuned }
     let untuned = try untunedReadings(.bridge)
     let layers = try layers()
     // Of several layers, the one at a third of the depth or next above is tuned.
@@ -102,7 +106,7 @@ extension HybridRun {
     let result = try held.indices.map { number in
       RowReading.sideBySide([untuned, try tune(layer, untuned, without: number)])
     }
-    readings[.bridge] = result
+    tuned = result
     return result
   }
 
@@ -113,27 +117,19 @@ extension HybridRun {
       into: study.model, using: RandomGenerator(seed: seed).split(7 + UInt64(number)))
     defer { adapters.unload() }
     let reader = study.readings.reader(layer: layer, base: max(0, layer - c.tunedBlocks))
-    var configuration = c.side
-    configuration.seed = seed
-    configuration.width = trained.items.shape[1]
-    let split = data.hasNewItems ? data.split : Self.leavingOut(held[number], of: data.split)
     let judged = data.hasNewItems ? data.validationItems : held[number]
-    let side = ReadingSide(
-      name: study.modelName, reader: reader, adapters: adapters, split: split, validationItems: judged,
-      vocabulary: vocabulary, configuration: configuration)
-    // The recommender is trained already: its phase only writes.
-    var bridge = c.bridge
-    bridge.warmUpEpochs = 0
-    let strategy = ReadingStrategy(validationItems: judged, untrained: untuned, configuration: bridge)
-    let context = try BridgeContext(domain: domain, language: side, split: split, log: study.log)
-    let trainer = try BridgeTrainer(strategy, context)
-    trainer.onEpoch = { [study] record in
-      guard record.side == .language else { return }
+    var training = ReadingTraining(
+      domain: (domain.name, trained),
+      split: data.hasNewItems ? data.split : Self.leavingOut(held[number], of: data.split),
+      validationItems: judged, vocabulary: vocabulary, bridge: c.bridge, side: c.side, seed: seed)
+    training.untrained = untuned
+    training.log = study.log
+    training.onEpoch = { [study] record in
       study.log(
         "  reading, epoch \(record.epoch + 1): loss \(StudyResults.short(record.loss)), validation "
           + StudyResults.short(record.validation ?? 0))
     }
-    try trainer.run()
+    _ = try training.run(reader, adapters, name: study.modelName)
     return reader.allRepresentations()
   }
 
@@ -146,9 +142,4 @@ extension HybridRun {
       training: split.training.selecting(rows: rows), validation: split.validation, test: split.test,
       strategy: split.strategy)
   }
-}
-
-extension Float {
-  /// Its natural logarithm.
-  var logarithm: Float { Float(log(Double(self))) }
 }

@@ -1,3 +1,4 @@
+import Foundation
 import TrestleLanguageModels
 import TrestleRecommenders
 import TrestleTensor
@@ -21,7 +22,8 @@ final class HybridRun {
   private var fitted: [ModelKind: any CatalogueScorer] = [:]
   private var withReading: [StudyCase: any CatalogueScorer] = [:]
   var smoothers: [HybridStudy.Variant: [SmoothedScorer.Smoother]] = [:]
-  var readings: [HybridStudy.Variant: [Tensor]] = [:]
+  /// For each part of ``held``, what the tuned language model makes of all texts.
+  var tuned: [Tensor]?
 
   init(_ study: HybridStudy, _ part: StudyProtocol, seed: UInt64) throws {
     self.study = study
@@ -103,53 +105,41 @@ final class HybridRun {
   /// cube of their number.
   private func searchedEASE() throws -> any CatalogueScorer {
     if vocabulary.itemCount > 8000 { return try EASE(training: data.split.training).makeScorer() }
-    return try best(
-      [30, 100, 300, 1000].map { penalty in
-        {
-          var configuration = EASE.Configuration()
-          configuration.regularization = penalty
-          return try EASE(training: self.data.split.training, configuration: configuration).makeScorer()
-        }
-      }
-    ).scorer
+    return try best(of: [30, 100, 300, 1000]) { penalty in
+      var configuration = EASE.Configuration()
+      configuration.regularization = penalty
+      return try EASE(training: data.split.training, configuration: configuration).makeScorer()
+    }
   }
 
   /// iALS with the penalty that ranks the validation data best.
   private func searchedALS() throws -> any CatalogueScorer {
-    try best(
-      [0.003, 0.01, 0.03, 0.1].map { penalty in
-        {
-          var configuration = ImplicitALS.Configuration.recommended(
-            for: DataProfile(self.data.split.training))
-          configuration.regularization = penalty
-          var generator = RandomGenerator(seed: self.seed)
-          let model = ImplicitALS(
-            training: self.data.split.training, configuration: configuration, using: &generator)
-          model.fit()
-          return model.makeScorer()
-        }
-      }
-    ).scorer
+    try best(of: [0.003, 0.01, 0.03, 0.1]) { penalty in
+      var configuration = ImplicitALS.Configuration.recommended(for: DataProfile(data.split.training))
+      configuration.regularization = penalty
+      var generator = RandomGenerator(seed: seed)
+      let model = ImplicitALS(
+        training: data.split.training, configuration: configuration, using: &generator)
+      model.fit()
+      return model.makeScorer()
+    }
   }
 
-  /// The candidate that ranks the validation data best, among the items that are known by then.
+  /// What is made of the value that ranks the validation data best, among the items that are known by then.
   private func best(
-    _ candidates: [() throws -> any CatalogueScorer]
-  ) throws -> (scorer: any CatalogueScorer, place: Int) {
-    var evaluation = RankingEvaluator.Configuration()
-    evaluation.metrics = [.ndcg(10)]
-    evaluation.listMetrics = []
-    evaluation.slices = []
+    of values: [Double], _ make: (Double) throws -> any CatalogueScorer
+  ) throws -> any CatalogueScorer {
+    var evaluation = RankingEvaluator.Configuration(
+      only: [.ndcg(10)], userLimit: study.configuration.choosingUsers)
     if let known = data.knownItems { evaluation.candidates = .items(known) }
-    evaluation.userLimit = study.configuration.choosingUsers
     let evaluator = RankingEvaluator(data.split, on: .validation, configuration: evaluation)
-    var best: (value: Double, scorer: any CatalogueScorer, place: Int)?
-    for (place, candidate) in candidates.enumerated() {
-      let scorer = try candidate()
-      let value = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
-      if value > best?.value ?? -.infinity { best = (value, scorer, place) }
+    var best: (figure: Double, scorer: any CatalogueScorer)?
+    for value in values {
+      let scorer = try make(value)
+      let figure = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
+      if figure > best?.figure ?? -.infinity { best = (figure, scorer) }
     }
-    return best.map { ($0.scorer, $0.place) } ?? (Self.constant(vocabulary.itemCount), 0)
+    return best?.scorer ?? Self.constant(vocabulary.itemCount)
   }
 
   // MARK: With a reading
@@ -163,8 +153,9 @@ final class HybridRun {
     let smoothers = try smoothers(variant)
     let scorer: any CatalogueScorer
     if data.hasNewItems {
-      let scales = study.configuration.bridge.scales
-      scorer = try best(scales.map { scale in { SmoothedScorer(base, smoothers, scale: scale) } }).scorer
+      scorer = try best(of: study.configuration.bridge.scales) {
+        SmoothedScorer(base, smoothers, scale: $0)
+      }
     } else {
       scorer = try StackedScorer(fitting: [base, SmoothedScorer(base, smoothers)], on: data.split)
     }
@@ -176,7 +167,7 @@ final class HybridRun {
   private func fusion(_ variant: HybridStudy.Variant) throws -> any CatalogueScorer {
     let kinds = [.lightGCN] + HybridStudy.closedForms
     let models = try kinds.map { try recommender($0) }
-    let counts = data.split.training.itemCounts().map { (Float($0) + 1).logarithm }
+    let counts = data.split.training.itemCounts().map { Float(log(Double($0) + 1)) }
     let popularity = RowScorer(itemCount: counts.count) { _ in counts }
     if variant == .alone {
       return try StackedScorer(
@@ -201,9 +192,7 @@ final class HybridRun {
     var records: [StudyRecord] = []
     var values: [StudyValues] = []
     for slice in part.slices {
-      var evaluation = RankingEvaluator.Configuration()
-      evaluation.metrics = study.configuration.metrics
-      evaluation.listMetrics = []
+      var evaluation = RankingEvaluator.Configuration(only: study.configuration.metrics)
       evaluation.slices = slice == "all" ? [.warm, .longTail, .cold] : []
       if slice == "new" { evaluation.candidates = .items(data.testItems) }
       let result = try RankingEvaluator(data.split, on: .test, configuration: evaluation).evaluate(scorer)

@@ -14,8 +14,7 @@ final class StudyReadings {
   init(model: any LanguageModel, tokens: [[Int32]], layerShares: [Double]) {
     self.model = model
     self.tokens = tokens
-    let depth = Double(model.layerCount)
-    layers = Set(layerShares.map { max(1, Int((depth * $0).rounded())) }).sorted()
+    layers = ReadingTraining.layers(layerShares, of: model)
   }
 
   /// The mean states of each layer, `[items, hidden]`.

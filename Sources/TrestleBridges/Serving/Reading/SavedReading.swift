@@ -5,7 +5,7 @@ import TrestleTensor
 
 /// What a hybrid's manifest says of its reading; the numbers are in `reading.safetensors`.
 struct SavedReading: Codable {
-  private static let file = "reading.safetensors"
+  static let file = "reading.safetensors"
 
   let reader: ItemReading.Reader
   let map: KernelRidge.Configuration
@@ -60,14 +60,13 @@ struct SavedReading: Codable {
 extension ItemReading {
   /// Writes the numbers and the adapters' files, and adds their hashes to `files`.
   func save(in folder: URL, _ files: inout [String: String]) throws {
-    let name = "reading.safetensors"
     let tensors = [
       ("rows", rows), ("mean", map.scaling.mean), ("scale", map.scaling.scale), ("examples", map.examples),
       ("coefficients", map.coefficients), ("output_mean", map.outputMean),
     ]
-    let url = folder.appending(path: name)
+    let url = folder.appending(path: SavedReading.file)
     try SafetensorsWriter.write(tensors.map { SafetensorsSource(name: $0.0, tensor: $0.1) }, to: url)
-    files[name] = try SavedFolder.hash(url)
+    files[SavedReading.file] = try SavedFolder.hash(url)
     for (name, bytes) in adapterFiles {
       let url = folder.appending(path: name)
       try AtomicFile.write(bytes, to: url)
