@@ -118,7 +118,8 @@ public final class RecommenderTrainer {
   public func fit(
     _ split: DataSplit, checkpoint: URL? = nil, progress: (EpochReport) throws -> Void = { _ in }
   ) throws -> [EpochReport] {
-    let evaluation = RankingEvaluator.Configuration(only: [configuration.metric], userLimit: configuration.validationUsers)
+    let evaluation = RankingEvaluator.Configuration(
+      only: [configuration.metric], userLimit: configuration.validationUsers)
     let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
     let canValidate = !evaluator.users.isEmpty
     var run = SavedRun(stopping: EarlyStopping(patience: configuration.patience))
