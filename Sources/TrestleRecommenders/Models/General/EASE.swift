@@ -4,8 +4,8 @@ import TrestleTensor
 /// A linear item-to-item model in closed form: score(u, ·) = xᵤ B, with the B of zero diagonal that comes closest to
 /// X = X B under a ridge penalty.
 ///
-/// P = (XᵀX + λ I)⁻¹; B[i, j] = −P[i, j] / P[j, j] off the diagonal. P is computed in `float64` by recursive block
-/// elimination on matrix products, in place: time is 4/3 items³ operations, memory at most 14 bytes times items².
+/// P = (XᵀX + λ I)⁻¹; B[i, j] = −P[i, j] / P[j, j] off the diagonal. P is computed in `float64` by a blocked Cholesky
+/// factorisation on matrix products, in place: time is about 4/3 items³ operations, memory at most 14 bytes times items².
 ///
 /// Source: Steck, *Embarrassingly Shallow Autoencoders for Sparse Data* (2019).
 public final class EASE: Recommender {
