@@ -22,30 +22,15 @@ public final class GRU: Module {
     inputs: Int, hidden: Int, layerCount: Int = 1, hasBias: Bool = true, dtype: DType = .float32,
     using generator: inout RandomGenerator
   ) {
-    let bound = 1 / Double(max(hidden, 1)).squareRoot()
-    func draw(_ shape: Shape) -> Parameter {
-      Parameter(.uniform(shape, in: -bound..<bound, dtype: dtype, using: &generator))
-    }
-    var weights: [String: Parameter] = [:]
-    for layer in 0..<layerCount {
-      weights["weight_ih_l\(layer)"] = draw([3 * hidden, layer == 0 ? inputs : hidden])
-      weights["weight_hh_l\(layer)"] = draw([3 * hidden, hidden])
-      guard hasBias else { continue }
-      weights["bias_ih_l\(layer)"] = draw([3 * hidden])
-      weights["bias_hh_l\(layer)"] = draw([3 * hidden])
-    }
-    self.weights = weights
+    weights = RecurrentWeights.drawn(
+      gates: 3, inputs: inputs, hidden: hidden, layerCount: layerCount, hasBias: hasBias, dtype: dtype,
+      using: &generator)
     self.hidden = hidden
     self.layerCount = layerCount
   }
 
-  /// x Wᵀ + b with the weights called `weight_NAME_lLAYER` and, if there are offsets, `bias_NAME_lLAYER`.
   private func projected(_ x: Tensor, _ name: String, _ layer: Int) -> Tensor {
-    guard let weight = weights["weight_\(name)_l\(layer)"] else {
-      preconditionFailure("GRU: layer \(layer) does not exist among \(layerCount)")
-    }
-    let y = x.matmul(weight.value, transposingOther: true)
-    return weights["bias_\(name)_l\(layer)"].map { y + $0.value } ?? y
+    RecurrentWeights.projected(x, by: weights, name, layer)
   }
 
   /// The top layer's states at every step.

@@ -22,29 +22,15 @@ public final class LSTM: Module {
     inputs: Int, hidden: Int, layerCount: Int = 1, hasBias: Bool = true, dtype: DType = .float32,
     using generator: inout RandomGenerator
   ) {
-    let bound = 1 / Double(max(hidden, 1)).squareRoot()
-    func draw(_ shape: Shape) -> Parameter {
-      Parameter(.uniform(shape, in: -bound..<bound, dtype: dtype, using: &generator))
-    }
-    var weights: [String: Parameter] = [:]
-    for layer in 0..<layerCount {
-      weights["weight_ih_l\(layer)"] = draw([4 * hidden, layer == 0 ? inputs : hidden])
-      weights["weight_hh_l\(layer)"] = draw([4 * hidden, hidden])
-      guard hasBias else { continue }
-      weights["bias_ih_l\(layer)"] = draw([4 * hidden])
-      weights["bias_hh_l\(layer)"] = draw([4 * hidden])
-    }
-    self.weights = weights
+    weights = RecurrentWeights.drawn(
+      gates: 4, inputs: inputs, hidden: hidden, layerCount: layerCount, hasBias: hasBias, dtype: dtype,
+      using: &generator)
     self.hidden = hidden
     self.layerCount = layerCount
   }
 
   private func projected(_ x: Tensor, _ name: String, _ layer: Int) -> Tensor {
-    guard let weight = weights["weight_\(name)_l\(layer)"] else {
-      preconditionFailure("LSTM: layer \(layer) does not exist among \(layerCount)")
-    }
-    let y = x.matmul(weight.value, transposingOther: true)
-    return weights["bias_\(name)_l\(layer)"].map { y + $0.value } ?? y
+    RecurrentWeights.projected(x, by: weights, name, layer)
   }
 
   /// What the layers remember between steps, `[layers, batch, hidden]` each.

@@ -6,22 +6,7 @@ import TrestleTensor
 /// Parameters are `float32`. A row-sparse gradient moves all rows, as a dense one does: use ``AdamW`` for large embeddings.
 ///
 /// Source: Dettmers et al., *8-bit Optimizers via Block-wise Quantization* (2021).
-public final class AdamW8bit: Optimizer {
-  /// The decay of the first moment.
-  public let beta1: Double
-  /// The decay of the second moment.
-  public let beta2: Double
-  /// Keeps the quotient finite.
-  public let epsilon: Double
-
-  /// An optimizer of the given groups.
-  public init(groups: [ParameterGroup], beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8) {
-    self.beta1 = beta1
-    self.beta2 = beta2
-    self.epsilon = epsilon
-    super.init(groups: groups)
-  }
-
+public final class AdamW8bit: Adam {
   /// An optimizer of one group.
   public convenience init(
     _ parameters: [Parameter], learningRate: Double = 1e-3, weightDecay: Double = 0.01, beta1: Double = 0.9,
@@ -33,6 +18,9 @@ public final class AdamW8bit: Optimizer {
       ],
       beta1: beta1, beta2: beta2, epsilon: epsilon)
   }
+
+  /// The weights decay by themselves.
+  public override var decouplesWeightDecay: Bool { true }
 
   /// One step, in place.
   public override func update(
@@ -51,7 +39,7 @@ public final class AdamW8bit: Optimizer {
       gradient, mean: &mean, variance: &variance, meanScales: &meanScales, varianceScales: &varianceScales,
       AdamStep(
         learningRate: step.learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon,
-        weightDecay: step.weightDecay, isDecoupled: true, count: state.updateCount,
+        weightDecay: step.weightDecay, isDecoupled: decouplesWeightDecay, count: state.updateCount,
         gradientScale: step.gradientScale))
     state.tensors["mean"] = mean
     state.tensors["variance"] = variance
