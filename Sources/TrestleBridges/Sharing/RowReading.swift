@@ -60,4 +60,28 @@ public struct RowReading {
     }
     return best ?? (maps[0], 0, rows.items)
   }
+
+  /// The share of the variance of some items' rows that the reading explains: 1 − Σ wᵢ |yᵢ − ŷᵢ|² / Σ wᵢ |yᵢ − ȳ|².
+  ///
+  /// ŷ is the map fitted on all other items with a weight, ȳ their weighted mean, wᵢ the items' own weights. 0 is what one mean
+  /// row explains; a map that misleads is below it.
+  ///
+  /// - Parameters:
+  ///   - map: kernel and penalty.
+  ///   - items: items with rows and weights of their own, which the map does not see.
+  /// - Returns: at most 1; 0 if the items' rows do not vary, or none of the items has a weight.
+  public func explainedVariance(_ map: KernelRidge.Configuration, of items: [Int32]) -> Double {
+    var others = weights
+    for item in items { others[Int(item)] = 0 }
+    let fitted = KernelRidge(
+      inputs: readings, outputs: rows.items, weights: others, scaling: InputScaling(fitting: readings),
+      configuration: map)
+    let ids = Tensor(items)
+    let counting = Tensor(items.map { weights[Int($0)] }, shape: [items.count, 1])
+    let actual = rows.items.gatheredRows(ids)
+    let predicted = fitted(readings.gatheredRows(ids))
+    let residual: [Float] = ((actual - predicted).squared() * counting).sum().scalars()
+    let total: [Float] = ((actual - fitted.outputMean).squared() * counting).sum().scalars()
+    return total[0] > 0 ? 1 - Double(residual[0]) / Double(total[0]) : 0
+  }
 }

@@ -6,16 +6,16 @@ extension HybridRun {
   /// What a variant's reading says of the items that each part holds, as weights of the others' scores.
   func smoothers(_ variant: HybridStudy.Variant) throws -> [SmoothedScorer.Smoother] {
     if let known = smoothers[variant] { return known }
-    let readings =
-      try variant == .bridge ? tunedReadings() : held.map { _ in try untunedReadings(variant) }
+    let readings = try readings(variant)
     let maps =
       variant == .meanRow
       ? [KernelRidge.Configuration(kernel: .linear, strength: 1)] : study.configuration.bridge.maps
-    let result = try held.indices.map { number in
-      let choice = try choose(maps, readings[number], without: number)
+    let chosen = try held.indices.map { try choose(maps, readings[$0], without: $0).map }
+    chosenMaps[variant] = chosen
+    let result = held.indices.map { number in
       let smoother = KernelRidge.smoother(
         inputs: readings[number], weights: weights(without: number), targets: held[number],
-        configuration: choice.map)
+        configuration: chosen[number])
       return SmoothedScorer.Smoother(
         targets: held[number], examples: smoother.examples, matrix: smoother.matrix)
     }
@@ -42,7 +42,41 @@ extension HybridRun {
     return (choice.map, choice.value)
   }
 
+  /// The share of the variance of the recommender's rows that a variant's reading explains, of items held from the map and from
+  /// the language model's tuning; of new items the rows are those of the same recommender trained where none is held.
+  func explainedVariance(_ variant: HybridStudy.Variant) throws -> Double {
+    _ = try smoothers(variant)
+    let maps = chosenMaps[variant] ?? []
+    let readings = try readings(variant)
+    let unheld = try rowsOfAll()
+    let shares = held.indices.map { number in
+      let judged = data.hasNewItems ? data.testItems : held[number]
+      var weights = unheld.weights
+      for item in Set(held[number]).subtracting(judged) { weights[Int(item)] = 0 }
+      return RowReading(readings: readings[number], rows: unheld.rows, weights: weights)
+        .explainedVariance(maps[number], of: judged)
+    }
+    return shares.reduce(0, +) / Double(shares.count)
+  }
+
+  private func rowsOfAll() throws -> (rows: Representations, weights: [Float]) {
+    if let unheld { return unheld }
+    guard data.hasNewItems else { return (trained, weights) }
+    let all = try StudyProtocol.warm.split(
+      study.dataset.interactions, seed: seed, newItems: study.configuration.split
+    ).split
+    let (_, rows) = try Self.train(study, .warm, all, vocabulary, seed: seed)
+    let result = (rows, Self.weights(all.training, study.configuration))
+    unheld = result
+    return result
+  }
+
   // MARK: Readings
+
+  /// For each part of ``held``, what reads in a variant.
+  private func readings(_ variant: HybridStudy.Variant) throws -> [Tensor] {
+    try variant == .bridge ? tunedReadings() : held.map { _ in try untunedReadings(variant) }
+  }
 
   /// What reads in a variant without training, `[items, width]`; the bridge's untrained part for ``HybridStudy/Variant/bridge``.
   func untunedReadings(_ variant: HybridStudy.Variant) throws -> Tensor {
@@ -50,7 +84,7 @@ extension HybridRun {
     case .meanRow, .alone: return .zeros([vocabulary.itemCount, 1])
     case .sentenceEncoder: return required(study.encodedTexts, variant)
     case .features: return required(HybridStudy.features(of: study.dataset.items), variant)
-    case .bridge, .noLanguageTraining: return try read(study.readings.states())
+    case .bridge, .noLanguageTraining, .textsOnly: return try read(study.readings.states())
     case .shuffledTexts:
       var generator = RandomGenerator(seed: seed).split(5)
       var order = Array(0..<Int32(vocabulary.itemCount))

@@ -14,7 +14,7 @@ final class HybridRun {
   /// How much each item counts where a map is fitted.
   let weights: [Float]
   /// The rows of the bridge's recommender after training.
-  private(set) var trained: Representations
+  let trained: Representations
   /// The items that maps are held from, part by part: all new items, or two halves of the catalogue.
   let held: [[Int32]]
   /// The layers that read best on validation data: each with its states.
@@ -22,6 +22,10 @@ final class HybridRun {
   private var fitted: [ModelKind: any CatalogueScorer] = [:]
   private var withReading: [StudyCase: any CatalogueScorer] = [:]
   var smoothers: [HybridStudy.Variant: [SmoothedScorer.Smoother]] = [:]
+  /// For each variant and part of ``held``, the map that was chosen.
+  var chosenMaps: [HybridStudy.Variant: [KernelRidge.Configuration]] = [:]
+  /// The rows of the same recommender where no item is held from training.
+  var unheld: (rows: Representations, weights: [Float])?
   /// For each part of ``held``, what the tuned language model makes of all texts.
   var tuned: [Tensor]?
 
@@ -35,7 +39,7 @@ final class HybridRun {
       userCount: study.dataset.userCount, itemCount: study.dataset.itemCount,
       hash: study.dataset.vocabularyHash)
     let counts = data.split.training.itemCounts()
-    weights = counts.map { Float(min(Int($0), c.bridge.countedInteractions)) }
+    weights = Self.weights(data.split.training, c)
     if data.hasNewItems {
       held = [counts.indices.filter { counts[$0] == 0 }.map { Int32($0) }]
     } else {
@@ -44,31 +48,36 @@ final class HybridRun {
       generator.shuffle(&order)
       held = [order[..<(order.count / 2)].sorted(), order[(order.count / 2)...].sorted()]
     }
-    var generator = RandomGenerator(seed: seed).split(1)
-    var gcn = c.recommender
-    if part == .sparse {
-      gcn.regularization =
-        LightGCN.Configuration.recommended(for: DataProfile(data.split.training)).regularization
-    }
-    let model = LightGCN(training: data.split.training, configuration: gcn, using: &generator)
-    var training = c.training
-    training.seed = seed
-    domain = PairwiseSide(model, split: data.split, vocabulary: vocabulary, configuration: training)
-    trained = model.embeddings()
-    try warmUp()
+    (domain, trained) = try Self.train(study, part, data.split, vocabulary, seed: seed)
   }
 
-  /// Trains the bridge's recommender alone.
-  private func warmUp() throws {
+  /// How much each item of some training data counts where a map is fitted.
+  static func weights(_ training: Interactions, _ configuration: HybridStudy.Configuration) -> [Float] {
+    training.itemCounts().map { Float(min(Int($0), configuration.bridge.countedInteractions)) }
+  }
+
+  /// The bridge's recommender, trained alone, and its rows.
+  static func train(
+    _ study: HybridStudy, _ part: StudyProtocol, _ split: DataSplit, _ vocabulary: EntityVocabulary,
+    seed: UInt64
+  ) throws -> (PairwiseSide, Representations) {
+    var generator = RandomGenerator(seed: seed).split(1)
+    var gcn = study.configuration.recommender
+    if part == .sparse {
+      gcn.regularization =
+        LightGCN.Configuration.recommended(for: DataProfile(split.training)).regularization
+    }
+    let model = LightGCN(training: split.training, configuration: gcn, using: &generator)
+    var training = study.configuration.training
+    training.seed = seed
+    let domain = PairwiseSide(model, split: split, vocabulary: vocabulary, configuration: training)
     var bridge = study.configuration.bridge
     bridge.readingEpochs = 0
-    let phases = Array(
-      ReadingStrategy(validationItems: data.validationItems, configuration: bridge).phases.prefix(1))
-    let strategy = BridgeStrategy(name: "alone", phases: phases)
-    let context = try BridgeContext(domain: domain, language: domain, split: data.split)
-    try BridgeTrainer(strategy, context).run()
+    let phases = Array(ReadingStrategy(validationItems: [], configuration: bridge).phases.prefix(1))
+    let context = try BridgeContext(domain: domain, language: domain, split: split)
+    try BridgeTrainer(BridgeStrategy(name: "alone", phases: phases), context).run()
     let rows = withoutGradients { domain.model.representations() }
-    trained = Representations(users: rows.users.detached, items: rows.items.detached)
+    return (domain, Representations(users: rows.users.detached, items: rows.items.detached))
   }
 
   // MARK: Models
@@ -77,6 +86,7 @@ final class HybridRun {
   private func scorer(_ item: StudyCase) throws -> any CatalogueScorer {
     if item.model == HybridStudy.random { return Self.constant(vocabulary.itemCount) }
     if item.model == HybridStudy.fusion { return try fusion(item.variant) }
+    if item.model == HybridStudy.language { return try language(item.variant) }
     guard let kind = ModelKind(name: item.model) else {
       preconditionFailure("HybridRun: there is no model \(item.model)")
     }
@@ -179,37 +189,56 @@ final class HybridRun {
     }
     let smoothers = try smoothers(variant)
     let read = models.prefix(2).map { SmoothedScorer($0, smoothers) as any CatalogueScorer }
-    let neighbors = TextNeighborScorer(
-      readings: try untunedReadings(variant), training: data.split.training)
-    return try StackedScorer(fitting: models + [popularity] + read + [neighbors], on: data.split)
+    return try StackedScorer(
+      fitting: models + [popularity] + read + [try neighbors(variant)], on: data.split)
+  }
+
+  /// What the language model says by itself, without any item's own row.
+  private func language(_ variant: HybridStudy.Variant) throws -> any CatalogueScorer {
+    if variant == .textsOnly { return try neighbors(.noLanguageTraining) }
+    return SmoothedScorer(try recommender(.lightGCN), try smoothers(variant))
+  }
+
+  private func neighbors(_ variant: HybridStudy.Variant) throws -> any CatalogueScorer {
+    TextNeighborScorer(readings: try untunedReadings(variant), training: data.split.training)
   }
 
   // MARK: Measuring
 
   /// The figures of a case on the test data.
   func measure(_ item: StudyCase) throws -> (records: [StudyRecord], values: [StudyValues]) {
+    let start = ContinuousClock.now
     let scorer = try scorer(item)
     var records: [StudyRecord] = []
     var values: [StudyValues] = []
+    func add(_ metric: String, of slice: String, _ value: Double) {
+      records.append(
+        StudyRecord(
+          dataset: study.dataset.name, protocolName: part.rawValue, model: item.model,
+          variant: item.variant.rawValue, seed: seed, slice: slice, metric: metric, value: value))
+    }
     for slice in part.slices {
       var evaluation = RankingEvaluator.Configuration(only: study.configuration.metrics)
       evaluation.slices = slice == "all" ? [.warm, .longTail, .cold] : []
       if slice == "new" { evaluation.candidates = .items(data.testItems) }
       let result = try RankingEvaluator(data.split, on: .test, configuration: evaluation).evaluate(scorer)
-      func add(_ metric: RankingMetric, on part: ItemSlice, as name: String) {
-        guard let value = result.mean(metric, on: part) else { return }
-        records.append(
-          StudyRecord(
-            dataset: study.dataset.name, protocolName: self.part.rawValue, model: item.model,
-            variant: item.variant.rawValue, seed: seed, slice: name, metric: metric.name, value: value))
+      for metric in study.configuration.metrics {
+        if let value = result.mean(metric) { add(metric.name, of: slice, value) }
       }
-      for metric in study.configuration.metrics { add(metric, on: .all, as: slice) }
-      for own in evaluation.slices { add(.ndcg(10), on: own, as: own.rawValue) }
+      for own in evaluation.slices {
+        if let value = result.mean(.ndcg(10), on: own) {
+          add(RankingMetric.ndcg(10).name, of: own.rawValue, value)
+        }
+      }
       values.append(
         StudyValues(
           protocolName: part.rawValue, model: item.model, variant: item.variant.rawValue, seed: seed,
           slice: slice, metric: RankingMetric.ndcg(10).name, users: result.users,
           values: result.values(.ndcg(10)).map { ($0 * 1e4).rounded() / 1e4 }))
+    }
+    add(StudyRecord.seconds, of: part.slices[0], start.duration(to: .now) / .seconds(1))
+    if item.model == ModelKind.lightGCN.name, item.variant != .alone, item.variant != .meanRow {
+      add(StudyRecord.explainedVariance, of: part.slices[0], try explainedVariance(item.variant))
     }
     return (records, values)
   }

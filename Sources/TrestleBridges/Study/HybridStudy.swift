@@ -28,6 +28,8 @@ public struct HybridStudy {
     case features
     /// Every new item has the mean row.
     case meanRow = "mean-row"
+    /// The untrained language model by itself: neighbours by what it makes of the texts.
+    case textsOnly = "texts-only"
 
     /// What takes the language model's place.
     static let controls: [Variant] = [
@@ -119,9 +121,12 @@ public struct HybridStudy {
   static let random = "Random"
   /// Several models as one.
   static let fusion = "fusion"
+  /// What the language model says by itself, item by item: the recommender's users meet the rows that it writes, and no item its
+  /// own row.
+  static let language = "language model"
 
   /// The names of all models.
-  public static var modelNames: [String] { [random] + recommenders.map(\.name) + [fusion] }
+  public static var modelNames: [String] { [random] + recommenders.map(\.name) + [language, fusion] }
 
   /// What a protocol measures, in order.
   public func cases(_ part: StudyProtocol) -> [StudyCase] {
@@ -132,11 +137,16 @@ public struct HybridStudy {
       cases.append(StudyCase(Self.random, .alone))
       cases += Self.recommenders.map { StudyCase($0.name, .alone) }
     }
-    cases += wanted.filter { $0 != .alone }.map { StudyCase(own, $0) }
+    cases += wanted.filter { $0 != .alone && $0 != .textsOnly }.map { StudyCase(own, $0) }
+    if part != .newItems {
+      let said: Set<Variant> = [.textsOnly, .noLanguageTraining, .bridge]
+      cases += wanted.filter(said.contains).map { StudyCase(Self.language, $0) }
+    }
     for kind in Self.closedForms {
       cases += wanted.filter { $0 == .bridge || $0 == .shuffledTexts }.map { StudyCase(kind.name, $0) }
     }
-    cases += wanted.filter { $0 != .meanRow && $0 != .features }.map { StudyCase(Self.fusion, $0) }
+    cases += wanted.filter { ![.meanRow, .features, .textsOnly].contains($0) }
+      .map { StudyCase(Self.fusion, $0) }
     return cases.filter { configuration.models?.contains($0.model) ?? true }
   }
 

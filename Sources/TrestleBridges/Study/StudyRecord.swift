@@ -17,6 +17,11 @@ public struct StudyRecord: Codable, Sendable, Hashable {
   /// The mean over the users.
   public var value: Double
 
+  /// The metric of a case's time: what it took beyond what earlier cases had made.
+  public static let seconds = "seconds"
+  /// The metric of a reading: the share of the variance of held items' rows that it explains, by `RowReading.explainedVariance`.
+  public static let explainedVariance = "explained-variance"
+
   enum CodingKeys: String, CodingKey {
     case dataset, model, variant, seed, slice, metric, value
     case protocolName = "protocol"
