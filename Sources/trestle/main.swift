@@ -6,7 +6,8 @@ Program(
   "trestle", "Trains, measures and serves recommenders from files of who did what.",
   [
     AnyCommand(Train.self), AnyCommand(Evaluate.self), AnyCommand(Recommend.self), AnyCommand(Compare.self),
-    AnyCommand(Study.self), AnyCommand(Export.self), AnyCommand(Inspect.self), AnyCommand(Generate.self),
+    AnyCommand(Study.self), AnyCommand(StudyPages.self), AnyCommand(Export.self), AnyCommand(Inspect.self),
+    AnyCommand(Generate.self),
   ]
 ) { error in
   switch error {

@@ -54,7 +54,9 @@ private struct ShortMechanism: Sendable, CustomStringConvertible {
     return ALLMRec(configuration)
   }
 
-  static let all = teachingTheDomain + [alignment]
+  static let itemVectors = ShortMechanism("E4SRec") { E4SRec(domainEpochs: 3, languageEpochs: 1) }
+
+  static let all = teachingTheDomain + [alignment, itemVectors]
 }
 
 /// Two towers on one frozen model, as CLLM4Rec has them.
@@ -133,7 +135,9 @@ private func towers(_ seed: UInt64) throws -> BridgeContext {
   }
 
   /// What the recommender knows reaches the language side's scores: through the codes in its input, or as a teacher.
-  @Test(arguments: [ShortMechanism.alignment, ShortMechanism.teachingTheDomain[7]])
+  @Test(arguments: [
+    ShortMechanism.alignment, ShortMechanism.itemVectors, ShortMechanism.teachingTheDomain[7],
+  ])
   private func theLanguageSideLearnsFromTheRecommender(mechanism: ShortMechanism) throws {
     func scores(training: Bool) throws -> [Float] {
       let small = try SmallComposition(seed: 6)

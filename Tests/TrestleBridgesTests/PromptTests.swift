@@ -31,6 +31,43 @@ private func asking(_ seed: UInt64) throws -> BridgeContext { try SmallCompositi
     #expect(failures.isEmpty, "\(failures)")
   }
 
+  @Test func iLoRAKeepsTheContract() throws {
+    let failures = try checkSharingBridge(composing: asking) {
+      ILoRA(experts: 2, domainEpochs: 2, languageEpochs: 2, steps: 2)
+    }
+    #expect(failures.isEmpty, "\(failures)")
+  }
+
+  /// Equal experts leave the adapters as they are; a user's weights change that user's answers alone; gradients reach them.
+  @Test func gatesMixTheAdaptersOfEachUser() throws {
+    let side = try #require(try asking(3).language as? PromptSide)
+    let adapters = try #require(side.adapters)
+    var generator = RandomGenerator(seed: 5)
+    for parameter in adapters.parameters {
+      parameter.update(to: .normal(parameter.detached.shape, using: &generator) * 0.3)
+    }
+    let first = try #require(side.examples.training.first)
+    let other = try #require(side.examples.training.first { $0.user != first.user })
+    let plain = side.answers(to: [first, other])
+    side.adapterGates = { users in Tensor.ones([users.elementCount, 2]) }
+    #expect(zip(side.answers(to: [first, other]), plain).allSatisfy { abs($0 - $1) < 1e-5 })
+    let tilted = Parameter(Tensor([Float(1.8), 0.2], shape: [1, 2]))
+    side.adapterGates = { users in
+      let ids: [Int32] = users.scalars()
+      return Tensor.concatenated(ids.map { $0 == first.user ? tilted.value : .ones([1, 2]) }, along: 0)
+    }
+    let mixed = side.answers(to: [first, other])
+    #expect(abs(mixed[0] - plain[0]) > 1e-4 && abs(mixed[1] - plain[1]) < 1e-5, "\(mixed) \(plain)")
+    let gradients = try valueAndGradients(of: [tilted]) { side.logits([first, other]).sum() }.gradients
+    #expect(gradients[tilted]?.dense().floats.contains { $0 != 0 } == true)
+    side.adapterGates = nil
+    #expect(side.answers(to: [first, other]) == plain)
+    // Three experts do not divide the rank.
+    #expect(throws: BridgeError.self) {
+      _ = try BridgeTrainer(ILoRA(experts: 3, domainEpochs: 1, languageEpochs: 1), asking(3)).run()
+    }
+  }
+
   @Test func examplesOfASplitAskOfWhatIsThereAndOfWhatIsNot() throws {
     let split = try SmallComposition(seed: 2).context.split
     let examples = PromptExamples(sampling: split, perUser: 3, historyItems: 4, seed: 1)
@@ -88,7 +125,7 @@ private func asking(_ seed: UInt64) throws -> BridgeContext { try SmallCompositi
   }
 
   /// What the recommender knows reaches the answers: through the projector, and as words.
-  @Test(arguments: [0, 1, 2])
+  @Test(arguments: [0, 1, 2, 3])
   func answersFollowTheRecommender(which: Int) throws {
     func answers(rate: Double) throws -> [Float] {
       let context = try asking(4)
@@ -96,6 +133,7 @@ private func asking(_ seed: UInt64) throws -> BridgeContext { try SmallCompositi
         CoLLM(domainEpochs: 4, textEpochs: 1, slotEpochs: 1, expansion: 2),
         BinLLM(bits: 8, domainEpochs: 4, hashEpochs: 2, languageEpochs: 1),
         LLaRA(domainEpochs: 4, languageEpochs: 1, steps: 1),
+        ILoRA(experts: 2, domainEpochs: 4, languageEpochs: 1, steps: 1),
       ]
       let strategy = strategies[which]
       for index in strategy.phases.indices {
@@ -129,7 +167,7 @@ private func asking(_ seed: UInt64) throws -> BridgeContext { try SmallCompositi
 @Suite struct BridgeComparisonTests {
   @Test func everyMechanismHasANameOfItsOwn() {
     let names = BridgeMechanism.all.map(\.name)
-    #expect(Set(names).count == names.count && names.count >= 18)
+    #expect(Set(names).count == names.count && names.count >= 20)
     #expect(
       names.allSatisfy { BridgeMechanism.named($0)?.name == $0 } && BridgeMechanism.named("none") == nil)
   }

@@ -190,6 +190,34 @@ import TrestleTestSupport
     #expect(read > 1.3 * random && read > 1.2 * shuffled, "\(read) \(random) \(shuffled)")
   }
 
+  @Test func theVarianceThatAReadingExplainsIsOfItemsThatItsMapHasNotSeen() {
+    var generator = RandomGenerator(seed: 9)
+    let readings = Tensor.normal([80, 6], using: &generator)
+    let rows = InputScaling(fitting: readings)(readings).matmul(Tensor.normal([6, 4], using: &generator))
+    let noise = Tensor.normal([80, 4], using: &generator)
+    let map = KernelRidge.Configuration(kernel: .linear, strength: 1e-3)
+    let held = (60..<80).map { Int32($0) }
+    func share(_ rows: Tensor, heldWeight: Float = 1) -> Double {
+      let weights = (0..<80).map { $0 < 60 ? Float(2) : heldWeight }
+      return RowReading(
+        readings: readings, rows: Representations(users: rows, items: rows), weights: weights
+      ).explainedVariance(map, of: held)
+    }
+    #expect(share(rows) > 0.95, "\(share(rows))")
+    // Noise is not explained, though the same map reproduces some of the noise that it was fitted on.
+    #expect(share(noise) < 0.1, "\(share(noise))")
+    // By hand, of the noise: the rows that the map gives without the held items against the others' mean.
+    let weights = (0..<80).map { $0 < 60 ? Float(2) : 0 }
+    let fitted = KernelRidge(
+      inputs: readings, outputs: noise, weights: weights, scaling: InputScaling(fitting: readings),
+      configuration: map)
+    let own = noise.gatheredRows(Tensor(held))
+    let residual = (own - fitted(readings.gatheredRows(Tensor(held)))).squared().sum().item
+    let total = (own - fitted.outputMean).squared().sum().item
+    #expect(abs(share(noise) - (1 - Double(residual) / Double(total))) < 1e-4)
+    #expect(share(rows, heldWeight: 0) == 0)
+  }
+
   @Test func aMapFittedByKernelRidgeReproducesWhatItCanAndPredictsWithoutEcho() {
     var generator = RandomGenerator(seed: 8)
     let inputs = Tensor.normal([60, 12], using: &generator)

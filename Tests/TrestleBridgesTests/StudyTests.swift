@@ -72,11 +72,50 @@ import TrestleTestSupport
     #expect(table.contains("| LightGCN | bridge |") && table.contains("of 1"))
   }
 
+  @Test func aPagesTablesAndPicturesSayWhatTheFiguresSay() throws {
+    let (results, figure) = try figures(
+      try study { $0.models = ["Random", "LightGCN"] }, .newItems)
+    let dataset = try #require(results.records.first?.dataset)
+    let folder = FileManager.default.temporaryDirectory.appending(path: "study-page-\(UUID())")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try results.write(to: folder.appending(path: "figures.jsonl"))
+    let page = folder.appending(path: "Page.md")
+    let opening = "<!-- study figures.jsonl \(dataset) new-items -->"
+    try "# Page\n\n\(opening)\nstale\n<!-- end -->\nafter\n".write(
+      to: page, atomically: true, encoding: .utf8)
+    let made = try StudyPage(contentsOf: page)
+    let table = results.table(of: dataset, .newItems)
+    #expect(made.tables == 1)
+    #expect(made.text == "# Page\n\n\(opening)\n\n\(table)\n\n<!-- end -->\nafter\n")
+    // A page that is right stays as it is.
+    try made.text.write(to: page, atomically: true, encoding: .utf8)
+    #expect(try StudyPage(contentsOf: page).text == made.text)
+    for broken in [
+      opening, "<!-- study figures.jsonl \(dataset) tepid -->\n<!-- end -->",
+      "<!-- study figures.jsonl \(dataset) warm -->\n<!-- end -->",
+      "<!-- study nowhere.jsonl \(dataset) new-items -->\n<!-- end -->",
+    ] {
+      try broken.write(to: page, atomically: true, encoding: .utf8)
+      #expect(throws: BridgeError.self) { _ = try StudyPage(contentsOf: page) }
+    }
+    var picture = StudyPicture()
+    picture.add(dataset, [("A <model>", results)])
+    let svg = picture.svg
+    let tuned = try #require(figure("LightGCN", .bridge, "new"))
+    #expect(svg.contains(">A &lt;model>, tuned</text>"))
+    #expect(svg.contains(">" + String(format: "%.4f", tuned).dropFirst() + "</text>"))
+    #expect(svg.components(separatedBy: "<rect").count == 1 + 4)
+    #expect(results.records.contains { $0.metric == StudyRecord.explainedVariance && $0.value <= 1 })
+    #expect(results.records.contains { $0.metric == StudyRecord.seconds && $0.value > 0 })
+  }
+
   @Test func sparseDataKeepsTestAndATenthOfTraining() throws {
     let (_, figure) = try figures(
-      try study { $0.models = ["Popularity", "LightGCN", "fusion"] }, .sparse)
+      try study { $0.models = ["Popularity", "LightGCN", "language model", "fusion"] }, .sparse)
     for item in [
-      ("Popularity", HybridStudy.Variant.alone), ("LightGCN", .bridge), ("fusion", .alone),
+      ("Popularity", HybridStudy.Variant.alone), ("LightGCN", .bridge), ("language model", .bridge),
+      ("fusion", .alone),
       ("fusion", .bridge),
     ] {
       let value = try #require(figure(item.0, item.1, "all"))

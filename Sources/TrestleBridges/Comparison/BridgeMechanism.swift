@@ -67,6 +67,17 @@ public struct BridgeMechanism: Sendable {
       )
     },
     BridgeMechanism(
+      name: "E4SRec", source: "arXiv 2312.02443",
+      exchange: "the recommender's item rows, through a linear layer, as tokens", outcome: .language,
+      seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      return (
+        E4SRec(domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs),
+        try composer.ordinarySides()
+      )
+    },
+    BridgeMechanism(
       name: "A-LLMRec", source: "KDD 2024", exchange: "codes of items and texts, as tokens",
       outcome: .language, seesNewItems: true
     ) { composer in
@@ -206,6 +217,19 @@ public struct BridgeMechanism: Sendable {
       let steps = (try context.language.training.batchCount) * b.languageEpochs / 2
       return (
         LLaRA(
+          domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs, steps: steps),
+        context
+      )
+    },
+    BridgeMechanism(
+      name: "iLoRA", source: "NeurIPS 2024", exchange: "the recommender's user rows mix adapters; as LLaRA",
+      outcome: .answers, seesNewItems: false
+    ) { composer in
+      let b = composer.budget
+      let context = try composer.prompts()
+      let steps = (try context.language.training.batchCount) * b.languageEpochs / 2
+      return (
+        ILoRA(
           domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs, steps: steps),
         context
       )

@@ -40,8 +40,8 @@ public struct EntityVocabulary: Codable, Sendable, Hashable {
 /// One partner of a bridge: a domain recommender or a language model.
 ///
 /// What a side can do for a bridge is said by the capability protocols that it conforms to as well: ``EntityTables``,
-/// ``ContextualRepresentations``, ``ScoreProvider``, ``InputInjection``, ``PromptFields``, ``ItemCodes``, ``FeatureInjection``,
-/// ``InteractionHooks``, ``ParameterGroups`` and ``TrainableSide``. A bridge names those it needs; composing it with a side that lacks one is an error.
+/// ``ContextualRepresentations``, ``ScoreProvider``, ``InputInjection``, ``PromptFields``, ``AdapterGating``, ``ItemCodes``,
+/// ``FeatureInjection``, ``InteractionHooks``, ``ParameterGroups`` and ``TrainableSide``. A bridge names those it needs; composing it with a side that lacks one is an error.
 public protocol BridgeSide: AnyObject {
   /// The name for messages and tables.
   var name: String { get }
@@ -63,6 +63,8 @@ public enum Capability: String, Codable, Sendable, CaseIterable {
   case inputInjection = "input injection"
   /// ``PromptFields``
   case promptFields = "words in prompts"
+  /// ``AdapterGating``
+  case adapterGating = "gates of adapters"
   /// ``ItemCodes``
   case itemCodes = "codes of items"
   /// ``FeatureInjection``
@@ -82,6 +84,7 @@ public enum Capability: String, Codable, Sendable, CaseIterable {
     case .scores: side is any ScoreProvider
     case .inputInjection: side is any InputInjection
     case .promptFields: side is any PromptFields
+    case .adapterGating: side is any AdapterGating
     case .itemCodes: side is any ItemCodes
     case .featureInjection: side is any FeatureInjection
     case .interactionHooks: side is any InteractionHooks
@@ -162,6 +165,14 @@ public protocol PromptFields: BridgeSide {
   func tokens(of text: String) -> [Int32]
   /// What is said after the user's history (with a user alone) and after the item that is asked about; `nil` says nothing.
   var promptFields: ((_ user: Int32, _ item: Int32?) -> [Int32])? { get set }
+}
+
+/// Lets a bridge mix a language model's adapters for each user: their ranks, parted into equal groups, are experts.
+public protocol AdapterGating: BridgeSide {
+  /// The rank of the adapters; how many experts there are divides it.
+  var adapterRank: Int { get }
+  /// Gives the weights of each user's experts, `[users, experts]`, tracked or not; `nil` is 1 for all.
+  var adapterGates: ((_ users: Tensor) -> Tensor?)? { get set }
 }
 
 /// Lets a bridge say by which codes a side names the items.

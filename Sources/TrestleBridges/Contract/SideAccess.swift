@@ -30,6 +30,11 @@ extension BridgeSide {
     get throws(BridgeError) { try able(.promptFields, self as? any PromptFields) }
   }
 
+  /// The side as something whose adapters can be mixed.
+  public var gating: any AdapterGating {
+    get throws(BridgeError) { try able(.adapterGating, self as? any AdapterGating) }
+  }
+
   /// The side as something whose items have codes.
   public var codes: any ItemCodes {
     get throws(BridgeError) { try able(.itemCodes, self as? any ItemCodes) }

@@ -12,7 +12,7 @@ import TrestleTensor
 ///
 /// Source: Zhang et al., *CoLLM: Integrating Collaborative Embeddings into Large Language Models for Recommendation* (2023); Bao
 /// et al., *TALLRec* (2023), for the prompt without slots.
-public final class PromptSide: TrainableSide, InputInjection, PromptFields {
+public final class PromptSide: TrainableSide, InputInjection, PromptFields, AdapterGating {
   /// The words of a prompt.
   public struct Wording: Codable, Sendable, Hashable {
     /// Before the history.
@@ -75,6 +75,8 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields {
   public var injectedRows: ((_ kind: EntityKind, _ ids: Tensor) -> Tensor?)?
   /// What is said beside titles.
   public var promptFields: ((_ user: Int32, _ item: Int32?) -> [Int32])?
+  /// How each user's adapters are mixed.
+  public var adapterGates: ((_ users: Tensor) -> Tensor?)?
   private let titles: [[Int32]]
   private let encode: (String) -> [Int32]
   private let words:
@@ -116,6 +118,8 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields {
 
   /// The language model's width.
   public var inputWidth: Int { model.hiddenSize }
+  /// The rank of the adapters; 0 without any.
+  public var adapterRank: Int { adapters?.settings.rank ?? 0 }
   /// The tokens of a text.
   public func tokens(of text: String) -> [Int32] { encode(text) }
 
@@ -176,8 +180,25 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields {
     var rows = Tensor.concatenated(parts, along: 0)
     if parts.count > 1 { rows = rows.rows(places.map { starts[$0.source] + $0.index }) }
     let sequences = PackedSequences(lengths: lengths)
-    let states = model.hiddenStates(rows, sequences: sequences)
+    let states =
+      adapters?.gated(by: gates(examples, lengths)) { model.hiddenStates(rows, sequences: sequences) }
+      ?? model.hiddenStates(rows, sequences: sequences)
     return model.yesNoLogits(states.rows(sequences.lastRows), yes: answers.yes, no: answers.no)
+  }
+
+  /// The gates of each row of the prompts, `[rows, rank]`; `nil` without any.
+  private func gates(_ examples: [PromptExample], _ lengths: [Int]) -> Tensor? {
+    guard adapterRank > 0, let experts = adapterGates?(Tensor(examples.map(\.user))) else { return nil }
+    let count = experts.shape[1]
+    precondition(
+      experts.shape[0] == examples.count && count > 0 && adapterRank % count == 0,
+      "PromptSide: gates \(experts.shape) for \(examples.count) users and adapters of rank \(adapterRank)")
+    let size = adapterRank / count
+    let spread = (0..<count).flatMap { expert in
+      (0..<adapterRank).map { Float($0 / size == expert ? 1 : 0) }
+    }
+    let places = lengths.enumerated().flatMap { place, length in [Int](repeating: place, count: length) }
+    return experts.matmul(Tensor(spread, shape: [count, adapterRank])).rows(places)
   }
 
   /// The logits of any number of examples, in passes, not tracked.

@@ -97,6 +97,8 @@ public final class LoRAAdapter: LinearAdapter {
   public let b: Parameter
   /// What the update is multiplied by.
   public let scale: Double
+  /// What the rows of A's products are multiplied by while it has any; shared by all adapters of a model.
+  var gate: LoRAGate?
 
   /// An adapter of the given matrices.
   public init(a: Tensor, b: Tensor, scale: Double) {
@@ -107,14 +109,24 @@ public final class LoRAAdapter: LinearAdapter {
     self.scale = scale
   }
 
-  /// output + scale · (input Aᵀ) Bᵀ.
+  /// output + scale · (input Aᵀ) Bᵀ, gated if there is a gate.
   public func adapt(input: Tensor, output: Tensor) -> Tensor {
-    let low = input.matmul(a.value, transposingOther: true) * scale
+    var low = input.matmul(a.value, transposingOther: true) * scale
+    if let rows = gate?.rows {
+      precondition(rows.shape == low.shape, "LoRAAdapter: gates \(rows.shape) for products \(low.shape)")
+      low = low * rows
+    }
     return output + low.matmul(b.value, transposingOther: true)
   }
 
   /// scale · B A, `[outputs, inputs]`: what the adapter adds to the layer's matrix.
   public var update: Tensor { b.detached.matmul(a.detached) * scale }
+}
+
+/// What the ranks of a model's adapters are multiplied by, row by row of what passes through them.
+final class LoRAGate {
+  /// `[rows, rank]`; `nil` is all ones.
+  var rows: Tensor?
 }
 
 /// The adapters that ``LoRA`` has added to a model.
@@ -128,10 +140,25 @@ public final class LoRAAdapters {
   /// The settings they were made with.
   public let settings: LoRA
   let entries: [Entry]
+  private let gate = LoRAGate()
 
   init(settings: LoRA, entries: [Entry]) {
     self.settings = settings
     self.entries = entries
+    for entry in entries { entry.adapter.gate = gate }
+  }
+
+  /// Runs `body` with gates: in every adapter row i of A's product is multiplied by row i of `gates`, so that each row of the
+  /// input has a mixture of the adapter's ranks of its own. Gradients flow into the gates too.
+  ///
+  /// - Parameters:
+  ///   - gates: `[rows, rank]`, a row for each that passes through the model in `body`; `nil` for none.
+  ///   - body: a pass through the model, which computes nothing again when gradients are taken.
+  public func gated<Result>(by gates: Tensor?, _ body: () throws -> Result) rethrows -> Result {
+    let before = gate.rows
+    gate.rows = gates
+    defer { gate.rows = before }
+    return try body()
   }
 
   /// Freezes the model and puts the adapters on: the step that cannot fail.

@@ -9,10 +9,11 @@ import TrestleTensor
 /// Source: Liao et al., *LLaRA: Large Language-Recommendation Assistant* (2023). Differences: the language model answers yes
 /// or no about one item, where the publication has it say the title of one of twenty; whether a step has slots is drawn for the
 /// step, from a seed.
-public final class LLaRA: BridgeStrategy {
+public class LLaRA: BridgeStrategy {
   private let steps: Int
-  private let seed: UInt64
-  private var rows = FrozenRows()
+  let seed: UInt64
+  /// The trained recommender's rows, of length 1.
+  private(set) var rows = FrozenRows()
   private var projector: MLP?
   private var done = 0
 
@@ -24,13 +25,22 @@ public final class LLaRA: BridgeStrategy {
   ///   - languageEpochs: the epochs of the curriculum.
   ///   - steps: the steps after which every prompt has slots.
   ///   - seed: determines the projector's initial weights and which steps have slots.
-  public init(
+  public convenience init(
     domainEpochs: Int = 300, patience: Int = 10, languageEpochs: Int = 3, steps: Int = 200, seed: UInt64 = 0
+  ) {
+    self.init(
+      name: "LLaRA", domainEpochs: domainEpochs, patience: patience, languageEpochs: languageEpochs,
+      steps: steps, seed: seed)
+  }
+
+  /// A mechanism with the same curriculum.
+  init(
+    name: String, domainEpochs: Int, patience: Int, languageEpochs: Int, steps: Int, seed: UInt64
   ) {
     self.steps = steps
     self.seed = seed
     super.init(
-      name: "LLaRA",
+      name: name,
       phases: [
         BridgePhase(name: "domain", side: .domain, kind: .warmUp, epochs: domainEpochs, patience: patience),
         BridgePhase(name: "curriculum", side: .language, epochs: languageEpochs, keepsBest: false),

@@ -1,0 +1,76 @@
+import Foundation
+import Trestle
+import TrestleCommand
+
+/// `trestle study-pages`: tables and pictures from a study's files, without running anything.
+struct StudyPages: ProgramCommand {
+  static let name = "study-pages"
+  static let summary = "Makes a page's tables, and a picture, from the files of a study."
+  static var options: [CommandOption<Self>] {
+    [
+      .file(
+        "--page", "FILE",
+        "a page of Markdown: tables between <!-- study … --> and <!-- end --> are made anew",
+        \.page),
+      .flag("--check", "changes nothing; fails if a table is not what the figures say", \.isCheck),
+      .file("--picture", "FILE", "an SVG file to write", \.picture),
+      .list(
+        "--panels", "DATASET:MODEL=FILE,…",
+        "what the picture shows: a data set, a language model, its figures; the same data set again adds a model",
+        \.panels),
+    ]
+  }
+
+  var page: URL?
+  var isCheck = false
+  var picture: URL?
+  var panels: [String]?
+
+  func run() throws {
+    guard page != nil || picture != nil else { throw UsageError("--page or --picture is needed") }
+    if let page { try fill(page) }
+    if let picture { try draw(picture) }
+  }
+
+  private func fill(_ page: URL) throws {
+    let made = try StudyPage(contentsOf: page)
+    let old = try String(contentsOf: page, encoding: .utf8)
+    if isCheck {
+      let differing = zip(
+        old.split(separator: "\n", omittingEmptySubsequences: false),
+        made.text.split(separator: "\n", omittingEmptySubsequences: false)
+      ).enumerated().first { $1.0 != $1.1 }
+      guard old == made.text else {
+        throw UsageError(
+          "\(page.relativePath), line \((differing?.offset ?? 0) + 1): not what the figures say; "
+            + "trestle study-pages --page \(page.relativePath) makes it anew")
+      }
+      say("\(page.relativePath): \(made.tables) tables are what the figures say")
+    } else {
+      try made.text.write(to: page, atomically: true, encoding: .utf8)
+      say("\(page.relativePath): \(made.tables) tables")
+    }
+  }
+
+  private func draw(_ file: URL) throws {
+    var names: [String] = []
+    var models: [String: [(name: String, results: StudyResults)]] = [:]
+    for panel in panels ?? [] {
+      guard let colon = panel.firstIndex(of: ":"), let equals = panel.firstIndex(of: "="), colon < equals
+      else { throw UsageError("--panels: '\(panel)' is not DATASET:MODEL=FILE") }
+      let dataset = String(panel[..<colon])
+      let source = URL(fileURLWithPath: String(panel[panel.index(after: equals)...]))
+      guard FileManager.default.fileExists(atPath: source.path) else {
+        throw UsageError("--panels: there is no file \(source.relativePath)")
+      }
+      if models[dataset] == nil { names.append(dataset) }
+      let name = String(panel[panel.index(after: colon)..<equals])
+      models[dataset, default: []].append((name, try StudyResults(contentsOf: source)))
+    }
+    guard !names.isEmpty else { throw UsageError("--picture needs --panels DATASET:MODEL=FILE,…") }
+    var drawing = StudyPicture()
+    for name in names { drawing.add(name, models[name] ?? []) }
+    try drawing.svg.write(to: file, atomically: true, encoding: .utf8)
+    say("\(file.relativePath)")
+  }
+}
