@@ -13,6 +13,10 @@ struct StudyPages: ProgramCommand {
         "a page of Markdown: tables between <!-- study … --> and <!-- end --> are made anew",
         \.page),
       .flag("--check", "changes nothing; fails if a table is not what the figures say", \.isCheck),
+      .file(
+        "--compact", "FILE",
+        "figures of a study; its users' values are replaced by their means over the seeds",
+        \.compact),
       .file("--picture", "FILE", "an SVG file to write", \.picture),
       .list(
         "--panels", "DATASET:MODEL=FILE,…",
@@ -23,11 +27,21 @@ struct StudyPages: ProgramCommand {
 
   var page: URL?
   var isCheck = false
+  var compact: URL?
   var picture: URL?
   var panels: [String]?
 
   func run() throws {
-    guard page != nil || picture != nil else { throw UsageError("--page or --picture is needed") }
+    guard page != nil || picture != nil || compact != nil else {
+      throw UsageError("--page, --compact or --picture is needed")
+    }
+    if let compact {
+      let results = try StudyResults(contentsOf: compact)
+      guard !results.records.isEmpty else {
+        throw UsageError("--compact: there are no figures in \(compact.relativePath)")
+      }
+      try results.compacted().write(to: compact)
+    }
     if let page { try fill(page) }
     if let picture { try draw(picture) }
   }

@@ -110,6 +110,20 @@ import TrestleTestSupport
     #expect(results.records.contains { $0.metric == StudyRecord.seconds && $0.value > 0 })
   }
 
+  @Test func compactedValuesGiveTheSameTests() throws {
+    let configured = try study { $0.models = ["LightGCN"] }
+    var results = StudyResults()
+    for seed in 3...4 {
+      try configured.run(seed: UInt64(seed), .newItems) { _, records, values in results.add(records, values) }
+    }
+    let dataset = try #require(results.records.first?.dataset)
+    let compact = results.compacted()
+    #expect(compact.values.count * 2 == results.values.count && compact.records == results.records)
+    #expect(compact.values.allSatisfy { $0.seeds == [3, 4] && $0.users.count == $0.values.count })
+    let table = results.table(of: dataset, .newItems)
+    #expect(table.contains("of 2") && compact.table(of: dataset, .newItems) == table)
+  }
+
   @Test func sparseDataKeepsTestAndATenthOfTraining() throws {
     let (_, figure) = try figures(
       try study { $0.models = ["Popularity", "LightGCN", "language model", "fusion"] }, .sparse)

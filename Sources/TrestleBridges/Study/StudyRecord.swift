@@ -61,9 +61,12 @@ public struct StudyValues: Codable, Sendable, Hashable {
   public var users: [Int32]
   /// Their values.
   public var values: [Float]
+  /// The seeds of which the values are means, each user's over those in which they have test items; `nil` for the values of
+  /// ``seed`` alone.
+  public var seeds: [UInt64]?
 
   enum CodingKeys: String, CodingKey {
-    case model, variant, seed, slice, metric, users, values
+    case model, variant, seed, slice, metric, users, values, seeds
     case protocolName = "protocol"
   }
 }

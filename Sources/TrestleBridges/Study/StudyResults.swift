@@ -46,6 +46,46 @@ public struct StudyResults: Sendable {
     self.values += values
   }
 
+  /// The same figures with each case's users' values as one line of means over its seeds, which is what the tests over users
+  /// look at: a file to keep. No seed can be added to it afterwards.
+  public func compacted() -> StudyResults {
+    struct Key: Hashable {
+      let part: String, model: String, variant: String, slice: String, metric: String
+    }
+    var order: [Key] = []
+    var lines: [Key: [StudyValues]] = [:]
+    for line in values {
+      let key = Key(
+        part: line.protocolName, model: line.model, variant: line.variant, slice: line.slice,
+        metric: line.metric)
+      if lines[key] == nil { order.append(key) }
+      lines[key, default: []].append(line)
+    }
+    var result = self
+    result.values = order.compactMap { key in
+      guard let own = lines[key], var first = own.first else { return nil }
+      if own.count == 1 { return first }
+      let means = Self.means(own)
+      first.users = means.keys.sorted()
+      first.values = first.users.map { Float((means[$0] ?? 0) * 1e4).rounded() / 1e4 }
+      first.seeds = own.map(\.seed)
+      return first
+    }
+    return result
+  }
+
+  /// Each user's mean over some lines.
+  private static func means(_ lines: [StudyValues]) -> [Int32: Double] {
+    var sums: [Int32: (Double, Double)] = [:]
+    for line in lines {
+      for (user, value) in zip(line.users, line.values) {
+        let old = sums[user] ?? (0, 0)
+        sums[user] = (old.0 + Double(value), old.1 + 1)
+      }
+    }
+    return sums.mapValues { $0.0 / $0.1 }
+  }
+
   /// The cases of a data set and protocol that a seed has figures of.
   public func cases(of dataset: String, _ part: StudyProtocol, seed: UInt64) -> Set<StudyCase> {
     Set(
@@ -127,17 +167,11 @@ public struct StudyResults: Sendable {
   /// The larger p of the paired tests over users of the bridge against a case.
   private func pValue(_ item: StudyCase, _ part: StudyProtocol) -> Double? {
     func means(_ variant: HybridStudy.Variant) -> [Int32: Double] {
-      var sums: [Int32: (Double, Double)] = [:]
-      for line in values
-      where line.protocolName == part.rawValue && line.model == item.model
-        && line.variant == variant.rawValue && line.slice == part.slices[0]
-      {
-        for (user, value) in zip(line.users, line.values) {
-          let old = sums[user] ?? (0, 0)
-          sums[user] = (old.0 + Double(value), old.1 + 1)
-        }
-      }
-      return sums.mapValues { $0.0 / $0.1 }
+      Self.means(
+        values.filter {
+          $0.protocolName == part.rawValue && $0.model == item.model && $0.variant == variant.rawValue
+            && $0.slice == part.slices[0]
+        })
     }
     let (first, second) = (means(.bridge), means(item.variant))
     let users = first.keys.filter { second[$0] != nil }.sorted()
