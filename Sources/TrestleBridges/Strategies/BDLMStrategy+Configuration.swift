@@ -49,6 +49,9 @@ extension BDLMStrategy {
     /// The same in the recommender's phases of the rounds, with the language model as the teacher. It scores anew at
     /// every step, which is dear for a large language model, and a teacher weaker than its student does harm.
     public var domainScoreWeight = 0.0
+    /// Whether both divergences count for each user as ``DivergenceGate`` says at a phase's entry: not at all where the teacher is
+    /// no better than its student on validation data.
+    public var gatesDivergence = false
     /// The standard deviation that each user's scores of the teacher are given over these items, since a ranking loss does not
     /// fix their scale; `nil` for the scores as they are.
     public var teacherDeviation: Double?

@@ -8,6 +8,7 @@ extension BDLMStrategy {
   func savedState() -> BridgeState {
     var state = BridgeState()
     sharing?.save(into: &state)
+    if let gate { state.tensors["divergence_gate"] = gate }
     if let firstItems { state.tensors["first_items"] = firstItems }
     if let text = try? RecordCoding.encoder().encode(writings) {
       state.values["writings"] = String(decoding: text, as: UTF8.self)
@@ -35,11 +36,15 @@ extension BDLMStrategy {
     let first = try state.tensors["first_items"].map { _ in
       try state.finiteTensor("first_items", shape: store.items.rows.shape)
     }
+    let gate = try state.tensors["divergence_gate"].map { _ in
+      try state.finiteTensor("divergence_gate", shape: [context.domain.vocabulary.userCount])
+    }
     let text = state.values["writings"] ?? "[]"
     guard let writings = try? RecordCoding.decoder().decode([Writing].self, from: Data(text.utf8)) else {
       throw BridgeError.invalidState(
         path: "bridge state", place: "writings", expected: "a record of writings", found: "something else")
     }
     (self.writings, maps, firstItems, sharing, tokenMap) = (writings, saved, first, store, tokens)
+    self.gate = gate
   }
 }

@@ -9,7 +9,8 @@ import TrestleTensor
 /// 3. Mutual rounds: the language model trains on its own loss plus α · distance(its representations, store) and writes
 ///    what it has learned; the recommender trains on its own loss plus β · distance(its representations, store) and writes.
 ///
-/// Beside the store, each side's scores may be drawn to the other's (deep mutual learning).
+/// Beside the store, each side's scores may be drawn to the other's (deep mutual learning), user by user as validation data says who
+/// ranks them better (``DivergenceGate``).
 ///
 /// Source: Zhang et al., *Bridging the Information Gap Between Domain-Specific Model and General LLM for Personalized
 /// Recommendation* (2023). Its losses, weights and schedule are not public in detail: the exponential average of the
@@ -30,6 +31,9 @@ public final class BDLMStrategy: BridgeStrategy {
   var tokenMap: OrthonormalMap?
   /// Maps of the representations in the losses into the shared space, by kind.
   var maps: [EntityKind: LanguageMap] = [:]
+
+  /// How far each user is drawn to the other side's scores in the present phase, `[users]`; `nil` for 1.
+  public package(set) var gate: Tensor?
 
   /// B_L and its inverse for rows, or a fitted map for contextual representations.
   enum LanguageMap {
@@ -79,9 +83,11 @@ public final class BDLMStrategy: BridgeStrategy {
   /// Tokens are initialised before the first language phase; a phase of a round begins with a map that fits the present
   /// representations.
   public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
-    guard phase.side == .language else { return }
-    if tokenMap == nil, configuration.initializesTokens { try initializeTokens(context) }
-    if phase.kind == .mutual, configuration.languageWeight > 0 { try fitMaps(context) }
+    if phase.side == .language {
+      if tokenMap == nil, configuration.initializesTokens { try initializeTokens(context) }
+      if phase.kind == .mutual, configuration.languageWeight > 0 { try fitMaps(context) }
+    }
+    try makeGate(phase, context)
   }
 
   /// Each side writes what it has learned.
