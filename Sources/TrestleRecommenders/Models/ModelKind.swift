@@ -7,6 +7,8 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   case popularity = "Popularity"
   /// Item-based neighbours.
   case itemKNN = "ItemKNN"
+  /// User-based neighbours.
+  case userKNN = "UserKNN"
   /// Linear item-to-item weights in closed form.
   case ease = "EASE"
   /// Alternating least squares.
@@ -52,6 +54,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     switch self {
     case .popularity: return Popularity(training: training)
     case .itemKNN: return ItemNeighbors(training: training)
+    case .userKNN: return UserNeighbors(training: training)
     case .ease: return try EASE(training: training)
     case .implicitALS:
       let model = ImplicitALS(training: training, using: &generator)
