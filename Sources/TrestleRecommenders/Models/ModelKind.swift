@@ -9,6 +9,8 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   case itemKNN = "ItemKNN"
   /// User-based neighbours.
   case userKNN = "UserKNN"
+  /// A random walk over users and items.
+  case rp3Beta = "RP3beta"
   /// Linear item-to-item weights in closed form.
   case ease = "EASE"
   /// Alternating least squares.
@@ -55,6 +57,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     case .popularity: return Popularity(training: training)
     case .itemKNN: return ItemNeighbors(training: training)
     case .userKNN: return UserNeighbors(training: training)
+    case .rp3Beta: return RP3Beta(training: training)
     case .ease: return try EASE(training: training)
     case .implicitALS:
       let model = ImplicitALS(training: training, using: &generator)
