@@ -13,6 +13,8 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   case rp3Beta = "RP3beta"
   /// Linear item-to-item weights in closed form.
   case ease = "EASE"
+  /// Sparse linear item-to-item weights.
+  case slim = "SLIM"
   /// Alternating least squares.
   case implicitALS = "iALS"
   /// Matrix factorisation by pairwise ranking.
@@ -58,6 +60,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     case .itemKNN: return ItemNeighbors(training: training)
     case .userKNN: return UserNeighbors(training: training)
     case .rp3Beta: return RP3Beta(training: training)
+    case .slim: return SLIM(training: training)
     case .ease: return try EASE(training: training)
     case .implicitALS:
       let model = ImplicitALS(training: training, using: &generator)
