@@ -25,6 +25,8 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   case lightGCN = "LightGCN"
   /// Graph convolution with contrastive noise.
   case xSimGCL = "XSimGCL"
+  /// Graph convolution with a contrast of two noisy views.
+  case simGCL = "SimGCL"
   /// Self-attention over the last items.
   case sasRec = "SASRec"
   /// Recurrent units over the last items.
@@ -70,6 +72,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     case .neuMF: return NeuMF(userCount: training.userCount, itemCount: training.itemCount, using: &generator)
     case .lightGCN: return LightGCN(training: training, using: &generator)
     case .xSimGCL: return XSimGCL(training: training, using: &generator)
+    case .simGCL: return SimGCL(training: training, using: &generator)
     case .sasRec: return SASRec(training: training, using: &generator)
     case .gru4Rec: return GRU4Rec(training: training, using: &generator)
     }
@@ -83,6 +86,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
       case .factorization: TrainingConfiguration.recommendedForFactorization(data)
       case .lightGCN: TrainingConfiguration.recommendedForLightGCN(data)
       case .xSimGCL: TrainingConfiguration.recommendedForXSimGCL
+      case .simGCL: TrainingConfiguration.recommendedForSimGCL
       case .neuMF: TrainingConfiguration.recommendedForNeuMF(data)
       default: TrainingConfiguration.recommended(data)
       }

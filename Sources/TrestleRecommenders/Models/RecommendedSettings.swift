@@ -74,6 +74,13 @@ extension SLIM.Configuration {
   }
 }
 
+extension SimGCL.Configuration {
+  /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
+  public static func recommended(for data: DataProfile) -> Self {
+    Self()
+  }
+}
+
 extension TrainingConfiguration {
   private static func recommended(learningRate: Double, patience: Int) -> TrainingConfiguration {
     var configuration = TrainingConfiguration()
@@ -93,6 +100,8 @@ extension TrainingConfiguration {
   static func recommendedForLightGCN(_ data: DataProfile) -> TrainingConfiguration {
     recommended(learningRate: 5e-3, patience: data.hasShortHistories ? 40 : 20)
   }
+
+  static let recommendedForSimGCL = recommended(learningRate: 5e-3, patience: 60)
 
   static let recommendedForXSimGCL = recommended(learningRate: 5e-3, patience: 60)
 
@@ -132,4 +141,9 @@ extension NeuMF {
   public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
     .recommendedForNeuMF(data)
   }
+}
+
+extension SimGCL {
+  /// Learning rate 5e-3 and a patience of sixty, for the same reason as ``XSimGCL``'s.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForSimGCL }
 }
