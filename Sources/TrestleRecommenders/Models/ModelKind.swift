@@ -27,6 +27,8 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   case xSimGCL = "XSimGCL"
   /// Graph convolution with a contrast of two noisy views.
   case simGCL = "SimGCL"
+  /// Rows trained for alignment and uniformity.
+  case directAU = "DirectAU"
   /// Self-attention over the last items.
   case sasRec = "SASRec"
   /// Recurrent units over the last items.
@@ -73,6 +75,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     case .lightGCN: return LightGCN(training: training, using: &generator)
     case .xSimGCL: return XSimGCL(training: training, using: &generator)
     case .simGCL: return SimGCL(training: training, using: &generator)
+    case .directAU: return DirectAU(training: training, using: &generator)
     case .sasRec: return SASRec(training: training, using: &generator)
     case .gru4Rec: return GRU4Rec(training: training, using: &generator)
     }
@@ -87,6 +90,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
       case .lightGCN: TrainingConfiguration.recommendedForLightGCN(data)
       case .xSimGCL: TrainingConfiguration.recommendedForXSimGCL
       case .simGCL: TrainingConfiguration.recommendedForSimGCL
+      case .directAU: TrainingConfiguration.recommendedForDirectAU(data)
       case .neuMF: TrainingConfiguration.recommendedForNeuMF(data)
       default: TrainingConfiguration.recommended(data)
       }

@@ -81,6 +81,13 @@ extension SimGCL.Configuration {
   }
 }
 
+extension DirectAU.Configuration {
+  /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
+  public static func recommended(for data: DataProfile) -> Self {
+    Self()
+  }
+}
+
 extension TrainingConfiguration {
   private static func recommended(learningRate: Double, patience: Int) -> TrainingConfiguration {
     var configuration = TrainingConfiguration()
@@ -102,6 +109,10 @@ extension TrainingConfiguration {
   }
 
   static let recommendedForSimGCL = recommended(learningRate: 5e-3, patience: 60)
+
+  static func recommendedForDirectAU(_ data: DataProfile) -> TrainingConfiguration {
+    recommended(learningRate: 1e-3, patience: data.hasShortHistories ? 40 : 20)
+  }
 
   static let recommendedForXSimGCL = recommended(learningRate: 5e-3, patience: 60)
 
@@ -146,4 +157,11 @@ extension NeuMF {
 extension SimGCL {
   /// Learning rate 5e-3 and a patience of sixty, for the same reason as ``XSimGCL``'s.
   public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForSimGCL }
+}
+
+extension DirectAU {
+  /// Learning rate 1e-3.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
+    .recommendedForDirectAU(data)
+  }
 }
