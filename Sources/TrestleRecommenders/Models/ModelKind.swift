@@ -27,6 +27,8 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   case xSimGCL = "XSimGCL"
   /// Graph convolution with a contrast of two noisy views.
   case simGCL = "SimGCL"
+  /// Graph convolution with a contrast of two thinned graphs.
+  case sgl = "SGL"
   /// Rows trained for alignment and uniformity.
   case directAU = "DirectAU"
   /// Self-attention over the last items.
@@ -75,6 +77,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     case .lightGCN: return LightGCN(training: training, using: &generator)
     case .xSimGCL: return XSimGCL(training: training, using: &generator)
     case .simGCL: return SimGCL(training: training, using: &generator)
+    case .sgl: return SGL(training: training, using: &generator)
     case .directAU: return DirectAU(training: training, using: &generator)
     case .sasRec: return SASRec(training: training, using: &generator)
     case .gru4Rec: return GRU4Rec(training: training, using: &generator)
@@ -90,6 +93,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
       case .lightGCN: TrainingConfiguration.recommendedForLightGCN(data)
       case .xSimGCL: TrainingConfiguration.recommendedForXSimGCL
       case .simGCL: TrainingConfiguration.recommendedForSimGCL
+      case .sgl: TrainingConfiguration.recommendedForSGL
       case .directAU: TrainingConfiguration.recommendedForDirectAU(data)
       case .neuMF: TrainingConfiguration.recommendedForNeuMF(data)
       default: TrainingConfiguration.recommended(data)

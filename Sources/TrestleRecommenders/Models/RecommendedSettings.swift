@@ -81,6 +81,13 @@ extension SimGCL.Configuration {
   }
 }
 
+extension SGL.Configuration {
+  /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
+  public static func recommended(for data: DataProfile) -> Self {
+    Self()
+  }
+}
+
 extension DirectAU.Configuration {
   /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
   public static func recommended(for data: DataProfile) -> Self {
@@ -109,6 +116,8 @@ extension TrainingConfiguration {
   }
 
   static let recommendedForSimGCL = recommended(learningRate: 5e-3, patience: 60)
+
+  static let recommendedForSGL = recommended(learningRate: 5e-3, patience: 40)
 
   static func recommendedForDirectAU(_ data: DataProfile) -> TrainingConfiguration {
     recommended(learningRate: 1e-3, patience: data.hasShortHistories ? 40 : 20)
@@ -157,6 +166,11 @@ extension NeuMF {
 extension SimGCL {
   /// Learning rate 5e-3 and a patience of sixty, for the same reason as ``XSimGCL``'s.
   public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForSimGCL }
+}
+
+extension SGL {
+  /// Learning rate 5e-3 and a patience of forty.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForSGL }
 }
 
 extension DirectAU {
