@@ -31,6 +31,8 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   case sgl = "SGL"
   /// Rows trained for alignment and uniformity.
   case directAU = "DirectAU"
+  /// A variational autoencoder of users' items.
+  case multVAE = "MultVAE"
   /// Self-attention over the last items.
   case sasRec = "SASRec"
   /// Recurrent units over the last items.
@@ -79,6 +81,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     case .simGCL: return SimGCL(training: training, using: &generator)
     case .sgl: return SGL(training: training, using: &generator)
     case .directAU: return DirectAU(training: training, using: &generator)
+    case .multVAE: return MultVAE(training: training, using: &generator)
     case .sasRec: return SASRec(training: training, using: &generator)
     case .gru4Rec: return GRU4Rec(training: training, using: &generator)
     }
@@ -95,6 +98,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
       case .simGCL: TrainingConfiguration.recommendedForSimGCL
       case .sgl: TrainingConfiguration.recommendedForSGL
       case .directAU: TrainingConfiguration.recommendedForDirectAU(data)
+      case .multVAE: TrainingConfiguration.recommendedForMultVAE
       case .neuMF: TrainingConfiguration.recommendedForNeuMF(data)
       default: TrainingConfiguration.recommended(data)
       }

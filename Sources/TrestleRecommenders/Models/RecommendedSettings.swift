@@ -95,6 +95,13 @@ extension DirectAU.Configuration {
   }
 }
 
+extension MultVAE.Configuration {
+  /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
+  public static func recommended(for data: DataProfile) -> Self {
+    Self()
+  }
+}
+
 extension TrainingConfiguration {
   private static func recommended(learningRate: Double, patience: Int) -> TrainingConfiguration {
     var configuration = TrainingConfiguration()
@@ -121,6 +128,15 @@ extension TrainingConfiguration {
 
   static func recommendedForDirectAU(_ data: DataProfile) -> TrainingConfiguration {
     recommended(learningRate: 1e-3, patience: data.hasShortHistories ? 40 : 20)
+  }
+
+  static let recommendedForMultVAE = recommendedForUsers(learningRate: 1e-3, patience: 20)
+
+  /// For models whose examples are users.
+  private static func recommendedForUsers(learningRate: Double, patience: Int) -> TrainingConfiguration {
+    var configuration = recommended(learningRate: learningRate, patience: patience)
+    configuration.batchSize = 256
+    return configuration
   }
 
   static let recommendedForXSimGCL = recommended(learningRate: 5e-3, patience: 60)
@@ -178,4 +194,9 @@ extension DirectAU {
   public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
     .recommendedForDirectAU(data)
   }
+}
+
+extension MultVAE {
+  /// Batches of 256 users.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForMultVAE }
 }

@@ -81,7 +81,7 @@ extension FittedRecommender {
     let tensors = try saved.tensors("model.safetensors", manifest.files)
     try Self.check(tensors, manifest.form, counts, saved)
     var network: ServedNetwork?
-    if [.network, .sequence].contains(manifest.form) {
+    if [.network, .sequence, .set].contains(manifest.form) {
       guard let architecture = manifest.architecture, try Self.isSane(architecture, tensors) else {
         throw saved.invalid(
           Self.manifestName, "architecture", expected: "how the network is built", found: "something else")
@@ -125,7 +125,7 @@ extension FittedRecommender {
         throw saved.invalid(
           file, "offsets, targets", expected: "the neighbours of each item", found: "other numbers")
       }
-    case .network, .sequence:
+    case .network, .sequence, .set:
       guard let items = tensors["items"], items.rank == 2, items.shape[0] == counts.items,
         items.dtype == .float32
       else {
@@ -174,6 +174,9 @@ extension FittedRecommender {
       return fits(c.dimension, c.hidden, c.windowLength, c.heads) && (1...256).contains(c.layers)
         && c.dimension % c.heads == 0 && isRate(c.dropout) && c.epsilon > 0
     case .gru4Rec(let c): return fits(c.dimension, c.hidden, c.windowLength) && isRate(c.dropout)
+    case .multVAE(let c):
+      return !c.hidden.isEmpty && c.hidden.count <= 64 && c.hidden.allSatisfy { fits($0) } && fits(c.latent)
+        && isRate(c.dropout)
     }
   }
 }

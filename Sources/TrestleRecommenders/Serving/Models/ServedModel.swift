@@ -21,6 +21,8 @@ package struct ServedModel: Sendable {
     case network
     /// Inner products of a sequence model's states and the items' rows.
     case sequence
+    /// Inner products of states, computed from the set of a user's items, and the items' rows.
+    case set
   }
 
   /// How scores are computed.
@@ -29,7 +31,7 @@ package struct ServedModel: Sendable {
   package let tensors: [String: Tensor]
   /// How someone new gets scores, for forms of rows.
   package let folding: RowFolding
-  /// The network of a ``Form/network`` or ``Form/sequence``.
+  /// The network of a ``Form/network``, ``Form/sequence`` or ``Form/set``.
   let network: ServedNetwork?
   /// The users of ``Form/userNeighbors``.
   let neighborhood: UserNeighborhood?
@@ -63,7 +65,7 @@ package struct ServedModel: Sendable {
         let items = Set(histories.items(of: Int(user))).sorted()
         return neighborhood.scores(of: items, excluding: Int(user))
       }
-    case .network, .sequence:
+    case .network, .sequence, .set:
       guard let network else { preconditionFailure("ServedModel: \(form) without a network") }
       return network.scorer(histories)
     }
@@ -78,7 +80,7 @@ package struct ServedModel: Sendable {
       return folding.row(items, rows).matmul(rows, transposingOther: true).floats
     case .itemWeights, .neighbors: return itemScores(Set(items).sorted())
     case .userNeighbors: return neighborhood?.scores(of: Set(items).sorted(), excluding: nil)
-    case .sequence: return network?.scores(continuing: items)
+    case .sequence, .set: return network?.scores(continuing: items)
     }
   }
 
@@ -86,7 +88,7 @@ package struct ServedModel: Sendable {
   func similarities(of item: Int32, to others: [Int32]) -> [Float]? {
     switch form {
     case .popularity: return nil
-    case .rows, .network, .sequence:
+    case .rows, .network, .sequence, .set:
       guard let table = tensors["items"] else { return nil }
       let rows = table.gatheredRows(Tensor(others)).unitNormalized()
       return rows.matmul(table.gatheredRows(Tensor([item])).unitNormalized(), transposingOther: true).floats
