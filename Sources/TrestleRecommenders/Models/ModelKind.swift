@@ -33,6 +33,8 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   case directAU = "DirectAU"
   /// A variational autoencoder of users' items.
   case multVAE = "MultVAE"
+  /// A variational autoencoder with a composite prior.
+  case recVAE = "RecVAE"
   /// Self-attention over the last items.
   case sasRec = "SASRec"
   /// Recurrent units over the last items.
@@ -82,6 +84,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     case .sgl: return SGL(training: training, using: &generator)
     case .directAU: return DirectAU(training: training, using: &generator)
     case .multVAE: return MultVAE(training: training, using: &generator)
+    case .recVAE: return RecVAE(training: training, using: &generator)
     case .sasRec: return SASRec(training: training, using: &generator)
     case .gru4Rec: return GRU4Rec(training: training, using: &generator)
     }
@@ -99,6 +102,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
       case .sgl: TrainingConfiguration.recommendedForSGL
       case .directAU: TrainingConfiguration.recommendedForDirectAU(data)
       case .multVAE: TrainingConfiguration.recommendedForMultVAE
+      case .recVAE: TrainingConfiguration.recommendedForRecVAE
       case .neuMF: TrainingConfiguration.recommendedForNeuMF(data)
       default: TrainingConfiguration.recommended(data)
       }

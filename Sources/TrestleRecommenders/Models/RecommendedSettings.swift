@@ -102,6 +102,13 @@ extension MultVAE.Configuration {
   }
 }
 
+extension RecVAE.Configuration {
+  /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
+  public static func recommended(for data: DataProfile) -> Self {
+    Self()
+  }
+}
+
 extension TrainingConfiguration {
   private static func recommended(learningRate: Double, patience: Int) -> TrainingConfiguration {
     var configuration = TrainingConfiguration()
@@ -131,6 +138,8 @@ extension TrainingConfiguration {
   }
 
   static let recommendedForMultVAE = recommendedForUsers(learningRate: 1e-3, patience: 20)
+
+  static let recommendedForRecVAE = recommendedForUsers(learningRate: 5e-4, patience: 20)
 
   /// For models whose examples are users.
   private static func recommendedForUsers(learningRate: Double, patience: Int) -> TrainingConfiguration {
@@ -199,4 +208,9 @@ extension DirectAU {
 extension MultVAE {
   /// Batches of 256 users.
   public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForMultVAE }
+}
+
+extension RecVAE {
+  /// Batches of 256 users, learning rate 5e-4 as in the paper.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForRecVAE }
 }

@@ -177,6 +177,9 @@ extension FittedRecommender {
     case .multVAE(let c):
       return !c.hidden.isEmpty && c.hidden.count <= 64 && c.hidden.allSatisfy { fits($0) } && fits(c.latent)
         && isRate(c.dropout)
+    case .recVAE(let c):
+      return fits(c.hidden, c.latent, c.encoderPasses, c.decoderPasses) && isRate(c.dropout)
+        && c.mixture.count == 3 && c.mixture.allSatisfy { $0 > 0 }
     }
   }
 }

@@ -21,6 +21,8 @@ extension ServedModel {
       try self.init(model, .sequence, .gru4Rec(model.configuration), items: model.itemEmbedding.detached)
     case let model as MultVAE:
       try self.init(model, .set, .multVAE(model.configuration), items: model.itemRows)
+    case let model as RecVAE:
+      try self.init(model, .set, .recVAE(model.configuration), items: model.itemRows)
     case let model as any EmbeddingRecommender:
       var folding = RowFolding.mean
       if let squares = model as? ImplicitALS {

@@ -12,6 +12,7 @@ final class ServedNetwork: Sendable {
     case sasRec(SASRec.Configuration)
     case gru4Rec(GRU4Rec.Configuration)
     case multVAE(MultVAE.Configuration)
+    case recVAE(RecVAE.Configuration)
 
     /// The network with arbitrary weights.
     func make(userCount: Int, itemCount: Int) -> sending any TrainableRecommender {
@@ -27,6 +28,8 @@ final class ServedNetwork: Sendable {
         return GRU4Rec(training: nobody, configuration: configuration, using: &generator)
       case .multVAE(let configuration):
         return MultVAE(training: nobody, configuration: configuration, using: &generator)
+      case .recVAE(let configuration):
+        return RecVAE(training: nobody, configuration: configuration, using: &generator)
       }
     }
   }
