@@ -81,7 +81,8 @@ import TrestleTestSupport
     let fixture = try ModelFixture("directau", dtype, in: "graph_models")
     var generator = RandomGenerator(seed: 0)
     var configuration = DirectAU.Configuration()
-    (configuration.dimension, configuration.uniformityWeight, configuration.regularization) = (6, 0.7, 0.05)
+    (configuration.dimension, configuration.layers) = (6, 0)
+    (configuration.uniformityWeight, configuration.regularization) = (0.7, 0.05)
     let model = DirectAU(
       training: try fixture.interactions(), configuration: configuration, dtype: dtype, using: &generator)
     let batch = try fixture.batch()
