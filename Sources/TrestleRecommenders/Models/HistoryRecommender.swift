@@ -26,3 +26,26 @@ extension HistoryRecommender {
     InnerProductScorer(Representations(users: userStates(histories), items: itemRows))
   }
 }
+
+extension UserHistories {
+  /// The states of all users with a 1 behind each, `[users, width + 1]`, `float32`, computed for some users at a time.
+  ///
+  /// The 1 meets an item's offset behind the item's row.
+  func states(_ compute: (Range<Int>) -> Tensor) -> Tensor {
+    withoutGradients {
+      let parts = stride(from: 0, to: max(userCount, 1), by: 256).map { first in
+        let states = compute(first..<min(first + 256, userCount)).detached
+        let ones = Tensor.ones([states.shape[0], 1], dtype: states.dtype)
+        return Tensor.concatenated([states, ones], along: 1).converted(to: .float32)
+      }
+      return parts.count == 1 ? parts[0] : .concatenated(parts, along: 0)
+    }
+  }
+}
+
+extension Tensor {
+  /// Rows with an offset behind each, `[rows, width + 1]`, `float32`, not tracked.
+  func rows(withOffsets offsets: Tensor) -> Tensor {
+    Tensor.concatenated([detached, offsets.detached.expanded(at: 1)], along: 1).converted(to: .float32)
+  }
+}

@@ -37,6 +37,8 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   case recVAE = "RecVAE"
   /// Self-attention over the last items.
   case sasRec = "SASRec"
+  /// Attention in both directions, trained to fill in masked items.
+  case bert4Rec = "BERT4Rec"
   /// Recurrent units over the last items.
   case gru4Rec = "GRU4Rec"
 
@@ -52,7 +54,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   public var name: String { rawValue }
 
   /// Whether the model reads the order of a user's items.
-  public var isSequential: Bool { self == .sasRec || self == .gru4Rec }
+  public var isSequential: Bool { self == .sasRec || self == .bert4Rec || self == .gru4Rec }
 
   /// What was chosen for this data, in words.
   public func recommendation(for training: Interactions) -> String {
@@ -86,6 +88,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     case .multVAE: return MultVAE(training: training, using: &generator)
     case .recVAE: return RecVAE(training: training, using: &generator)
     case .sasRec: return SASRec(training: training, using: &generator)
+    case .bert4Rec: return BERT4Rec(training: training, using: &generator)
     case .gru4Rec: return GRU4Rec(training: training, using: &generator)
     }
   }
@@ -102,6 +105,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
       case .sgl: TrainingConfiguration.recommendedForSGL
       case .directAU: TrainingConfiguration.recommendedForDirectAU(data)
       case .multVAE: TrainingConfiguration.recommendedForMultVAE
+      case .bert4Rec: TrainingConfiguration.recommendedForBERT4Rec
       case .recVAE: TrainingConfiguration.recommendedForRecVAE
       case .neuMF: TrainingConfiguration.recommendedForNeuMF(data)
       default: TrainingConfiguration.recommended(data)
@@ -138,7 +142,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     adjust(&configuration)
     let trainer = try RecommenderTrainer(trainable, training: split.training, configuration: configuration)
     try trainer.fit(split, checkpoint: checkpoint, progress: progress)
-    if let sequential = trainable as? any SequentialRecommender {
+    if isSequential, let sequential = trainable as? any HistoryRecommender {
       sequential.histories = UserHistories(split.training, split.validation)
     }
     return model

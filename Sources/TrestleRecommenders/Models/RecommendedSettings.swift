@@ -144,6 +144,12 @@ extension TrainingConfiguration {
 
   static let recommendedForRecVAE = recommendedForUsers(learningRate: 5e-4, patience: 20)
 
+  static let recommendedForBERT4Rec = {
+    var configuration = recommended(learningRate: 1e-3, patience: 30)
+    configuration.batchSize = 512
+    return configuration
+  }()
+
   /// For models whose examples are users.
   private static func recommendedForUsers(learningRate: Double, patience: Int) -> TrainingConfiguration {
     var configuration = recommended(learningRate: learningRate, patience: patience)
@@ -216,4 +222,10 @@ extension MultVAE {
 extension RecVAE {
   /// Batches of 256 users, learning rate 5e-4 as in the paper.
   public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForRecVAE }
+}
+
+extension BERT4Rec {
+  /// Batches of 512 masked items and a patience of thirty: an epoch masks some of the items where the other sequential models
+  /// predict all.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForBERT4Rec }
 }

@@ -174,6 +174,10 @@ extension FittedRecommender {
       return fits(c.dimension, c.hidden, c.windowLength, c.heads) && (1...256).contains(c.layers)
         && c.dimension % c.heads == 0 && isRate(c.dropout) && c.epsilon > 0
     case .gru4Rec(let c): return fits(c.dimension, c.hidden, c.windowLength) && isRate(c.dropout)
+    case .bert4Rec(let c):
+      return fits(c.dimension, c.hidden, c.windowLength, c.heads) && (1...256).contains(c.layers)
+        && c.dimension % c.heads == 0 && c.windowLength > 1 && isRate(c.dropout) && isRate(c.maskRate)
+        && (0...1).contains(c.lastItemRate) && c.epsilon > 0
     case .multVAE(let c):
       return !c.hidden.isEmpty && c.hidden.count <= 64 && c.hidden.allSatisfy { fits($0) } && fits(c.latent)
         && isRate(c.dropout)

@@ -19,7 +19,7 @@ import TrestleTestSupport
       let model = try kind.make(data, seed: 1)
       #expect(model.name == kind.name)
       #expect(ModelKind(name: kind.name.uppercased()) == kind)
-      #expect(kind.isSequential == (model is any SequentialRecommender))
+      #expect(kind.isSequential == (model is any SequentialRecommender || model is BERT4Rec))
       guard let trainable = model as? any TrainableRecommender else { continue }
       var own = trainable.recommendedTraining(for: DataProfile(data))
       own.seed = 3

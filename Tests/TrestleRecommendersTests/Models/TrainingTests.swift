@@ -8,10 +8,11 @@ import TrestleTensor
 /// Training of every model: it learns, repeats itself, and goes on where it was stopped.
 @Suite(.serialized) struct TrainingTests {
   enum Kind: String, CaseIterable, Sendable {
-    case factorization, lightGCN, xSimGCL, simGCL, sgl, directAU, neuMF, multVAE, recVAE, sasRec, gru4Rec
+    case factorization, lightGCN, xSimGCL, simGCL, sgl, directAU, neuMF, multVAE, recVAE, sasRec, bert4Rec,
+      gru4Rec
 
     /// Examples a batch: users, for autoencoders.
-    var batchSize: Int { self == .multVAE || self == .recVAE ? 64 : 512 }
+    var batchSize: Int { self == .multVAE || self == .recVAE ? 64 : self == .bert4Rec ? 256 : 512 }
 
     func make(_ training: Interactions) -> any TrainableRecommender {
       var generator = RandomGenerator(seed: 11)
@@ -26,7 +27,10 @@ import TrestleTensor
         var configuration = SGL.Configuration()
         configuration.layers = 2
         return SGL(training: training, configuration: configuration, using: &generator)
-      case .directAU: return DirectAU(training: training, using: &generator)
+      case .directAU:
+        var configuration = DirectAU.Configuration()
+        configuration.uniformityWeight = 0.2
+        return DirectAU(training: training, configuration: configuration, using: &generator)
       case .multVAE:
         var configuration = MultVAE.Configuration()
         (configuration.hidden, configuration.latent) = ([64], 24)
@@ -42,6 +46,10 @@ import TrestleTensor
         (configuration.dimension, configuration.hidden, configuration.windowLength) = (32, 64, 20)
         configuration.dropout = 0.2
         return SASRec(training: training, configuration: configuration, using: &generator)
+      case .bert4Rec:
+        var configuration = BERT4Rec.Configuration()
+        (configuration.dimension, configuration.hidden, configuration.windowLength) = (32, 64, 20)
+        return BERT4Rec(training: training, configuration: configuration, using: &generator)
       case .gru4Rec:
         var configuration = GRU4Rec.Configuration()
         (configuration.dimension, configuration.hidden, configuration.windowLength) = (32, 48, 20)

@@ -58,7 +58,7 @@ import TrestleRecommenders
 
   @Test(arguments: [
     ModelKind.ease, .itemKNN, .userKNN, .slim, .implicitALS, .factorization, .lightGCN, .multVAE, .recVAE,
-    .sasRec,
+    .bert4Rec, .sasRec,
   ])
   func newUsersAreFoldedIn(_ kind: ModelKind) throws {
     let setting = try Setting()

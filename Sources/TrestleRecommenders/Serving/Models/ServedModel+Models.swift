@@ -19,6 +19,8 @@ extension ServedModel {
       try self.init(model, .sequence, .sasRec(model.configuration), items: model.itemEmbedding.detached)
     case let model as GRU4Rec:
       try self.init(model, .sequence, .gru4Rec(model.configuration), items: model.itemEmbedding.detached)
+    case let model as BERT4Rec:
+      try self.init(model, .sequence, .bert4Rec(model.configuration), items: model.itemRows)
     case let model as MultVAE:
       try self.init(model, .set, .multVAE(model.configuration), items: model.itemRows)
     case let model as RecVAE:

@@ -114,21 +114,6 @@ extension Linear {
 
   /// The weight and the offset side by side, `[outputs, inputs + 1]`: their products with states and a 1 are the outputs.
   var rowsWithOffset: Tensor {
-    let offset = bias?.detached ?? .zeros([outputs], dtype: weight.dtype)
-    return Tensor.concatenated([weight.detached, offset.expanded(at: 1)], along: 1).converted(to: .float32)
-  }
-}
-
-extension UserHistories {
-  /// The states of all users with a 1 behind each, `[users, width + 1]`, `float32`, computed for some users at a time.
-  func states(_ compute: (ItemSets) -> Tensor) -> Tensor {
-    withoutGradients {
-      let parts = stride(from: 0, to: max(userCount, 1), by: 256).map { first in
-        let states = compute(ItemSets(self, first..<min(first + 256, userCount))).detached
-        let ones = Tensor.ones([states.shape[0], 1], dtype: states.dtype)
-        return Tensor.concatenated([states, ones], along: 1).converted(to: .float32)
-      }
-      return parts.count == 1 ? parts[0] : .concatenated(parts, along: 0)
-    }
+    weight.detached.rows(withOffsets: bias?.detached ?? .zeros([outputs], dtype: weight.dtype))
   }
 }

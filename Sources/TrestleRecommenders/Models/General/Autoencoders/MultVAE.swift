@@ -106,7 +106,9 @@ public final class MultVAE: HistoryRecommender {
 
   /// What the last layer reads of each user, and a 1.
   public func userStates(_ histories: UserHistories) -> Tensor {
-    histories.states { sets in decoded(encoded(sets.inputs(dtype: input.weight.dtype)).mean) }
+    histories.states { users in
+      decoded(encoded(ItemSets(histories, users).inputs(dtype: input.weight.dtype)).mean)
+    }
   }
 
   /// Steps over batches of ``TrainingConfiguration/batchSize`` users.

@@ -139,7 +139,9 @@ public final class RecVAE: HistoryRecommender {
   public var itemRows: Tensor { decoder.rowsWithOffset }
 
   /// μ of each user, and a 1.
-  public func userStates(_ histories: UserHistories) -> Tensor { histories.states { encoded($0).mean } }
+  public func userStates(_ histories: UserHistories) -> Tensor {
+    histories.states { encoded(ItemSets(histories, $0)).mean }
+  }
 
   // MARK: Training
 
