@@ -68,7 +68,7 @@ struct LeaderboardRun {
       "\(kind.rawValue), seed \(seed): \(reports.count) epochs, best after \((best?.epoch ?? 0) + 1)"
         + String(format: " (NDCG@10 %.4f on validation)", best?.validation ?? 0))
     // A sequential model goes on from all that came before the test items.
-    if let sequential = trainable as? any SequentialRecommender {
+    if kind.isSequential, let sequential = trainable as? any HistoryRecommender {
       let histories = UserHistories(split.training, split.validation)
       return (sequential.makeScorer(histories: histories), seconds(since: start))
     }

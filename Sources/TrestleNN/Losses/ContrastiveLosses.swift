@@ -38,6 +38,35 @@ extension Losses {
     return (logits * (1 / temperature)).crossEntropy(labels: Tensor(labels)).mean()
   }
 
+  /// The mean squared distance of paired rows at unit length: mean ‖a/‖a‖ − b/‖b‖‖².
+  ///
+  /// - Parameters:
+  ///   - a: `[batch, width]`.
+  ///   - b: `[batch, width]`; row i belongs to row i of `a`.
+  ///
+  /// Source: Wang and Isola, *Understanding Contrastive Representation Learning through Alignment and Uniformity on the
+  /// Hypersphere* (2020).
+  public static func alignment(_ a: Tensor, _ b: Tensor) -> Tensor {
+    precondition(a.rank == 2 && a.shape == b.shape, "alignment: shapes \(a.shape) and \(b.shape)")
+    return (a.unitNormalized() - b.unitNormalized()).squared().sum() * (1 / Double(max(a.shape[0], 1)))
+  }
+
+  /// How close rows at unit length lie together: log mean exp(−2 ‖x − y‖²) over all pairs of different rows.
+  ///
+  /// - Parameter rows: `[batch, width]`; equal rows count as pairs, too.
+  /// - Returns: 0 for fewer than two rows.
+  ///
+  /// Source: Wang and Isola, as of ``alignment(_:_:)``.
+  public static func uniformity(_ rows: Tensor) -> Tensor {
+    precondition(rows.rank == 2, "uniformity: rows \(rows.shape), expected [batch, width]")
+    let count = rows.shape[0]
+    guard count > 1 else { return .zeros([], dtype: rows.dtype) }
+    let unit = rows.unitNormalized()
+    // ‖x − y‖² = 2 − 2⟨x, y⟩; each row with itself gives 1.
+    let similarities = (unit.matmul(unit, transposingOther: true) * 4 - 4).exp()
+    return ((similarities.sum() - Double(count)) * (1 / (Double(count) * Double(count - 1)))).log()
+  }
+
   /// The distance of a student's distribution from a teacher's: τ² · mean over rows of KL(softmax(t/τ) ‖ softmax(s/τ)).
   ///
   /// The factor τ² keeps the gradient's size independent of the temperature.

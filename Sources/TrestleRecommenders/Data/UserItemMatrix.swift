@@ -110,12 +110,18 @@ public struct UserItemMatrix: Sendable, Equatable {
     return Int32(place + low - offsets[user])
   }
 
-  /// The users of all items, item after item and ascending within an item, and where each item's begin.
-  func usersByItem() -> (starts: [Int], users: [Int32]) {
+  /// The user of each entry of ``items``.
+  func owners() -> [Int32] {
     var owners = [Int32](repeating: 0, count: count)
     for user in 0..<userCount {
       for place in offsets[user]..<offsets[user + 1] { owners[place] = Int32(user) }
     }
+    return owners
+  }
+
+  /// The users of all items, item after item and ascending within an item, and where each item's begin.
+  func usersByItem() -> (starts: [Int], users: [Int32]) {
+    let owners = owners()
     let (starts, places) = Interactions.grouped(items, below: itemCount)
     return (starts, places.map { owners[Int($0)] })
   }

@@ -7,8 +7,14 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   case popularity = "Popularity"
   /// Item-based neighbours.
   case itemKNN = "ItemKNN"
+  /// User-based neighbours.
+  case userKNN = "UserKNN"
+  /// A random walk over users and items.
+  case rp3Beta = "RP3beta"
   /// Linear item-to-item weights in closed form.
   case ease = "EASE"
+  /// Sparse linear item-to-item weights.
+  case slim = "SLIM"
   /// Alternating least squares.
   case implicitALS = "iALS"
   /// Matrix factorisation by pairwise ranking.
@@ -19,8 +25,20 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   case lightGCN = "LightGCN"
   /// Graph convolution with contrastive noise.
   case xSimGCL = "XSimGCL"
+  /// Graph convolution with a contrast of two noisy views.
+  case simGCL = "SimGCL"
+  /// Graph convolution with a contrast of two thinned graphs.
+  case sgl = "SGL"
+  /// Rows trained for alignment and uniformity.
+  case directAU = "DirectAU"
+  /// A variational autoencoder of users' items.
+  case multVAE = "MultVAE"
+  /// A variational autoencoder with a composite prior.
+  case recVAE = "RecVAE"
   /// Self-attention over the last items.
   case sasRec = "SASRec"
+  /// Attention in both directions, trained to fill in masked items.
+  case bert4Rec = "BERT4Rec"
   /// Recurrent units over the last items.
   case gru4Rec = "GRU4Rec"
 
@@ -36,7 +54,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   public var name: String { rawValue }
 
   /// Whether the model reads the order of a user's items.
-  public var isSequential: Bool { self == .sasRec || self == .gru4Rec }
+  public var isSequential: Bool { self == .sasRec || self == .bert4Rec || self == .gru4Rec }
 
   /// What was chosen for this data, in words.
   public func recommendation(for training: Interactions) -> String {
@@ -52,6 +70,9 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     switch self {
     case .popularity: return Popularity(training: training)
     case .itemKNN: return ItemNeighbors(training: training)
+    case .userKNN: return UserNeighbors(training: training)
+    case .rp3Beta: return RP3Beta(training: training)
+    case .slim: return SLIM(training: training)
     case .ease: return try EASE(training: training)
     case .implicitALS:
       let model = ImplicitALS(training: training, using: &generator)
@@ -61,7 +82,13 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     case .neuMF: return NeuMF(userCount: training.userCount, itemCount: training.itemCount, using: &generator)
     case .lightGCN: return LightGCN(training: training, using: &generator)
     case .xSimGCL: return XSimGCL(training: training, using: &generator)
+    case .simGCL: return SimGCL(training: training, using: &generator)
+    case .sgl: return SGL(training: training, using: &generator)
+    case .directAU: return DirectAU(training: training, using: &generator)
+    case .multVAE: return MultVAE(training: training, using: &generator)
+    case .recVAE: return RecVAE(training: training, using: &generator)
     case .sasRec: return SASRec(training: training, using: &generator)
+    case .bert4Rec: return BERT4Rec(training: training, using: &generator)
     case .gru4Rec: return GRU4Rec(training: training, using: &generator)
     }
   }
@@ -74,6 +101,12 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
       case .factorization: TrainingConfiguration.recommendedForFactorization(data)
       case .lightGCN: TrainingConfiguration.recommendedForLightGCN(data)
       case .xSimGCL: TrainingConfiguration.recommendedForXSimGCL
+      case .simGCL: TrainingConfiguration.recommendedForSimGCL
+      case .sgl: TrainingConfiguration.recommendedForSGL
+      case .directAU: TrainingConfiguration.recommendedForDirectAU(data)
+      case .multVAE: TrainingConfiguration.recommendedForMultVAE
+      case .bert4Rec: TrainingConfiguration.recommendedForBERT4Rec
+      case .recVAE: TrainingConfiguration.recommendedForRecVAE
       case .neuMF: TrainingConfiguration.recommendedForNeuMF(data)
       default: TrainingConfiguration.recommended(data)
       }
@@ -109,7 +142,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     adjust(&configuration)
     let trainer = try RecommenderTrainer(trainable, training: split.training, configuration: configuration)
     try trainer.fit(split, checkpoint: checkpoint, progress: progress)
-    if let sequential = trainable as? any SequentialRecommender {
+    if isSequential, let sequential = trainable as? any HistoryRecommender {
       sequential.histories = UserHistories(split.training, split.validation)
     }
     return model

@@ -53,6 +53,63 @@ extension ImplicitALS.Configuration {
   }
 }
 
+extension UserNeighbors.Configuration {
+  /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
+  public static func recommended(for data: DataProfile) -> Self {
+    var configuration = Self()
+    if data.hasShortHistories { configuration.neighbors = 400 }
+    return configuration
+  }
+}
+
+extension RP3Beta.Configuration {
+  /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
+  public static func recommended(for data: DataProfile) -> Self {
+    var configuration = Self()
+    if data.hasShortHistories { (configuration.alpha, configuration.beta) = (1, 0.2) }
+    return configuration
+  }
+}
+
+extension SLIM.Configuration {
+  /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
+  public static func recommended(for data: DataProfile) -> Self {
+    var configuration = Self()
+    if data.hasShortHistories { configuration.regularization = 0.01 }
+    return configuration
+  }
+}
+
+extension SimGCL.Configuration {
+  /// The defaults, which suit long histories; others have not been searched for.
+  public static func recommended(for data: DataProfile) -> Self { Self() }
+}
+
+extension SGL.Configuration {
+  /// The defaults, which suit long histories; others have not been searched for.
+  public static func recommended(for data: DataProfile) -> Self { Self() }
+}
+
+extension DirectAU.Configuration {
+  /// Propagated rows, and a weight of the uniformity that was chosen on validation data for long histories
+  /// (`Documentation/Results-Recommenders.md`); for short ones the paper's middle value.
+  public static func recommended(for data: DataProfile) -> Self {
+    var configuration = Self()
+    if data.hasShortHistories { configuration.uniformityWeight = 1 }
+    return configuration
+  }
+}
+
+extension MultVAE.Configuration {
+  /// The defaults, which suit long histories; others have not been searched for.
+  public static func recommended(for data: DataProfile) -> Self { Self() }
+}
+
+extension RecVAE.Configuration {
+  /// The defaults, which suit long histories; others have not been searched for.
+  public static func recommended(for data: DataProfile) -> Self { Self() }
+}
+
 extension TrainingConfiguration {
   private static func recommended(learningRate: Double, patience: Int) -> TrainingConfiguration {
     var configuration = TrainingConfiguration()
@@ -71,6 +128,33 @@ extension TrainingConfiguration {
 
   static func recommendedForLightGCN(_ data: DataProfile) -> TrainingConfiguration {
     recommended(learningRate: 5e-3, patience: data.hasShortHistories ? 40 : 20)
+  }
+
+  static let recommendedForSimGCL = recommended(learningRate: 5e-3, patience: 60)
+
+  static let recommendedForSGL = recommended(learningRate: 5e-3, patience: 40)
+
+  static func recommendedForDirectAU(_ data: DataProfile) -> TrainingConfiguration {
+    var configuration = recommended(learningRate: 2e-3, patience: data.hasShortHistories ? 40 : 20)
+    configuration.batchSize = 1024
+    return configuration
+  }
+
+  static let recommendedForMultVAE = recommendedForUsers(learningRate: 1e-3, patience: 20)
+
+  static let recommendedForRecVAE = recommendedForUsers(learningRate: 5e-4, patience: 20)
+
+  static let recommendedForBERT4Rec = {
+    var configuration = recommended(learningRate: 1e-3, patience: 30)
+    configuration.batchSize = 512
+    return configuration
+  }()
+
+  /// For models whose examples are users.
+  private static func recommendedForUsers(learningRate: Double, patience: Int) -> TrainingConfiguration {
+    var configuration = recommended(learningRate: learningRate, patience: patience)
+    configuration.batchSize = 256
+    return configuration
   }
 
   static let recommendedForXSimGCL = recommended(learningRate: 5e-3, patience: 60)
@@ -111,4 +195,37 @@ extension NeuMF {
   public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
     .recommendedForNeuMF(data)
   }
+}
+
+extension SimGCL {
+  /// Learning rate 5e-3 and a patience of sixty, for the same reason as ``XSimGCL``'s.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForSimGCL }
+}
+
+extension SGL {
+  /// Learning rate 5e-3 and a patience of forty.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForSGL }
+}
+
+extension DirectAU {
+  /// Learning rate 2e-3 and batches of 1024: the uniformity takes time in proportion to a batch's square.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
+    .recommendedForDirectAU(data)
+  }
+}
+
+extension MultVAE {
+  /// Batches of 256 users.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForMultVAE }
+}
+
+extension RecVAE {
+  /// Batches of 256 users, learning rate 5e-4 as in the paper.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForRecVAE }
+}
+
+extension BERT4Rec {
+  /// Batches of 512 masked items and a patience of thirty: an epoch masks some of the items where the other sequential models
+  /// predict all.
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForBERT4Rec }
 }

@@ -81,7 +81,7 @@ extension FittedRecommender {
     let tensors = try saved.tensors("model.safetensors", manifest.files)
     try Self.check(tensors, manifest.form, counts, saved)
     var network: ServedNetwork?
-    if manifest.form == .network || manifest.form == .sequence {
+    if [.network, .sequence, .set].contains(manifest.form) {
       guard let architecture = manifest.architecture, try Self.isSane(architecture, tensors) else {
         throw saved.invalid(
           Self.manifestName, "architecture", expected: "how the network is built", found: "something else")
@@ -91,9 +91,12 @@ extension FittedRecommender {
         weights: TensorDictionary(tensors: tensors),
         prefix: ServedModel.networkPrefix)
     }
+    let neighborhood = try manifest.form == .userNeighbors ? Self.neighborhood(tensors, counts, saved) : nil
     try self.init(
       card: manifest.card, catalogue: catalogue, histories: histories, popularity: popularity,
-      served: ServedModel(form: manifest.form, tensors: tensors, folding: manifest.folding, network: network))
+      served: ServedModel(
+        form: manifest.form, tensors: tensors, folding: manifest.folding, network: network,
+        neighborhood: neighborhood))
   }
 
   /// Checks the shapes and numbers that scoring relies on.
@@ -103,7 +106,7 @@ extension FittedRecommender {
   ) throws {
     let file = "model.safetensors"
     switch form {
-    case .popularity: break
+    case .popularity, .userNeighbors: break
     case .rows:
       let width = tensors["items"].map { $0.rank == 2 ? $0.shape[1] : 0 } ?? 0
       _ = try saved.tensor(tensors, "items", [counts.items, width], .float32, file)
@@ -122,13 +125,38 @@ extension FittedRecommender {
         throw saved.invalid(
           file, "offsets, targets", expected: "the neighbours of each item", found: "other numbers")
       }
-    case .network, .sequence:
+    case .network, .sequence, .set:
       guard let items = tensors["items"], items.rank == 2, items.shape[0] == counts.items,
         items.dtype == .float32
       else {
         throw saved.invalid(file, "items", expected: "rows of \(counts.items) items", found: "something else")
       }
     }
+  }
+
+  /// The users among whom neighbours are found; later ones, who were added, are not among them.
+  private static func neighborhood(
+    _ tensors: [String: Tensor], _ counts: (users: Int, items: Int), _ saved: SavedFolder
+  ) throws -> UserNeighborhood {
+    let file = "model.safetensors"
+    let known = (tensors["offsets"]?.elementCount ?? 0) - 1
+    let histories = try saved.histories(tensors, file, (known, counts.items))
+    let neighbors = try saved.tensor(tensors, "neighbors", [1], .int32, file).scalars(as: Int32.self)[0]
+    let shrinkage = try saved.tensor(tensors, "shrinkage", [1], .float64, file).item
+    let isAscending = (0..<max(known, 0)).allSatisfy { user in
+      let items = histories.items(of: user)
+      return zip(items, items.dropFirst()).allSatisfy { $0 < $1 }
+    }
+    guard (0...counts.users).contains(known), isAscending, neighbors > 0, shrinkage >= 0, shrinkage.isFinite
+    else {
+      throw saved.invalid(
+        file, "offsets, items, neighbors, shrinkage", expected: "the distinct items of known users",
+        found: "other numbers")
+    }
+    var configuration = UserNeighbors.Configuration()
+    (configuration.neighbors, configuration.shrinkage) = (Int(neighbors), shrinkage)
+    let matrix = UserItemMatrix(offsets: histories.starts, items: histories.items, itemCount: counts.items)
+    return UserNeighborhood(matrix, configuration)
   }
 
   /// Whether a network of this description can be built at all, and is no larger than the tensors beside it.
@@ -146,6 +174,16 @@ extension FittedRecommender {
       return fits(c.dimension, c.hidden, c.windowLength, c.heads) && (1...256).contains(c.layers)
         && c.dimension % c.heads == 0 && isRate(c.dropout) && c.epsilon > 0
     case .gru4Rec(let c): return fits(c.dimension, c.hidden, c.windowLength) && isRate(c.dropout)
+    case .bert4Rec(let c):
+      return fits(c.dimension, c.hidden, c.windowLength, c.heads) && (1...256).contains(c.layers)
+        && c.dimension % c.heads == 0 && c.windowLength > 1 && isRate(c.dropout) && isRate(c.maskRate)
+        && (0...1).contains(c.lastItemRate) && c.epsilon > 0
+    case .multVAE(let c):
+      return !c.hidden.isEmpty && c.hidden.count <= 64 && c.hidden.allSatisfy { fits($0) } && fits(c.latent)
+        && isRate(c.dropout)
+    case .recVAE(let c):
+      return fits(c.hidden, c.latent, c.encoderPasses, c.decoderPasses) && isRate(c.dropout)
+        && c.mixture.count == 3 && c.mixture.allSatisfy { $0 > 0 }
     }
   }
 }

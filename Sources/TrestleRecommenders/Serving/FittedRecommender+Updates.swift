@@ -2,9 +2,9 @@ import TrestleTensor
 
 extension FittedRecommender {
   /// The recommender after further interactions, without training: users it knows have them behind what they had, users it
-  /// does not know are folded in. EASE, ItemKNN, iALS and sequential models answer by what is new at once; of the other
-  /// models' known users the trained rows stay, and a refit on all data (``Dataset/refit(_:epochs:options:progress:)``) is
-  /// what takes it up.
+  /// does not know are folded in. Neighbours, linear models, autoencoders, iALS and sequential models answer by what is new at
+  /// once; of the other models' known users the trained rows stay, and a refit on all data
+  /// (``Dataset/refit(_:epochs:options:progress:)``) is what takes it up.
   ///
   /// ```swift
   /// let now = try model.adding([UserItemPair(user: "42", item: "b7")])
@@ -34,6 +34,7 @@ extension FittedRecommender {
       card: card, catalogue: update.catalogue, histories: update.histories,
       popularity: update.counts(popularity),
       served: ServedModel(
-        form: served.form, tensors: tensors, folding: served.folding, network: served.network))
+        form: served.form, tensors: tensors, folding: served.folding, network: served.network,
+        neighborhood: served.neighborhood))
   }
 }

@@ -4,7 +4,7 @@
 
 Made with Python 3.11, PyTorch 2.15.0, safetensors 0.8.0, NumPy 2.4.6; the versions used are stored in models.json.
 
-models.safetensors, float64 and (under `float32.`) float32, indices int32. Per case
+models.safetensors, written as step_cases.py says: float64 and (under `float32.`) float32, indices int32. Per case
   <case>.<parameter>, <case>.gradient.<parameter>, <case>.after.<parameter> (one Adam step, lr 0.01, β .9 .999, ε 1e-8),
   <case>.loss, <case>.scores (of the parameters before the step; users × items, or sequences × items),
   and the batch: <case>.users, .positives, .negatives, .labels, .sequences, .lengths, .targets as the case has them.
@@ -13,92 +13,31 @@ depends on. (RecBole's sequential models keep a padding item in row 0 and in the
 models.json says per case what is computed. `interactions` [n, 2] is the graph that LightGCN and the others share.
 """
 
-import importlib.metadata
-import json
 import math
-import pathlib
 
 import numpy
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 
-HERE = pathlib.Path(__file__).parent
-torch.set_num_threads(1)
-generator = torch.Generator().manual_seed(20231107)
-PRECISIONS = {"": torch.float64, "float32.": torch.float32}
-USERS, ITEMS, WIDTH = 7, 11, 6
-ADAM = dict(lr=0.01, betas=(0.9, 0.999), eps=1e-8)
-store, description = {}, {}
-
-
-def normal(*shape, scale=0.5):
-    return (torch.randn(*shape, generator=generator) * scale).float()
-
-
-def interactions():
-    """Every user has at least two items; item 10 has none."""
-    dense = torch.rand(USERS, ITEMS, generator=generator) < 0.3
-    for user in range(USERS):
-        dense[user, user] = dense[user, (user + 3) % 10] = True
-    dense[:, 10] = False
-    return dense
-
-
-DENSE = interactions()
-
-
-def case(name, parameters, batch, loss, scores, note, **settings):
-    """Takes one step: `loss(parameters, batch)` and `scores(parameters, batch)` are functions of dictionaries."""
-    for prefix, dtype in PRECISIONS.items():
-        p = {key: value.to(dtype).clone().requires_grad_() for key, value in parameters.items()}
-        b = {key: value.to(dtype) if value.is_floating_point() else value for key, value in batch.items()}
-        optimizer = torch.optim.Adam(p.values(), foreach=False, **ADAM)
-        with torch.no_grad():
-            store[f"{prefix}{name}.scores"] = scores(p, b)
-        for key, value in p.items():
-            store[f"{prefix}{name}.{key}"] = value.detach().clone()
-        for key, value in b.items():
-            store[f"{prefix}{name}.{key}"] = value
-        value = loss(p, b)
-        value.backward()
-        optimizer.step()
-        store[f"{prefix}{name}.loss"] = value.detach()
-        for key, parameter in p.items():
-            store[f"{prefix}{name}.gradient.{key}"] = parameter.grad
-            store[f"{prefix}{name}.after.{key}"] = parameter.detach()
-    description[name] = dict(
-        parameters={key: list(value.shape) for key, value in parameters.items()},
-        batch=list(batch),
-        note=note,
-        **settings,
-    )
-
-
-def bpr(positive, negative):
-    return torch.logaddexp(negative - positive, torch.zeros_like(positive)).mean()
-
-
-def triples(count=8):
-    """Users with an item of theirs and one that is not; a user and an item come twice."""
-    users = torch.tensor([0, 1, 2, 3, 4, 5, 6, 0])[:count]
-    positives = torch.tensor([int(DENSE[u].nonzero()[int(u) % 2 - 1]) for u in users])
-    negatives = torch.tensor([int((~DENSE[u]).nonzero()[(3 * i) % 4]) for i, u in enumerate(users)])
-    return dict(users=users, positives=positives, negatives=negatives)
-
-
-def adjacency(dtype):
-    """D^(−1/2) A D^(−1/2) over users, then items; a node without edges keeps zeros."""
-    a = torch.zeros(USERS + ITEMS, USERS + ITEMS, dtype=torch.float64)
-    a[:USERS, USERS:] = DENSE.double()
-    a[USERS:, :USERS] = DENSE.double().T
-    degree = a.sum(1)
-    scale = torch.where(degree > 0, degree, torch.ones_like(degree)).rsqrt()
-    return (scale[:, None] * a * scale[None, :]).to(dtype)
-
-
-def tables():
-    return {"user_embedding.weight": normal(USERS, WIDTH), "item_embedding.weight": normal(ITEMS, WIDTH)}
+from step_cases import (
+    DENSE,
+    ITEMS,
+    USERS,
+    bpr,
+    case,
+    contrast,
+    description,
+    generator,
+    normal,
+    propagated,
+    ranked,
+    sequences,
+    store,
+    tables,
+    triples,
+    write,
+    WIDTH,
+)
 
 
 def factorisation():
@@ -115,18 +54,6 @@ def factorisation():
         lambda p, b: p["user_embedding.weight"] @ p["item_embedding.weight"].T,
         "Matrix factorisation: mean −log σ(positive − negative), no regularisation.",
     )
-
-
-def propagated(p, layers, mean_from=0, noise=None, epsilon=0.0):
-    """The states after 0…layers propagations and the mean of those from `mean_from`."""
-    state = torch.cat([p["user_embedding.weight"], p["item_embedding.weight"]])
-    graph, states = adjacency(state.dtype), [state]
-    for layer in range(layers):
-        state = graph @ state
-        if noise is not None:
-            state = state + torch.sign(state) * F.normalize(noise[layer], dim=-1) * epsilon
-        states.append(state)
-    return states, torch.stack(states[mean_from:]).mean(0)
 
 
 def light_gcn():
@@ -177,10 +104,6 @@ def light_gcn():
 
 
 def xsim_gcl():
-    def contrast(a, b, rows, temperature):
-        a, b = F.normalize(a[rows], dim=-1), F.normalize(b[rows], dim=-1)
-        return F.cross_entropy(a @ b.T / temperature, torch.arange(len(rows)))
-
     def loss(p, b):
         states, mean = propagated(p, 3, 1, b["noise"], 0.2)
         user, item = mean[:USERS], mean[USERS:]
@@ -247,20 +170,6 @@ def neu_mf():
         lambda p, b: logits(p, grid[:, 0], grid[:, 1]).reshape(USERS, ITEMS),
         "predict([user ⊙ item ; mlp([user ; item])]), ReLU after both layers of the MLP; mean binary cross-entropy. Scores are logits.",
     )
-
-
-def sequences():
-    lengths = torch.tensor([5, 3, 1, 4])
-    rows = torch.randint(0, ITEMS, (4, 5), generator=generator)
-    for row, length in enumerate(lengths):
-        rows[row, length:] = -1
-    return dict(sequences=rows, lengths=lengths, targets=torch.randint(0, ITEMS, (4,), generator=generator))
-
-
-def ranked(states):
-    """Loss and scores of a sequence model: cross-entropy of state · item table over all items."""
-    logits = lambda p, b: states(p, b) @ p["item_embedding.weight"].T
-    return lambda p, b: F.cross_entropy(logits(p, b), b["targets"]), logits
 
 
 def sas_rec():
@@ -384,24 +293,6 @@ def closed_forms():
     store["popularity.scores"] = torch.tensor(x.sum(0))
 
 
-store["interactions"] = DENSE.nonzero()
 for make in (factorisation, light_gcn, xsim_gcl, neu_mf, sas_rec, gru4_rec, closed_forms):
     make()
-final = {
-    key: (value.int() if value.dtype == torch.int64 else value).detach().contiguous().clone()
-    for key, value in store.items()
-}
-save_file(final, HERE / "models.safetensors")
-(HERE / "models.safetensors").chmod(0o644)
-versions = {name: importlib.metadata.version(name) for name in ("torch", "safetensors", "numpy")}
-lines = ",\n".join(f"{json.dumps(key)}:{json.dumps(value, ensure_ascii=False)}" for key, value in description.items())
-(HERE / "models.json").write_text(
-    json.dumps(dict(versions=versions, users=USERS, items=ITEMS, adam=ADAM))[:-1] + ',"cases":{\n' + lines + "\n}}\n"
-)
-print(
-    len(description),
-    "cases,",
-    len(final),
-    "tensors",
-    {k: round(float(v), 5) for k, v in final.items() if k.endswith(".loss")},
-)
+write("models")

@@ -6,15 +6,15 @@ import TrestleRecommenders
 import TrestleTensor
 import TrestleTestSupport
 
-/// One model's step as PyTorch takes it (Tests/Fixtures/recommenders/make_models.py).
+/// One model's step as PyTorch takes it (Tests/Fixtures/recommenders/make_models.py and the scripts beside it).
 struct ModelFixture {
   private let file: SafetensorsFile
   private let prefix: String
   private let name: String
   let dtype: DType
 
-  init(_ name: String, _ dtype: DType) throws {
-    file = try SafetensorsFile(TestAssets.fixtures.appending(path: "recommenders/models.safetensors"))
+  init(_ name: String, _ dtype: DType, in fixture: String = "models") throws {
+    file = try SafetensorsFile(TestAssets.fixtures.appending(path: "recommenders/\(fixture).safetensors"))
     prefix = dtype == .float64 ? "" : "float32."
     self.name = name
     self.dtype = dtype
@@ -48,21 +48,28 @@ struct ModelFixture {
   }
 
   /// Loads the parameters, takes a step on `loss`, and compares loss, scores, gradients and parameters.
+  ///
+  /// - Parameter trained: what the names of the parameters begin with that the loss trains; no others may have gradients.
   func check(
-    _ model: some Module, tolerance: Double, scores: () -> Tensor, loss: () -> Tensor
+    _ model: some Module, tolerance: Double, trained: String = "", scores: () -> Tensor, loss: () -> Tensor
   ) throws {
     for named in model.namedParameters { named.parameter.update(to: try tensor(named.name)) }
     expectClose(withoutGradients { scores() }, try tensor("scores"), tolerance, "scores")
     let optimizer = Adam(model.trainableParameters, learningRate: 0.01)
     let (value, gradients) = valueAndGradients(of: model.trainableParameters) { loss() }
     expectClose(value.reshaped(to: [] as Shape), try tensor("loss"), tolerance, "loss")
-    for named in model.namedParameters {
+    let (moved, fixed) = (
+      model.namedParameters.filter { $0.name.hasPrefix(trained) },
+      model.namedParameters.filter { !$0.name.hasPrefix(trained) }
+    )
+    #expect(fixed.allSatisfy { gradients[$0.parameter] == nil })
+    for named in moved {
       let gradient = try #require(gradients[named.parameter], "\(name): no gradient of \(named.name)")
       expectClose(
         gradient.dense(), try tensor("gradient.\(named.name)"), tolerance, "gradient of \(named.name)")
     }
     optimizer.update(with: gradients)
-    for named in model.namedParameters {
+    for named in moved {
       // Adam's first step is lr · g / (|g| + ε): where g is rounding noise, so is the step.
       let gradient: [Float] = try tensor("gradient.\(named.name)").floats
       let after = named.parameter.detached.floats

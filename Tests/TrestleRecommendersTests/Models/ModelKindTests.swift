@@ -19,7 +19,7 @@ import TrestleTestSupport
       let model = try kind.make(data, seed: 1)
       #expect(model.name == kind.name)
       #expect(ModelKind(name: kind.name.uppercased()) == kind)
-      #expect(kind.isSequential == (model is any SequentialRecommender))
+      #expect(kind.isSequential == (model is any SequentialRecommender || model is BERT4Rec))
       guard let trainable = model as? any TrainableRecommender else { continue }
       var own = trainable.recommendedTraining(for: DataProfile(data))
       own.seed = 3
@@ -59,7 +59,10 @@ import TrestleTestSupport
     #expect(trainer.configuration.patience == 60)
   }
 
-  @Test(arguments: [ModelKind.itemKNN, .ease, .implicitALS, .factorization, .lightGCN, .gru4Rec])
+  @Test(arguments: [
+    ModelKind.itemKNN, .userKNN, .rp3Beta, .slim, .ease, .implicitALS, .factorization, .directAU, .lightGCN,
+    .gru4Rec,
+  ])
   func fitBeatsPopularity(_ kind: ModelKind) throws {
     let split = try SyntheticWorld(seed: 4).dataset().interactions.split(.leaveOneOut, seed: 1)
     let popular = try ndcg(ModelKind.popularity.fit(split), split)
@@ -75,6 +78,8 @@ import TrestleTestSupport
     #expect(try ndcg(ModelKind.ease.fit(split), split) > 0.320)
     #expect(try ndcg(ModelKind.itemKNN.fit(split), split) > 0.270)
     #expect(try ndcg(ModelKind.implicitALS.fit(split), split) > 0.300)
+    #expect(try ndcg(ModelKind.userKNN.fit(split), split) > 0.250)
+    #expect(try ndcg(ModelKind.rp3Beta.fit(split), split) > 0.250)
     let popular = try ndcg(ModelKind.popularity.fit(split), split)
     #expect(abs(popular - 0.145) < 0.005)
   }

@@ -8,7 +8,11 @@ import TrestleTensor
 /// Training of every model: it learns, repeats itself, and goes on where it was stopped.
 @Suite(.serialized) struct TrainingTests {
   enum Kind: String, CaseIterable, Sendable {
-    case factorization, lightGCN, xSimGCL, neuMF, sasRec, gru4Rec
+    case factorization, lightGCN, xSimGCL, simGCL, sgl, directAU, neuMF, multVAE, recVAE, sasRec, bert4Rec,
+      gru4Rec
+
+    /// Examples a batch: users, for autoencoders.
+    var batchSize: Int { self == .multVAE || self == .recVAE ? 64 : self == .bert4Rec ? 256 : 512 }
 
     func make(_ training: Interactions) -> any TrainableRecommender {
       var generator = RandomGenerator(seed: 11)
@@ -18,6 +22,23 @@ import TrestleTensor
           userCount: training.userCount, itemCount: training.itemCount, using: &generator)
       case .lightGCN: return LightGCN(training: training, using: &generator)
       case .xSimGCL: return XSimGCL(training: training, using: &generator)
+      case .simGCL: return SimGCL(training: training, using: &generator)
+      case .sgl:
+        var configuration = SGL.Configuration()
+        configuration.layers = 2
+        return SGL(training: training, configuration: configuration, using: &generator)
+      case .directAU:
+        var configuration = DirectAU.Configuration()
+        configuration.uniformityWeight = 0.2
+        return DirectAU(training: training, configuration: configuration, using: &generator)
+      case .multVAE:
+        var configuration = MultVAE.Configuration()
+        (configuration.hidden, configuration.latent) = ([64], 24)
+        return MultVAE(training: training, configuration: configuration, using: &generator)
+      case .recVAE:
+        var configuration = RecVAE.Configuration()
+        (configuration.hidden, configuration.latent) = (48, 24)
+        return RecVAE(training: training, configuration: configuration, using: &generator)
       case .neuMF:
         return NeuMF(userCount: training.userCount, itemCount: training.itemCount, using: &generator)
       case .sasRec:
@@ -25,6 +46,10 @@ import TrestleTensor
         (configuration.dimension, configuration.hidden, configuration.windowLength) = (32, 64, 20)
         configuration.dropout = 0.2
         return SASRec(training: training, configuration: configuration, using: &generator)
+      case .bert4Rec:
+        var configuration = BERT4Rec.Configuration()
+        (configuration.dimension, configuration.hidden, configuration.windowLength) = (32, 64, 20)
+        return BERT4Rec(training: training, configuration: configuration, using: &generator)
       case .gru4Rec:
         var configuration = GRU4Rec.Configuration()
         (configuration.dimension, configuration.hidden, configuration.windowLength) = (32, 48, 20)
@@ -36,9 +61,11 @@ import TrestleTensor
   static let split: DataSplit? = try? SyntheticWorld(seed: 4).dataset().interactions.split(
     .leaveOneOut, seed: 1)
 
-  private func configuration(epochs: Int) -> TrainingConfiguration {
+  private func configuration(_ kind: Kind = .factorization, epochs: Int) -> TrainingConfiguration {
     var configuration = TrainingConfiguration()
-    (configuration.epochs, configuration.batchSize, configuration.learningRate) = (epochs, 512, 5e-3)
+    (configuration.epochs, configuration.batchSize, configuration.learningRate) = (
+      epochs, kind.batchSize, 5e-3
+    )
     (configuration.patience, configuration.seed) = (100, 9)
     return configuration
   }
@@ -54,7 +81,7 @@ import TrestleTensor
     defer { ThreadPool.shared.setThreadCount(before) }
     let model = kind.make(split.training)
     let trainer = try RecommenderTrainer(
-      model, training: split.training, configuration: configuration(epochs: epochs))
+      model, training: split.training, configuration: configuration(kind, epochs: epochs))
     try trainer.fit(split, checkpoint: checkpoint)
     return bits(model)
   }
@@ -95,7 +122,7 @@ import TrestleTensor
     let popular = try #require(
       evaluator.evaluate(Popularity(training: split.training).makeScorer()).mean(.ndcg(10)))
     let model = kind.make(split.training)
-    var settings = configuration(epochs: 25)
+    var settings = configuration(kind, epochs: 25)
     settings.patience = 8
     let trainer = try RecommenderTrainer(model, training: split.training, configuration: settings)
     let reports = try trainer.fit(split)

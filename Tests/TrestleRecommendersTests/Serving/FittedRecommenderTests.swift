@@ -113,7 +113,7 @@ import TrestleRecommenders
     let data = try #require(Self.world)
     let split = try data.interactions.split(.ratio(), seed: 3)
     let evaluator = RankingEvaluator(split)
-    for kind in [ModelKind.ease, .itemKNN, .implicitALS] {
+    for kind in [ModelKind.ease, .itemKNN, .userKNN, .slim, .implicitALS] {
       let own = try fit(kind, split: split).evaluate(on: split).mean(.ndcg(10))
       #expect(
         own == (try evaluator.evaluate(kind.make(split.training, seed: 0).makeScorer()).mean(.ndcg(10))))
@@ -132,7 +132,7 @@ import TrestleRecommenders
     let popular = try evaluator.evaluate(Popularity(training: known).makeScorer()).mean(.ndcg(10)) ?? 1
     var options = FitOptions()
     options.epochs = 60
-    for kind in [ModelKind.ease, .itemKNN, .implicitALS, .lightGCN] {
+    for kind in [ModelKind.ease, .itemKNN, .userKNN, .rp3Beta, .slim, .implicitALS, .lightGCN] {
       let model = try data.with(known).fit(kind, options: options)
       let scorer = model.makeNewUserScorer(liking: UserHistories(split.training))
       let value = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0

@@ -32,7 +32,9 @@ import TrestleRecommenders
   }
 
   /// Protocol: training on 40 % of each user's items; 40 % are added; the last 20 % are to be found.
-  @Test(arguments: [ModelKind.ease, .itemKNN, .implicitALS, .factorization, .lightGCN])
+  @Test(arguments: [
+    ModelKind.ease, .itemKNN, .userKNN, .rp3Beta, .slim, .implicitALS, .factorization, .lightGCN,
+  ])
   func whatUsersDoLaterMakesTheirListsBetterAndNeverWorse(_ kind: ModelKind) throws {
     let setting = try Setting()
     let model = try setting.model(kind)
@@ -54,7 +56,10 @@ import TrestleRecommenders
     #expect(twice.card.settings == updated.card.settings && twice.histories.items == updated.histories.items)
   }
 
-  @Test(arguments: [ModelKind.ease, .itemKNN, .implicitALS, .factorization, .lightGCN, .sasRec])
+  @Test(arguments: [
+    ModelKind.ease, .itemKNN, .userKNN, .slim, .implicitALS, .factorization, .lightGCN, .multVAE, .recVAE,
+    .bert4Rec, .sasRec,
+  ])
   func newUsersAreFoldedIn(_ kind: ModelKind) throws {
     let setting = try Setting()
     let model = try setting.model(kind)

@@ -42,7 +42,7 @@ public final class SASRec: SequentialRecommender {
   public var histories: UserHistories
   private let positionEmbedding: Parameter
   private let norm: LayerNorm
-  private let layers: [Layer]
+  private let layers: [AttentionLayer]
   private let dropout: Dropout?
 
   /// RecBole's names of the tables.
@@ -66,7 +66,12 @@ public final class SASRec: SequentialRecommender {
     itemEmbedding = table(training.itemCount)
     positionEmbedding = table(configuration.windowLength)
     norm = LayerNorm(width: configuration.dimension, epsilon: configuration.epsilon, dtype: dtype)
-    layers = (0..<configuration.layers).map { _ in Layer(configuration, dtype, &generator) }
+    layers = (0..<configuration.layers).map { _ in
+      AttentionLayer(
+        width: configuration.dimension, hidden: configuration.hidden, heads: configuration.heads,
+        dropout: configuration.dropout, epsilon: configuration.epsilon, isCausal: true, dtype: dtype,
+        using: &generator)
+    }
     dropout = configuration.dropout > 0 ? Dropout(rate: configuration.dropout, using: &generator) : nil
     setTraining(false)
   }
@@ -84,53 +89,5 @@ public final class SASRec: SequentialRecommender {
     let packed = PackedSequences(lengths: sequences.lengths)
     for layer in layers { x = layer(x, packed) }
     return x
-  }
-
-  /// Attention and a feed-forward block, each normalised after its residual connection.
-  private final class Layer: Module {
-    static let checkpointKeys = ["attentionNorm": "attention_norm"]
-    let query: Linear
-    let key: Linear
-    let value: Linear
-    let output: Linear
-    let inner: Linear
-    let outer: Linear
-    let attentionNorm: LayerNorm
-    let norm: LayerNorm
-    let heads: Int
-    let attentionDropout: Dropout?
-    let dropout: Dropout?
-
-    init(_ configuration: Configuration, _ dtype: DType, _ generator: inout RandomGenerator) {
-      func linear(_ inputs: Int, _ outputs: Int) -> Linear {
-        Linear(
-          weight: .normal([outputs, inputs], deviation: 0.02, dtype: dtype, using: &generator),
-          bias: .zeros([outputs], dtype: dtype))
-      }
-      let width = configuration.dimension
-      query = linear(width, width)
-      key = linear(width, width)
-      value = linear(width, width)
-      output = linear(width, width)
-      inner = linear(width, configuration.hidden)
-      outer = linear(configuration.hidden, width)
-      attentionNorm = LayerNorm(width: width, epsilon: configuration.epsilon, dtype: dtype)
-      norm = LayerNorm(width: width, epsilon: configuration.epsilon, dtype: dtype)
-      heads = configuration.heads
-      let rate = configuration.dropout
-      attentionDropout = rate > 0 ? Dropout(rate: rate, using: &generator) : nil
-      dropout = rate > 0 ? Dropout(rate: rate, using: &generator) : nil
-    }
-
-    func callAsFunction(_ x: Tensor, _ sequences: PackedSequences) -> Tensor {
-      let shape: Shape = [x.shape[0], heads, x.shape[1] / heads]
-      let attended = query(x).reshaped(to: shape).attention(
-        keys: key(x).reshaped(to: shape), values: value(x).reshaped(to: shape), sequences: sequences,
-        isCausal: true)
-      let mixed = output(attended.reshaped(to: x.shape))
-      let y = attentionNorm(x + (attentionDropout?(mixed) ?? mixed))
-      let fed = outer(inner(y).gelu())
-      return norm(y + (dropout?(fed) ?? fed))
-    }
   }
 }

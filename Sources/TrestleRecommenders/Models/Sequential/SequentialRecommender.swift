@@ -5,13 +5,11 @@ import TrestleTensor
 /// A recommender that reads a user's last items in the order of time and ranks the next one.
 ///
 /// A new model of this kind writes ``states(_:)``; training on windows of the histories, scoring and evaluation follow.
-public protocol SequentialRecommender: TrainableRecommender {
+public protocol SequentialRecommender: HistoryRecommender {
   /// The most items that are read.
   var windowLength: Int { get }
   /// The items' rows, `[items, width]`.
   var itemEmbedding: Parameter { get }
-  /// The histories that ``Recommender/makeScorer()`` continues: those of the training data, once it has been given.
-  var histories: UserHistories { get set }
   /// How many items that were drawn stand in the softmax beside the batch's targets; `nil` for the whole catalogue.
   var sampledItems: Int? { get }
 
@@ -23,10 +21,8 @@ public protocol SequentialRecommender: TrainableRecommender {
 }
 
 extension SequentialRecommender {
-  /// The number of users.
-  public var userCount: Int { histories.userCount }
-  /// The number of items.
-  public var itemCount: Int { itemEmbedding.shape[0] }
+  /// The items' rows, not tracked.
+  public var itemRows: Tensor { itemEmbedding.detached }
 
   /// The mean cross-entropy of given targets over the whole catalogue.
   ///
@@ -73,15 +69,6 @@ extension SequentialRecommender {
   ) throws(DataError) -> any TrainingSteps {
     histories = UserHistories(training)
     return SequenceSteps(self, configuration)
-  }
-
-  /// A scorer that continues the training histories.
-  public func makeScorer() -> any CatalogueScorer { makeScorer(histories: histories) }
-
-  /// A scorer that continues given histories: those of training and validation data, when test data is ranked.
-  public func makeScorer(histories: UserHistories) -> any CatalogueScorer {
-    let states = userStates(histories)
-    return InnerProductScorer(Representations(users: states, items: itemEmbedding.detached))
   }
 
   /// The state after each user's last items, `[users, width]`; zeros for a user without items.

@@ -11,13 +11,20 @@ extension ServedModel {
     switch model {
     case is Popularity: self.init(form: .popularity, tensors: [:])
     case let model as EASE: self.init(form: .itemWeights, tensors: ["weights": model.weights])
-    case let model as ItemNeighbors: self.init(neighborsOf: model)
+    case let model as any ItemToItemRecommender: self.init(weightsOf: model.itemWeights)
+    case let model as UserNeighbors: self.init(neighborsOf: model)
     case let model as NeuMF:
       try self.init(model, .network, .neuMF(model.configuration), items: model.itemFactors.detached)
     case let model as SASRec:
       try self.init(model, .sequence, .sasRec(model.configuration), items: model.itemEmbedding.detached)
     case let model as GRU4Rec:
       try self.init(model, .sequence, .gru4Rec(model.configuration), items: model.itemEmbedding.detached)
+    case let model as BERT4Rec:
+      try self.init(model, .sequence, .bert4Rec(model.configuration), items: model.itemRows)
+    case let model as MultVAE:
+      try self.init(model, .set, .multVAE(model.configuration), items: model.itemRows)
+    case let model as RecVAE:
+      try self.init(model, .set, .recVAE(model.configuration), items: model.itemRows)
     case let model as any EmbeddingRecommender:
       var folding = RowFolding.mean
       if let squares = model as? ImplicitALS {
@@ -53,19 +60,23 @@ extension ServedModel {
   /// What stands before the names of a network's parameters.
   static let networkPrefix = "network."
 
-  private init(neighborsOf model: ItemNeighbors) {
-    var kept: [[(Int32, Float)]] = Array(repeating: [], count: model.itemCount)
-    for item in 0..<Int32(model.itemCount) {
-      for entry in model.neighbors(of: item) { kept[Int(entry.item)].append((item, entry.similarity)) }
-    }
-    var offsets: [Int32] = [0]
-    for list in kept { offsets.append(offsets[offsets.count - 1] + Int32(list.count)) }
-    let entries = kept.flatMap { $0 }
+  private init(weightsOf weights: ItemToItemWeights) {
     self.init(
       form: .neighbors,
       tensors: [
-        "offsets": Tensor(offsets), "targets": Tensor(entries.map(\.0)),
-        "similarities": Tensor(entries.map(\.1)),
+        "offsets": Tensor(weights.starts.map { Int32($0) }), "targets": Tensor(weights.targets),
+        "similarities": Tensor(weights.weights),
       ])
+  }
+
+  private init(neighborsOf model: UserNeighbors) {
+    let matrix = model.neighborhood.matrix
+    self.init(
+      form: .userNeighbors,
+      tensors: [
+        "offsets": Tensor(matrix.offsets.map { Int32($0) }), "items": Tensor(matrix.items),
+        "neighbors": Tensor([Int32(clamping: model.configuration.neighbors)]),
+        "shrinkage": Tensor([model.configuration.shrinkage]),
+      ], neighborhood: model.neighborhood)
   }
 }

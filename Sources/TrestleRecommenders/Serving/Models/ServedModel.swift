@@ -15,10 +15,14 @@ package struct ServedModel: Sendable {
     case itemWeights
     /// The same with a few weights an item.
     case neighbors
+    /// Sums over the items of the most similar of the users that the model was fitted on.
+    case userNeighbors
     /// A network over users' and items' rows.
     case network
     /// Inner products of a sequence model's states and the items' rows.
     case sequence
+    /// Inner products of states, computed from the set of a user's items, and the items' rows.
+    case set
   }
 
   /// How scores are computed.
@@ -27,11 +31,17 @@ package struct ServedModel: Sendable {
   package let tensors: [String: Tensor]
   /// How someone new gets scores, for forms of rows.
   package let folding: RowFolding
-  /// The network of a ``Form/network`` or ``Form/sequence``.
+  /// The network of a ``Form/network``, ``Form/sequence`` or ``Form/set``.
   let network: ServedNetwork?
+  /// The users of ``Form/userNeighbors``.
+  let neighborhood: UserNeighborhood?
 
-  init(form: Form, tensors: [String: Tensor], folding: RowFolding = .mean, network: ServedNetwork? = nil) {
+  init(
+    form: Form, tensors: [String: Tensor], folding: RowFolding = .mean, network: ServedNetwork? = nil,
+    neighborhood: UserNeighborhood? = nil
+  ) {
     (self.form, self.tensors, self.folding, self.network) = (form, tensors, folding, network)
+    self.neighborhood = neighborhood
   }
 
   /// A tensor that the form has.
@@ -49,7 +59,13 @@ package struct ServedModel: Sendable {
       return RowScorer(itemCount: histories.itemCount) { user in
         itemScores(Set(histories.items(of: Int(user))).sorted())
       }
-    case .network, .sequence:
+    case .userNeighbors:
+      guard let neighborhood else { preconditionFailure("ServedModel: \(form) without its users") }
+      return RowScorer(itemCount: histories.itemCount) { user in
+        let items = Set(histories.items(of: Int(user))).sorted()
+        return neighborhood.scores(of: items, excluding: Int(user))
+      }
+    case .network, .sequence, .set:
       guard let network else { preconditionFailure("ServedModel: \(form) without a network") }
       return network.scorer(histories)
     }
@@ -63,7 +79,8 @@ package struct ServedModel: Sendable {
       let rows = tensor("items")
       return folding.row(items, rows).matmul(rows, transposingOther: true).floats
     case .itemWeights, .neighbors: return itemScores(Set(items).sorted())
-    case .sequence: return network?.scores(continuing: items)
+    case .userNeighbors: return neighborhood?.scores(of: Set(items).sorted(), excluding: nil)
+    case .sequence, .set: return network?.scores(continuing: items)
     }
   }
 
@@ -71,7 +88,7 @@ package struct ServedModel: Sendable {
   func similarities(of item: Int32, to others: [Int32]) -> [Float]? {
     switch form {
     case .popularity: return nil
-    case .rows, .network, .sequence:
+    case .rows, .network, .sequence, .set:
       guard let table = tensors["items"] else { return nil }
       let rows = table.gatheredRows(Tensor(others)).unitNormalized()
       return rows.matmul(table.gatheredRows(Tensor([item])).unitNormalized(), transposingOther: true).floats
@@ -82,6 +99,7 @@ package struct ServedModel: Sendable {
       return others.map { other in
         neighbors(of: other).first { $0.item == item }?.similarity ?? 0
       }
+    case .userNeighbors: return neighborhood.map { users in others.map { users.cosine(item, $0) } }
     }
   }
 

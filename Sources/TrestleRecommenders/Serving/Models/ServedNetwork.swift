@@ -11,6 +11,9 @@ final class ServedNetwork: Sendable {
     case neuMF(NeuMF.Configuration)
     case sasRec(SASRec.Configuration)
     case gru4Rec(GRU4Rec.Configuration)
+    case bert4Rec(BERT4Rec.Configuration)
+    case multVAE(MultVAE.Configuration)
+    case recVAE(RecVAE.Configuration)
 
     /// The network with arbitrary weights.
     func make(userCount: Int, itemCount: Int) -> sending any TrainableRecommender {
@@ -24,6 +27,12 @@ final class ServedNetwork: Sendable {
         return SASRec(training: nobody, configuration: configuration, using: &generator)
       case .gru4Rec(let configuration):
         return GRU4Rec(training: nobody, configuration: configuration, using: &generator)
+      case .bert4Rec(let configuration):
+        return BERT4Rec(training: nobody, configuration: configuration, using: &generator)
+      case .multVAE(let configuration):
+        return MultVAE(training: nobody, configuration: configuration, using: &generator)
+      case .recVAE(let configuration):
+        return RecVAE(training: nobody, configuration: configuration, using: &generator)
       }
     }
   }
@@ -52,17 +61,17 @@ final class ServedNetwork: Sendable {
   /// A scorer of the users with these histories, or of the users that the network has rows for.
   func scorer(_ histories: UserHistories) -> any CatalogueScorer {
     model.withLock { model in
-      (model as? any SequentialRecommender)?.makeScorer(histories: histories) ?? model.makeScorer()
+      (model as? any HistoryRecommender)?.makeScorer(histories: histories) ?? model.makeScorer()
     }
   }
 
-  /// The scores of the items after a sequence; `nil` for a network that reads none.
+  /// The scores of the items after those that someone has had; `nil` for a network that reads none.
   func scores(continuing items: [Int32]) -> [Float]? {
     let history = UserHistories(
       Interactions(users: items.map { _ in 0 }, items: items, userCount: 1, itemCount: itemCount))
     return model.withLock { model in
-      guard let model = model as? any SequentialRecommender else { return nil }
-      return model.userStates(history).matmul(model.itemEmbedding.detached, transposingOther: true).floats
+      guard let model = model as? any HistoryRecommender else { return nil }
+      return model.userStates(history).matmul(model.itemRows, transposingOther: true).floats
     }
   }
 }

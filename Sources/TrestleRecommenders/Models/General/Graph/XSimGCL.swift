@@ -75,22 +75,10 @@ public final class XSimGCL: PairwiseRecommender {
   ///
   /// - Parameter noise: numbers from 0 to 1 for each layer, of the rows' shape; `nil` for no noise.
   package func propagated(noise: [Tensor]?) -> (final: Tensor, contrasted: Tensor) {
-    var state = Tensor.concatenated([userEmbedding.value, itemEmbedding.value], along: 0)
-    var total: Tensor?
-    var contrasted = state
-    for layer in 0..<configuration.layers {
-      state = adjacency.matmul(state)
-      if let noise {
-        let zero = Tensor.zeros(state.shape, dtype: state.dtype)
-        let plain = state.detached
-        let sign = plain.isGreater(than: zero) - plain.isLess(than: zero)
-        state = state + sign * noise[layer].unitNormalized() * configuration.noise
-      }
-      if layer + 1 == configuration.contrastedLayer { contrasted = state }
-      total = total.map { $0 + state } ?? state
-    }
-    let sum = total ?? state
-    return (sum * (1 / Double(configuration.layers)), contrasted)
+    let table = Tensor.concatenated([userEmbedding.value, itemEmbedding.value], along: 0)
+    let states = adjacency.states(
+      of: table, layers: configuration.layers, noise: noise, length: configuration.noise)
+    return (Tensor.mean(of: states), states[configuration.contrastedLayer - 1])
   }
 
   /// The loss of a batch under noise of its own, with the contrast.
@@ -98,11 +86,11 @@ public final class XSimGCL: PairwiseRecommender {
     _ batch: PairwiseBatch, _ representations: @autoclosure () -> Representations,
     using generator: inout RandomGenerator
   ) -> Tensor {
-    let shape: Shape = [userCount + itemCount, configuration.dimension]
-    let noise = (0..<configuration.layers).map { _ in
-      Tensor.uniform(shape, dtype: userEmbedding.dtype, using: &generator)
-    }
-    return loss(batch, noise: noise)
+    loss(
+      batch,
+      noise: Tensor.noise(
+        layers: configuration.layers, [userCount + itemCount, configuration.dimension],
+        dtype: userEmbedding.dtype, using: &generator))
   }
 
   /// The loss of a batch under given noise; see ``propagated(noise:)``.
@@ -111,15 +99,9 @@ public final class XSimGCL: PairwiseRecommender {
     let ranking = rankingLoss(
       batch, Representations(joint: final, userCount: userCount), penalty: configuration.regularization,
       hasDenseGradients: true)
-    let users = Set(batch.users.scalars(as: Int32.self)).sorted()
-    let items = Set(batch.positives.scalars(as: Int32.self)).sorted().map { $0 + Int32(userCount) }
-    func contrast(_ rows: [Int32]) -> Tensor {
-      let names = Tensor(rows)
-      return Losses.infoNCE(
-        anchors: final.gatheredRows(names), positives: contrasted.gatheredRows(names),
-        temperature: configuration.temperature)
-    }
-    return ranking + (contrast(users) + contrast(items)) * configuration.contrastWeight
+    let contrast = batch.contrast(
+      final, contrasted, userCount: userCount, temperature: configuration.temperature)
+    return ranking + contrast * configuration.contrastWeight
   }
 
   /// The penalty on the batch's own rows.

@@ -95,35 +95,3 @@ public final class LightGCN: PairwiseRecommender {
     return (norms[0] + norms[1] + norms[2]) * (weight / Double(batch.count))
   }
 }
-
-extension SparseMatrix {
-  /// D^−½ A D^−½ of the bipartite graph of interactions, over users, then items; repeated interactions count once.
-  package static func normalizedBipartite(_ interactions: Interactions, dtype: DType = .float32)
-    -> SparseMatrix
-  {
-    let matrix = UserItemMatrix(interactions)
-    let (users, items) = (matrix.userCount, matrix.itemCount)
-    let itemDegrees = matrix.itemCounts()
-    var rows: [Int32] = []
-    var columns: [Int32] = []
-    var values: [Float] = []
-    rows.reserveCapacity(2 * matrix.count)
-    columns.reserveCapacity(2 * matrix.count)
-    values.reserveCapacity(2 * matrix.count)
-    for user in 0..<users {
-      let degree = Double(matrix.count(of: user))
-      for item in matrix.items(of: user) {
-        let value = Float(1 / (degree * Double(itemDegrees[Int(item)])).squareRoot())
-        rows.append(Int32(user))
-        columns.append(Int32(users) + item)
-        values.append(value)
-        rows.append(Int32(users) + item)
-        columns.append(Int32(user))
-        values.append(value)
-      }
-    }
-    return SparseMatrix(
-      rowCount: users + items, columnCount: users + items, rows: rows, columns: columns, values: values,
-      isSymmetric: true, dtype: dtype)
-  }
-}
