@@ -38,6 +38,10 @@ struct Train: ProgramCommand {
       .flag(
         "--no-refit", "keeps the model that was measured, instead of fitting it anew on all data",
         \.skipsRefit),
+      .number(
+        "--accumulate", "N", in: 1...100_000,
+        "how many batches' gradients make a step (one of each rank if absent): the same result on 1 to N ranks",
+        \.accumulation),
       .flag("--resume", "goes on where an interrupted training of the same options stopped", \.resumes),
       .number("--threads", "N", in: 1...1024, "how many threads take part (all cores if absent)", \.threads),
     ]
@@ -47,6 +51,7 @@ struct Train: ProgramCommand {
       trestle train --interactions loans.csv --items books.csv --output my-recommender
       trestle recommend --recommender my-recommender --likes "Emma" "Persuasion"
       trestle train --interactions loans.csv --items books.csv --bridge BDLM --noun Book --output my-hybrid
+      mpirun -n 4 trestle train --interactions loans.csv --output my-recommender
     """
 
   var data = DataOptions()
@@ -60,15 +65,21 @@ struct Train: ProgramCommand {
   var seed: UInt64 = 0
   var epochs: Int?
   var patience: Int?
+  var accumulation: Int?
   var skipsRefit = false
   var resumes = false
   var threads: Int?
 
-  func run() throws {
-    if let threads { ThreadPool.shared.setThreadCount(threads) }
+  func run() throws { try Ranks.run(threads: threads, train) }
+
+  private func train(_ communicator: any Communicator) throws {
+    let isFirst = communicator.rank == 0
+    guard bridge == .none || communicator.size == 1 else {
+      throw UsageError("--bridge \(bridge.rawValue) trains in one process: without mpirun")
+    }
     try SavedRecommender.checkDestination(output)
     let checkpoint = URL(filePath: output.relativePath + ".training")
-    if !resumes { try? FileManager.default.removeItem(at: checkpoint) }
+    if !resumes && isFirst { try? FileManager.default.removeItem(at: checkpoint) }
     Interrupts.handle()
     let dataset = try data.read()
     let split = try dataset.interactions.split(self.split.strategy, seed: seed)
@@ -80,17 +91,21 @@ struct Train: ProgramCommand {
     (options.seed, options.epochs, options.patience, options.checkpoint) = (
       seed, epochs, patience, checkpoint
     )
+    (options.communicator, options.accumulation) = (communicator, accumulation)
     let fitting = Fitting(
       kind: kind, options: options,
       kept: "Everything so far is in \(checkpoint.relativePath); the same command with --resume goes on")
     let reading = try bridge == .none ? nil : tuned(dataset, checkpoint, fitting.kept)
     var (model, seconds) = try fitting.fit(dataset, split)
     let measured = model
-    try measure(measured, split, seconds, dataset, reading)
-    if Interrupts.isRequested { throw Interruption("stopped before fitting on all data. \(fitting.kept)") }
+    if isFirst { try measure(measured, split, seconds, dataset, reading) }
+    if try communicator.any(Interrupts.isRequested) {
+      throw Interruption("stopped before fitting on all data. \(fitting.kept)")
+    }
     if !skipsRefit {
       model = try fitting.refit(dataset, epochs: model.card.settings["epochs"].flatMap { Int($0) } ?? 1)
     }
+    guard isFirst else { return }
     if let reading {
       let training = skipsRefit ? split.training : nil
       try reading.fit.hybrid(reading.tuned, measured: (measured, split), final: model, training: training)
