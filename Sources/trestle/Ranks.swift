@@ -11,13 +11,16 @@ enum Ranks {
   ///
   /// - Parameter threads: how many threads a rank has; `nil` for its share of the machine's cores.
   static func run(threads: Int?, _ work: (any Communicator) throws -> Void) throws {
-    let communicator = try MPICommunicator.launched()
+    let communicator = try launched()
     current = communicator as? MPICommunicator
     if communicator.rank > 0 { Silence.keep() }
     if let threads {
       ThreadPool.shared.setThreadCount(threads)
     } else if ProcessInfo.processInfo.environment["TRESTLE_THREADS"] == nil {
       ThreadPool.shared.setThreadCount(max(1, ThreadPool.shared.threadCount / communicator.localSize))
+    }
+    if let places = current?.places {
+      say("  \(places.count) ranks: " + places.enumerated().map { "\($0) is \($1)" }.joined(separator: ", "))
     }
     do {
       try work(communicator)
@@ -28,6 +31,16 @@ enum Ranks {
       throw RankFailure(rank: communicator.rank, size: communicator.size, cause: error)
     }
     try current?.end()
+  }
+
+  private static func launched() throws -> any Communicator {
+    do {
+      return try MPICommunicator.launched()
+    } catch {
+      // It is the same on all ranks: the first says it, and mpirun ends the others when it ends.
+      if (MPICommunicator.launchedRank ?? 0) > 0 { usleep(2_000_000) }
+      throw error
+    }
   }
 
   /// Ends the process with a code; one that failed takes all ranks with it.

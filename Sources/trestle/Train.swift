@@ -74,9 +74,6 @@ struct Train: ProgramCommand {
 
   private func train(_ communicator: any Communicator) throws {
     let isFirst = communicator.rank == 0
-    guard bridge == .none || communicator.size == 1 else {
-      throw UsageError("--bridge \(bridge.rawValue) trains in one process: without mpirun")
-    }
     try SavedRecommender.checkDestination(output)
     let checkpoint = URL(filePath: output.relativePath + ".training")
     if !resumes && isFirst { try? FileManager.default.removeItem(at: checkpoint) }
@@ -95,7 +92,7 @@ struct Train: ProgramCommand {
     let fitting = Fitting(
       kind: kind, options: options,
       kept: "Everything so far is in \(checkpoint.relativePath); the same command with --resume goes on")
-    let reading = try bridge == .none ? nil : tuned(dataset, checkpoint, fitting.kept)
+    let reading = try bridge == .none ? nil : tuned(dataset, communicator, checkpoint, fitting.kept)
     var (model, seconds) = try fitting.fit(dataset, split)
     let measured = model
     if isFirst { try measure(measured, split, seconds, dataset, reading) }
@@ -124,7 +121,9 @@ struct Train: ProgramCommand {
   private typealias Reading = (fit: HybridFit, tuned: TunedReading)
 
   /// Lets the language model learn to read, and says how well it does.
-  private func tuned(_ dataset: Dataset, _ checkpoint: URL, _ kept: String) throws -> Reading {
+  private func tuned(
+    _ dataset: Dataset, _ communicator: any Communicator, _ checkpoint: URL, _ kept: String
+  ) throws -> Reading {
     guard HybridFit.kinds.contains(kind) else {
       let names = HybridFit.kinds.map(\.name).joined(separator: ", ")
       throw UsageError(
@@ -147,11 +146,13 @@ struct Train: ProgramCommand {
     configuration.seed = seed
     configuration.bridge.readingEpochs = readingEpochs
     var fit = HybridFit(dataset: dataset, texts: texts, kind: kind, configuration: configuration)
+    (fit.communicator, fit.accumulation) = (communicator, accumulation)
     fit.log = { say("  " + $0) }
     let stages = StageProgress()
     fit.onProgress = { what, done, total in
       stages.update(what, done, total)
-      return Interrupts.isRequested
+      // A lost rank is found by the next step.
+      return (try? communicator.any(Interrupts.isRequested)) ?? false
     }
     do {
       let tuned = try fit.tune(

@@ -12,7 +12,8 @@ import TrestleTensor
 /// none. All calls come from the thread that called ``launched(environment:)``.
 ///
 /// A rank that ends before its time, or is silent for fifteen seconds, ends all: rank 0 (rank 1, if rank 0 was lost) says
-/// which it was, and the processes of the others end with code 1.
+/// which it was, and the processes of the others end with code 1. MPICH's `mpirun` now and then ends them before they can
+/// say it; its own message then has the process' number, which ``places`` gives to a rank.
 public final class MPICommunicator: Communicator {
   /// This rank's number, from 0.
   public let rank: Int
@@ -20,8 +21,10 @@ public final class MPICommunicator: Communicator {
   public let size: Int
   /// The number of ranks that share this rank's machine, itself among them.
   public var localSize: Int { ranks.withLock { $0.localSize } }
+  /// Where each rank runs: "process 123 on node7". What `mpirun` says of processes can be read with it.
+  public var places: [String] { ranks.withLock { $0.places } }
   private let library: MPILibrary
-  private let ranks = Mutex<(localSize: Int, watch: RankWatch?)>((1, nil))
+  private let ranks = Mutex<(localSize: Int, places: [String], watch: RankWatch?)>((1, [], nil))
 
   /// The most bytes of one message: its length is a 32-bit number.
   private static let messageLimit = 1 << 30
@@ -43,6 +46,13 @@ public final class MPICommunicator: Communicator {
     return communicator
   }
 
+  /// This process' number among those that `mpirun` started, as the environment tells, whether or not MPI can be used.
+  package static var launchedRank: Int? {
+    let environment = ProcessInfo.processInfo.environment
+    return ["OMPI_COMM_WORLD_RANK", "PMI_RANK", "PMIX_RANK"].lazy.compactMap { environment[$0] }.first
+      .flatMap { Int($0) }
+  }
+
   /// Learns where the other ranks are, and begins to watch.
   private func meet() throws {
     var name = [CChar](repeating: 0, count: 256)
@@ -51,8 +61,10 @@ public final class MPICommunicator: Communicator {
     let machines = try allGather(own).map { bytes in
       String(decoding: bytes.scalars(as: UInt8.self).prefix { $0 != 0 }, as: UTF8.self)
     }
-    let watch = try RankWatch.start(self, machines: machines)
-    ranks.withLock { $0 = (machines.count { $0 == machines[rank] }, watch) }
+    let processes = try allGather([Int64(getpid())]).map { $0[0] }
+    let places = zip(processes, machines).map { "process \($0) on \($1)" }
+    let watch = try RankWatch.start(self, machines: machines, places: places)
+    ranks.withLock { $0 = (machines.count { $0 == machines[rank] }, places, watch) }
   }
 
   private init(_ library: MPILibrary, _ launcher: MPILauncher) throws(CommunicatorError) {

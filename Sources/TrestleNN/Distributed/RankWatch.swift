@@ -22,15 +22,25 @@ final class RankWatch: Sendable {
 
   private static let silenceLimit = 15
 
-  private let rank: Int
-  private let size: Int
-  /// The ranks at the other ends, their connections, and what they are called.
-  private let peers: [(rank: Int, connection: Int32, name: String)]
+  /// The ranks at the other ends: their connections, and what is said of one that is lost, made beforehand: `mpirun` is
+  /// about to end this process, too.
+  private let peers: [(connection: Int32, hasEnded: [UInt8], isSilent: [UInt8])]
   private let state = Mutex(State())
 
   /// Watches the ranks at the other ends of open connections.
-  init(rank: Int, size: Int, peers: [(rank: Int, connection: Int32, name: String)]) {
-    (self.rank, self.size, self.peers) = (rank, size, peers)
+  init(rank: Int, size: Int, peers: [(rank: Int, connection: Int32, place: String)]) {
+    let program = URL(filePath: CommandLine.arguments.first ?? "").lastPathComponent
+    self.peers = peers.map { peer in
+      func line(_ reason: String) -> [UInt8] {
+        let error = CommunicatorError.lostRank(rank: peer.rank, size: size, reason: reason)
+        // Of rank 0 one rank speaks for all.
+        return rank > 1 ? [] : Array("\(program): \(error) (\(peer.place)); all ranks end\n".utf8)
+      }
+      return (
+        peer.connection, line("its process has ended"),
+        line("nothing was heard of it for \(Self.silenceLimit) seconds")
+      )
+    }
     let thread = Thread { [self] in run() }
     thread.start()
   }
@@ -70,7 +80,7 @@ final class RankWatch: Sendable {
           silent[index] = 0
           if !read(index) { polled[index].fd = -1 }
         } else if silent[index] > Self.silenceLimit {
-          lose(index, "nothing was heard of it for \(Self.silenceLimit) seconds")
+          lose(peers[index].isSilent)
         }
       }
     }
@@ -80,7 +90,7 @@ final class RankWatch: Sendable {
   private func read(_ index: Int) -> Bool {
     guard let bytes = Socket.read(from: peers[index].connection), !bytes.isEmpty else {
       if state.withLock({ $0.hasEnded }) { return false }
-      lose(index, "its process has ended")
+      lose(peers[index].hasEnded)
     }
     var rest = state.withLock { $0.pending.removeValue(forKey: index) ?? [] } + bytes
     while let kind = rest.first {
@@ -100,14 +110,8 @@ final class RankWatch: Sendable {
     return true
   }
 
-  private func lose(_ index: Int, _ reason: String) -> Never {
-    let peer = peers[index]
-    // Of rank 0 one rank speaks for all.
-    if rank <= 1 {
-      let program = URL(filePath: CommandLine.arguments.first ?? "").lastPathComponent
-      let error = CommunicatorError.lostRank(rank: peer.rank, size: size, reason: reason)
-      FileHandle.standardError.write(Data("\(program): \(error) (\(peer.name)); all ranks end\n".utf8))
-    }
+  private func lose(_ line: [UInt8]) -> Never {
+    if !line.isEmpty { _ = write(STDERR_FILENO, line, line.count) }
     tell([Message.failed, 1])
     _exit(1)
   }
@@ -124,14 +128,14 @@ extension RankWatch {
 
   /// Connects all ranks with rank 0; `nil`, with a line on rank 0, if one cannot reach it.
   ///
-  /// - Parameter machines: the ranks' machines.
+  /// - Parameters:
+  ///   - machines: the ranks' machines.
+  ///   - places: what they are called in messages.
   static func start(
-    _ communicator: any Communicator, machines: [String]
+    _ communicator: any Communicator, machines: [String], places: [String]
   ) throws -> RankWatch? {
     let (rank, size) = (communicator.rank, communicator.size)
     let isLocal = machines.allSatisfy { $0 == machines[0] }
-    let processes = try communicator.allGather([Int64(getpid())]).map { $0[0] }
-    func name(_ rank: Int) -> String { "process \(processes[rank]) on \(machines[rank])" }
     var listener: (descriptor: Int32, port: UInt16)?
     if rank == 0 { listener = Socket.listener(onlyLocal: isLocal, backlog: size) }
     defer { if let listener { close(listener.descriptor) } }
@@ -150,11 +154,11 @@ extension RankWatch {
     guard meeting.port > 0, let missing = reached.indices.dropFirst().first(where: { reached[$0][0] == 0 })
     else {
       if let connection {
-        return RankWatch(rank: rank, size: size, peers: [(0, connection, name(0))])
+        return RankWatch(rank: rank, size: size, peers: [(0, connection, places[0])])
       }
       guard let listener, meeting.port > 0 else { return nil }
       let peers = accepted(listener.descriptor, meeting, size)
-      return RankWatch(rank: rank, size: size, peers: peers.map { ($0.rank, $0.connection, name($0.rank)) })
+      return RankWatch(rank: rank, size: size, peers: peers.map { ($0.rank, $0.connection, places[$0.rank]) })
     }
     if let connection { close(connection) }
     if rank == 0 {
