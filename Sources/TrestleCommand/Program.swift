@@ -114,7 +114,7 @@ package struct Program {
   }
 
   /// The code for a file that is not what it should be; that it cannot be written is no fault of its contents.
-  private static func exitCode(_ error: any Error) -> ExitCode? {
+  package static func exitCode(_ error: any Error) -> ExitCode? {
     guard let error = error as? FormatError else { return nil }
     if case .cannotWrite = error { return .failure }
     return .data

@@ -18,6 +18,7 @@ package final class ProgressLine: Sendable {
 
   /// Shows that `done` of `total` is done.
   package func update(_ done: Int, of total: Int, note: String = "") {
+    guard !Silence.isKept else { return }
     let now = ContinuousClock.now
     let wait: Duration = isTerminal ? .milliseconds(100) : .seconds(20)
     let isDue = state.withLock { state in
@@ -44,8 +45,7 @@ package final class ProgressLine: Sendable {
   package func finish(_ outcome: String) {
     let time = Self.text(start.duration(to: .now))
     clear()
-    print("  \(label): \(outcome) (\(time))")
-    fflush(nil)
+    say("  \(label): \(outcome) (\(time))")
   }
 
   /// Removes the bar.
@@ -66,8 +66,20 @@ package final class ProgressLine: Sendable {
   }
 }
 
+/// Whether this process says nothing of its work, because another one of the same work does.
+package enum Silence {
+  private static let kept = Atomic<Bool>(false)
+
+  /// Whether it does; an error is told all the same.
+  package static var isKept: Bool { kept.load(ordering: .relaxed) }
+
+  /// Says nothing from now on.
+  package static func keep() { kept.store(true, ordering: .relaxed) }
+}
+
 /// Prints a line and shows it at once, also when standard output is a file.
 package func say(_ line: String) {
+  guard !Silence.isKept else { return }
   print(line)
   fflush(nil)
 }

@@ -11,6 +11,7 @@ struct DataOptions {
   var minimumRating: Float?
   var core = 1
   var skipsBadLines = false
+  var isSynthetic = false
 
   static var options: [CommandOption<DataOptions>] {
     [
@@ -41,11 +42,34 @@ struct DataOptions {
         \.core),
       .flag(
         "--skip-bad-lines", "goes on where a line is broken, and says how many there were", \.skipsBadLines),
+      .flag(
+        "--synthetic", "takes a small made-up world instead of files, the same one each time", \.isSynthetic),
     ]
   }
 
   /// Reads the data, and says what was found.
   func read() throws -> Dataset {
+    var data = try isSynthetic ? madeUp() : opened()
+    data = try filtered(data)
+    guard !data.interactions.isEmpty else {
+      throw UsageError(
+        "nothing is left of \(interactions?.relativePath ?? "the world"): no line, or none that --minimum-rating and --core keep"
+      )
+    }
+    say(
+      "  \(data.userCount) users, \(data.itemCount) items, \(data.interactions.count) interactions "
+        + "(\(percent(data.interactions.density)) of all pairs)")
+    return data
+  }
+
+  private func madeUp() throws -> Dataset {
+    guard interactions == nil else {
+      throw UsageError("--synthetic takes the place of --interactions: one of the two")
+    }
+    return try SyntheticWorld(seed: 0).dataset()
+  }
+
+  private func opened() throws -> Dataset {
     guard let interactions else {
       throw UsageError("--interactions FILE is needed: the file of who did what")
     }
@@ -53,22 +77,13 @@ struct DataOptions {
     let options = ReadOptions(onBadLine: skipsBadLines ? .skip : .fail) { [bar] progress in
       bar.update(progress.bytesRead, of: progress.totalBytes)
     }
-    var data = try Self.open(interactions, items, users, columns, options, bar)
+    let data = try Self.open(interactions, items, users, columns, options, bar)
     for finding in data.report?.findings ?? [] { say("  " + printable(finding)) }
     if let report = data.report, report.skipped > 0 {
       say(
         "  \(report.skipped) of \(report.lines) lines are broken and left out, such as \(printable("\(report.examples[0])"))"
       )
     }
-    data = try filtered(data)
-    guard !data.interactions.isEmpty else {
-      throw UsageError(
-        "nothing is left of \(interactions.relativePath): no line, or none that --minimum-rating and --core keep"
-      )
-    }
-    say(
-      "  \(data.userCount) users, \(data.itemCount) items, \(data.interactions.count) interactions "
-        + "(\(percent(data.interactions.density)) of all pairs)")
     return data
   }
 

@@ -52,7 +52,10 @@ struct Fitting {
   }
 
   private func stopIfAsked(_ progress: FitProgress) throws {
-    if Interrupts.isRequested { throw Interruption("stopped after epoch \(progress.epoch). \(kept)") }
+    // All ranks stop after the same epoch, wherever the signal came.
+    if try options.communicator.any(Interrupts.isRequested) {
+      throw Interruption("stopped after epoch \(progress.epoch). \(kept)")
+    }
   }
 }
 

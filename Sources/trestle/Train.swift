@@ -38,6 +38,10 @@ struct Train: ProgramCommand {
       .flag(
         "--no-refit", "keeps the model that was measured, instead of fitting it anew on all data",
         \.skipsRefit),
+      .number(
+        "--accumulate", "N", in: 1...100_000,
+        "how many batches' gradients make a step (one of each rank if absent): the same result on 1 to N ranks",
+        \.accumulation),
       .flag("--resume", "goes on where an interrupted training of the same options stopped", \.resumes),
       .number("--threads", "N", in: 1...1024, "how many threads take part (all cores if absent)", \.threads),
     ]
@@ -47,6 +51,7 @@ struct Train: ProgramCommand {
       trestle train --interactions loans.csv --items books.csv --output my-recommender
       trestle recommend --recommender my-recommender --likes "Emma" "Persuasion"
       trestle train --interactions loans.csv --items books.csv --bridge BDLM --noun Book --output my-hybrid
+      mpirun -n 4 trestle train --interactions loans.csv --output my-recommender
     """
 
   var data = DataOptions()
@@ -60,15 +65,18 @@ struct Train: ProgramCommand {
   var seed: UInt64 = 0
   var epochs: Int?
   var patience: Int?
+  var accumulation: Int?
   var skipsRefit = false
   var resumes = false
   var threads: Int?
 
-  func run() throws {
-    if let threads { ThreadPool.shared.setThreadCount(threads) }
+  func run() throws { try Ranks.run(threads: threads, train) }
+
+  private func train(_ communicator: any Communicator) throws {
+    let isFirst = communicator.rank == 0
     try SavedRecommender.checkDestination(output)
     let checkpoint = URL(filePath: output.relativePath + ".training")
-    if !resumes { try? FileManager.default.removeItem(at: checkpoint) }
+    if !resumes && isFirst { try? FileManager.default.removeItem(at: checkpoint) }
     Interrupts.handle()
     let dataset = try data.read()
     let split = try dataset.interactions.split(self.split.strategy, seed: seed)
@@ -80,17 +88,21 @@ struct Train: ProgramCommand {
     (options.seed, options.epochs, options.patience, options.checkpoint) = (
       seed, epochs, patience, checkpoint
     )
+    (options.communicator, options.accumulation) = (communicator, accumulation)
     let fitting = Fitting(
       kind: kind, options: options,
       kept: "Everything so far is in \(checkpoint.relativePath); the same command with --resume goes on")
-    let reading = try bridge == .none ? nil : tuned(dataset, checkpoint, fitting.kept)
+    let reading = try bridge == .none ? nil : tuned(dataset, communicator, checkpoint, fitting.kept)
     var (model, seconds) = try fitting.fit(dataset, split)
     let measured = model
-    try measure(measured, split, seconds, dataset, reading)
-    if Interrupts.isRequested { throw Interruption("stopped before fitting on all data. \(fitting.kept)") }
+    if isFirst { try measure(measured, split, seconds, dataset, reading) }
+    if try communicator.any(Interrupts.isRequested) {
+      throw Interruption("stopped before fitting on all data. \(fitting.kept)")
+    }
     if !skipsRefit {
       model = try fitting.refit(dataset, epochs: model.card.settings["epochs"].flatMap { Int($0) } ?? 1)
     }
+    guard isFirst else { return }
     if let reading {
       let training = skipsRefit ? split.training : nil
       try reading.fit.hybrid(reading.tuned, measured: (measured, split), final: model, training: training)
@@ -109,7 +121,9 @@ struct Train: ProgramCommand {
   private typealias Reading = (fit: HybridFit, tuned: TunedReading)
 
   /// Lets the language model learn to read, and says how well it does.
-  private func tuned(_ dataset: Dataset, _ checkpoint: URL, _ kept: String) throws -> Reading {
+  private func tuned(
+    _ dataset: Dataset, _ communicator: any Communicator, _ checkpoint: URL, _ kept: String
+  ) throws -> Reading {
     guard HybridFit.kinds.contains(kind) else {
       let names = HybridFit.kinds.map(\.name).joined(separator: ", ")
       throw UsageError(
@@ -132,11 +146,13 @@ struct Train: ProgramCommand {
     configuration.seed = seed
     configuration.bridge.readingEpochs = readingEpochs
     var fit = HybridFit(dataset: dataset, texts: texts, kind: kind, configuration: configuration)
+    (fit.communicator, fit.accumulation) = (communicator, accumulation)
     fit.log = { say("  " + $0) }
     let stages = StageProgress()
     fit.onProgress = { what, done, total in
       stages.update(what, done, total)
-      return Interrupts.isRequested
+      // A lost rank is found by the next step.
+      return (try? communicator.any(Interrupts.isRequested)) ?? false
     }
     do {
       let tuned = try fit.tune(

@@ -50,6 +50,7 @@ extension HybridFit {
   private func domainRows(_ new: NewItemSplit, _ checkpoint: URL?) throws -> Representations {
     var options = FitOptions()
     (options.seed, options.checkpoint) = (configuration.seed, checkpoint)
+    (options.communicator, options.accumulation) = (communicator, accumulation)
     let model = try dataset.fit(kind, split: new.split, options: options) { progress in
       if onProgress("\(kind.name) without new items", progress.epoch, progress.expectedEpochs) {
         throw BridgeError.interrupted(checkpoint: checkpoint?.path ?? "memory only")
@@ -101,6 +102,7 @@ extension HybridFit {
       checkpoint?.appending(path: "reading"),
       "\(new.split.hash) \(texts.hash) \(name) \(layer) \(c.seed) \(kind.name)"
     )
+    training.ranks = (communicator, accumulation)
     training.onBatch = { [onProgress] in onProgress("\(name) learns to read", $0, $1) }
     training.onEpoch = { [log] record in
       guard let value = record.validation else { return }

@@ -1,5 +1,6 @@
 import Foundation
 import TrestleLanguageModels
+import TrestleNN
 import TrestleRecommenders
 import TrestleTensor
 import TrestleText
@@ -50,10 +51,15 @@ public struct HybridFit {
   public let kind: ModelKind
   /// How the language model learns to read.
   public let configuration: Configuration
+  /// The ranks that fit together, each with the same data and configuration: recommender and language model train in the
+  /// bits of one process with the same ``accumulation``.
+  public var communicator: any Communicator = SingleProcess()
+  /// How many batches' gradients make one step; `nil` for one of each rank.
+  public var accumulation: Int?
   /// Called with a line for the run's log.
   public var log: (String) -> Void = { _ in }
   /// Called after each epoch of the recommender and each batch of the language model, with what is done and how much of it;
-  /// true ends the work.
+  /// true ends the work. Of several ranks all must give the same answer.
   public var onProgress: (_ what: String, _ done: Int, _ total: Int) -> Bool = { _, _, _ in false }
 
   /// A fit of a data set with texts.

@@ -1,5 +1,6 @@
 import Foundation
 import TrestleLanguageModels
+import TrestleNN
 import TrestleRecommenders
 import TrestleTensor
 
@@ -20,6 +21,8 @@ struct ReadingTraining {
   var untrained: Tensor?
   /// Where the trainer's state is kept, and what tells it from another's.
   var checkpoint: (folder: URL?, fingerprint: String) = (nil, "")
+  /// The ranks that train together, and how many batches make a step; `nil` for one of each rank.
+  var ranks: (communicator: any Communicator, accumulation: Int?) = (SingleProcess(), nil)
   var log: (String) -> Void = { _ in }
   /// Called after each epoch of the language model.
   var onEpoch: (BridgeEpochRecord) -> Void = { _ in }
@@ -46,7 +49,8 @@ struct ReadingTraining {
     let fixed = FixedRowsSide(name: domain.name, rows: domain.rows, vocabulary: vocabulary)
     let context = try BridgeContext(domain: fixed, language: language, split: split, log: log)
     let trainer = try BridgeTrainer(
-      strategy, context, folder: checkpoint.folder, fingerprint: checkpoint.fingerprint)
+      strategy, context, folder: checkpoint.folder, fingerprint: checkpoint.fingerprint,
+      communicator: ranks.communicator, accumulation: ranks.accumulation)
     let epochs = bridge.readingEpochs
     trainer.onProgress = { [onBatch, trainer] progress in
       let done = progress.epoch * progress.batchCount + progress.batch

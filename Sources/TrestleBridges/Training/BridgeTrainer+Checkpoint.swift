@@ -20,6 +20,8 @@ extension BridgeTrainer {
     /// The bridge's values in the best state.
     var bestStateValues: [String: String]
     var records: [BridgeEpochRecord]
+    /// How many batches make a step, if it is more than one.
+    var accumulation: Int?
   }
 
   /// The checkpoint's file.
@@ -31,7 +33,7 @@ extension BridgeTrainer {
 
   /// Saves everything that a resumed run needs, in one atomic write.
   func save() throws {
-    guard let folder, let checkpointURL else { return }
+    guard let folder, let checkpointURL, communicator.rank == 0 else { return }
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     var tensors: [String: Tensor] = [:]
     var updates: [String: [String: Int]] = [:]
@@ -53,8 +55,9 @@ extension BridgeTrainer {
     let header = Header(
       bridge: bridge.name, fingerprint: fingerprint, vocabulary: context.domain.vocabulary,
       splitHash: context.split.hash, cursor: cursor, stateValues: state.values, updates: updates,
-      bestUpdates: best.moments.mapValues(\.updateCount), bestStateValues: best.state.values, records: records
-    )
+      bestUpdates: best.moments.mapValues(\.updateCount), bestStateValues: best.state.values,
+      records: records,
+      accumulation: accumulation == 1 ? nil : accumulation)
     let encoder = RecordCoding.encoder()
     let text = String(decoding: try encoder.encode(header), as: UTF8.self)
     try SafetensorsWriter.write(
@@ -71,8 +74,9 @@ extension BridgeTrainer {
   /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a checkpoint of another run, and
   ///   `FormatError` for a torn one.
   func resume() throws -> Bool {
-    guard let checkpointURL, FileManager.default.fileExists(atPath: checkpointURL.path) else { return false }
-    let file = try SafetensorsFile(checkpointURL, access: .copied)
+    guard let url = try checkpointToResume() else { return false }
+    defer { if url != checkpointURL { try? FileManager.default.removeItem(at: url) } }
+    let file = try SafetensorsFile(url, access: .copied)
     let header = try readHeader(file)
     try validate(header, file)
     var state = BridgeState()
@@ -104,6 +108,7 @@ extension BridgeTrainer {
       optimizers[role] = optimizer
     }
     best = saved.best
+    accumulation = header.accumulation ?? 1
     cursor = header.cursor
     records = header.records
     return true
@@ -202,6 +207,12 @@ extension BridgeTrainer {
     let counts = 0...(1 << 40)
     func check<Value: Comparable>(_ place: String, _ value: Value, in range: ClosedRange<Value>) throws {
       guard range.contains(value) else { throw invalid(file, place, "\(range)", "\(value)") }
+    }
+    let batches = header.accumulation ?? 1
+    try check("accumulation", batches, in: 1...(1 << 20))
+    guard batches == wantedAccumulation ?? batches, batches >= communicator.size else {
+      throw invalid(
+        file, "accumulation", "\(wantedAccumulation ?? communicator.size) batches a step", "\(batches)")
     }
     let phases = bridge.phases
     try check("cursor.phase", cursor.phase, in: 0...phases.count)

@@ -69,6 +69,12 @@ public final class BridgeTrainer {
   /// The state at the best validation in the phase.
   var best = BestState()
   private let stopRequested = Atomic<Bool>(false)
+  /// The ranks that run together, each with the same sides and data.
+  let communicator: any Communicator
+  /// How many batches' gradients make one step, if that was asked for.
+  let wantedAccumulation: Int?
+  /// How many do.
+  var accumulation: Int
 
   /// A run of `bridge` over two sides.
   ///
@@ -78,15 +84,29 @@ public final class BridgeTrainer {
   ///   - folder: where the checkpoint is kept and, as `metrics.jsonl`, the records of the epochs.
   ///   - fingerprint: whatever distinguishes this run from others, such as its configuration.
   /// - Throws: ``BridgeError/missingCapability(bridge:side:capability:)`` if a side cannot do what the bridge needs.
-  public init(
+  public convenience init(
     _ bridge: any SharingBridge, _ context: BridgeContext, folder: URL? = nil, fingerprint: String = ""
   ) throws {
+    try self.init(bridge, context, folder: folder, fingerprint: fingerprint, communicator: SingleProcess())
+  }
+
+  /// A run by several ranks, which ends in the bits of one process that accumulates as many batches a step.
+  ///
+  /// Only for sides that draw random numbers by batch, and bridges that keep nothing of a step: what a rank does not compute
+  /// it does not see.
+  package init(
+    _ bridge: any SharingBridge, _ context: BridgeContext, folder: URL? = nil, fingerprint: String = "",
+    communicator: any Communicator, accumulation: Int? = nil
+  ) throws {
+    (self.communicator, wantedAccumulation) = (communicator, accumulation)
+    self.accumulation = accumulation ?? communicator.size
     self.bridge = bridge
     self.context = context
     self.folder = folder
     self.fingerprint = fingerprint
     try bridge.checkRequirements(context)
     for phase in bridge.phases { _ = try trainable(phase.side) }
+    try checkAccumulation()
   }
 
   /// Asks a run to stop after the present batch: ``run()`` then saves and throws
@@ -149,15 +169,15 @@ public final class BridgeTrainer {
     let parameters = all.flatMap { $0.parameters.map(\.parameter) }.filter(\.isTrainable)
     let number = cursor.epochsOf[phase.side.rawValue] ?? 0
     let batchCount = side.batchCount
-    for (index, batch) in side.batches(epoch: number).enumerated() where index >= cursor.batch {
-      setLearningRate(optimizer, phase, done: Double(index) / Double(max(batchCount, 1)))
-      try runBatch(batch, index, phase, side, parameters, optimizer)
-      cursor.batch = index + 1
+    for parts in BatchGroups(side.batches(epoch: number), from: cursor.batch, size: accumulation) {
+      setLearningRate(optimizer, phase, done: Double(cursor.batch) / Double(max(batchCount, 1)))
+      try runStep(parts, phase, side, parameters, optimizer)
+      cursor.batch += parts.count
       onProgress?(
         BridgeProgress(
           phase: phase, phaseIndex: cursor.phase, phaseCount: bridge.phases.count, epoch: cursor.epoch,
-          batch: index + 1, batchCount: batchCount))
-      if stopRequested.load(ordering: .relaxed) {
+          batch: cursor.batch, batchCount: batchCount))
+      if try communicator.any(stopRequested.load(ordering: .relaxed)) {
         try save()
         throw BridgeError.interrupted(checkpoint: checkpointURL?.path ?? "memory only")
       }
@@ -166,10 +186,11 @@ public final class BridgeTrainer {
     try finishEpoch(phase, side)
   }
 
-  private func runBatch(
-    _ batch: any SideBatch, _ index: Int, _ phase: BridgePhase, _ side: any TrainableSide,
-    _ parameters: [Parameter], _ optimizer: AdamW
-  ) throws {
+  /// The gradients of one batch.
+  func gradients(
+    of batch: any SideBatch, _ index: Int, _ phase: BridgePhase, _ side: any TrainableSide,
+    _ parameters: [Parameter]
+  ) throws -> BatchGradients {
     var taken: SideStep?
     var own = 0.0
     func loss() throws -> Tensor {
@@ -183,23 +204,23 @@ public final class BridgeTrainer {
       taken = step
       return step.loss
     }
-    let value: Tensor
-    let gradients: Gradients
     do {
-      (value, gradients) =
+      let (value, gradients) =
         detectsAnomalies
         ? try valueAndGradients(of: parameters, detectingAnomalies: true, loss)
         : try valueAndGradients(of: parameters, loss)
+      return BatchGradients(value: value.item, own: own, gradients: gradients, step: taken?.detached)
     } catch let error as TensorError { throw notFinite(phase, index, error.description) }
-    guard value.item.isFinite, gradients.norm.isFinite else {
-      throw notFinite(
-        phase, index, value.item.isFinite ? "a gradient is not finite" : "the loss is \(value.item)")
+  }
+
+  /// Moves the parameters, if all is finite.
+  func update(
+    _ optimizer: AdamW, _ gradients: Gradients, value: Double, _ phase: BridgePhase, _ index: Int
+  ) throws {
+    guard value.isFinite, gradients.norm.isFinite else {
+      throw notFinite(phase, index, value.isFinite ? "a gradient is not finite" : "the loss is \(value)")
     }
     optimizer.update(with: gradients)
-    cursor.loss += own * Double(batch.count)
-    cursor.bridgeLoss += (value.item - own) * Double(batch.count)
-    cursor.examples += batch.count
-    if let taken { try bridge.didStep(taken.detached, in: phase, context) }
   }
 
   private func notFinite(_ phase: BridgePhase, _ batch: Int, _ cause: String) -> BridgeError {

@@ -75,16 +75,23 @@ public struct PairwiseBatches: Sendable {
 
   /// The batches of epoch `epoch`, made one by one as they are asked for.
   public func epoch(_ epoch: Int) -> some Sequence<PairwiseBatch> {
+    self.epoch(epoch) { _ in true }.lazy.map(\.batch)
+  }
+
+  /// Some of the batches of epoch `epoch`, chosen by their number; no others are made.
+  func epoch(
+    _ epoch: Int, where isWanted: @escaping (Int) -> Bool
+  ) -> some Sequence<(number: Int, batch: PairwiseBatch)> {
     let source = generator.split(UInt64(epoch))
     var first = source
     let order = first.permutation(of: users.count)
-    return sequence(state: 0) { batch -> PairwiseBatch? in
-      let start = batch * batchSize
-      guard start < order.count else { return nil }
-      let made = makeBatch(
-        order[start..<Swift.min(start + batchSize, order.count)], source.split(UInt64(batch)))
-      batch += 1
-      return made
+    return sequence(state: 0) { next -> (number: Int, batch: PairwiseBatch)? in
+      while next < count && !isWanted(next) { next += 1 }
+      guard next < count else { return nil }
+      defer { next += 1 }
+      let start = next * batchSize
+      let rows = order[start..<Swift.min(start + batchSize, order.count)]
+      return (next, makeBatch(rows, source.split(UInt64(next))))
     }
   }
 

@@ -1,4 +1,5 @@
 import Foundation
+import TrestleNN
 import TrestleTensor
 
 /// How ``Dataset/fit(_:split:options:progress:)`` fits a model.
@@ -13,6 +14,10 @@ public struct FitOptions: Sendable {
   public var refits = true
   /// A folder in which the state is kept after every epoch, and from which an earlier call's goes on.
   public var checkpoint: URL?
+  /// The ranks that fit together, each with the same data and options.
+  public var communicator: any Communicator = SingleProcess()
+  /// How many batches' gradients make one step; `nil` for one of each rank.
+  public var accumulation: Int?
 
   /// The defaults.
   public init() {}
@@ -109,9 +114,11 @@ private struct ModelFit {
     var configuration = kind.training(split.training, seed: options.seed)
     configuration.epochs = options.epochs ?? configuration.epochs
     configuration.patience = options.patience ?? configuration.patience
+    configuration.accumulation = options.accumulation
     // Without validation data there is nothing to stop at.
     if split.validation.isEmpty { configuration.evaluationInterval = configuration.epochs }
-    let trainer = try RecommenderTrainer(trainable, training: split.training, configuration: configuration)
+    let trainer = try RecommenderTrainer(
+      trainable, training: split.training, configuration: configuration, communicator: options.communicator)
     var best: Double?
     var sinceBest = 0
     let reports = try trainer.fit(split, checkpoint: options.checkpoint?.appending(path: "search")) {
@@ -140,7 +147,9 @@ private struct ModelFit {
     let split = DataSplit(training: interactions, validation: nothing, test: nothing, strategy: "everything")
     var configuration = kind.training(interactions, seed: options.seed)
     (configuration.epochs, configuration.evaluationInterval) = (epochs, epochs)
-    let trainer = try RecommenderTrainer(trainable, training: interactions, configuration: configuration)
+    configuration.accumulation = options.accumulation
+    let trainer = try RecommenderTrainer(
+      trainable, training: interactions, configuration: configuration, communicator: options.communicator)
     try trainer.fit(split, checkpoint: options.checkpoint?.appending(path: "refit")) { report in
       try progress(
         FitProgress(

@@ -68,6 +68,7 @@ extension RecommenderTrainer {
       run.best = .init(name: name, sha256: try Self.hash(of: MappedFile(folder.appending(path: name))))
     }
     (run.model, run.splitHash, run.configuration) = (model.name, split.hash, configuration)
+    run.configuration.accumulation = accumulation == 1 ? nil : accumulation
     try Checkpoint.save(model, optimizers: ["": optimizer], cursor: run, to: folder)
     for name in Self.bestNames(in: folder) where name != run.best?.name {
       try? FileManager.default.removeItem(at: folder.appending(path: name))
@@ -78,6 +79,34 @@ extension RecommenderTrainer {
   ///
   /// - Returns: the run, and the best parameters so far; none before the first evaluation.
   func resume(from folder: URL, _ split: DataSplit) throws -> (SavedRun, [Tensor])? {
+    let own = try communicator.rank == 0 ? restored(from: folder, split) : nil
+    guard let run = try communicator.broadcast(own?.0) else { return nil }
+    try adopt(accumulation: run.configuration.accumulation ?? 1)
+    try communicator.broadcastState(of: model, optimizers: ["": optimizer])
+    let best =
+      run.best == nil
+      ? []
+      : try zip(model.parameters, own?.1 ?? model.parameters.map(\.detached)).map {
+        try communicator.broadcast($1)
+      }
+    epoch = run.reports.count
+    return (run, best)
+  }
+
+  /// Stops unless all ranks train the same.
+  func requireAgreement(_ split: DataSplit) throws {
+    guard communicator.size > 1 else { return }
+    var settings = configuration
+    settings.accumulation = accumulation
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    try communicator.requireAgreement(on: Array(encoder.encode(settings)), about: "configuration")
+    try communicator.requireAgreement(on: Array(split.hash.utf8), about: "split")
+    try communicator.requireSameParameters(model)
+  }
+
+  /// What the folder holds, put into model and optimizer.
+  private func restored(from folder: URL, _ split: DataSplit) throws -> (SavedRun, [Tensor])? {
     let manifest = folder.appending(path: "checkpoint.json")
     guard FileManager.default.fileExists(atPath: manifest.path) else { return nil }
     var best: [Tensor] = []
@@ -87,6 +116,7 @@ extension RecommenderTrainer {
         // More epochs may be asked for than before.
         var saved = run.configuration
         saved.epochs = configuration.epochs
+        saved.accumulation = configuration.accumulation.map { _ in saved.accumulation ?? 1 }
         guard run.model == model.name, run.splitHash == split.hash, saved == configuration else {
           throw DataError.malformed(
             path: manifest.path, line: 1, column: 1,
@@ -96,9 +126,7 @@ extension RecommenderTrainer {
         try run.validate(configuration, path: manifest.path)
         if let file = run.best { best = try bestParameters(file, folder) }
       })
-    let run = restored.cursor
-    epoch = run.reports.count
-    return (run, best)
+    return (restored.cursor, best)
   }
 
   /// The best parameters, which must be there, undamaged, and of the model's shapes and types.

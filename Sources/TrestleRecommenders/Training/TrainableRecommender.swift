@@ -27,6 +27,17 @@ public protocol TrainingSteps {
 
   /// The steps of an epoch, which depend on the seed and the epoch's number only: a resumed training does the same.
   func epoch(_ epoch: Int) -> AnySequence<TrainingStep>
+
+  /// Some of the steps of an epoch, chosen by their number: those of one rank. By default the others are made, too, and
+  /// dropped.
+  func epoch(_ epoch: Int, where isWanted: @escaping (Int) -> Bool) -> AnySequence<TrainingStep>
+}
+
+extension TrainingSteps {
+  /// Those of all steps that are wanted.
+  public func epoch(_ epoch: Int, where isWanted: @escaping (Int) -> Bool) -> AnySequence<TrainingStep> {
+    AnySequence(self.epoch(epoch).lazy.enumerated().filter { isWanted($0.offset) }.map(\.element))
+  }
 }
 
 /// One step of training.
@@ -61,10 +72,12 @@ struct PairwiseSteps: TrainingSteps {
 
   var count: Int { batches.count }
 
-  func epoch(_ epoch: Int) -> AnySequence<TrainingStep> {
+  func epoch(_ epoch: Int) -> AnySequence<TrainingStep> { self.epoch(epoch) { _ in true } }
+
+  func epoch(_ epoch: Int, where isWanted: @escaping (Int) -> Bool) -> AnySequence<TrainingStep> {
     let source = source.split(UInt64(epoch))
     return AnySequence(
-      batches.epoch(epoch).lazy.enumerated().map { step, batch in
+      batches.epoch(epoch, where: isWanted).lazy.map { step, batch in
         TrainingStep(exampleCount: batch.count) {
           var generator = source.split(UInt64(step))
           return loss(batch, &generator)

@@ -31,7 +31,7 @@ public enum Gradient: Sendable {
   }
 
   /// Each row named once, in ascending order; dense gradients as they are.
-  func coalesced() -> Gradient {
+  package func coalesced() -> Gradient {
     guard case .rows(let rows) = self else { return self }
     return .rows(rows.coalesced())
   }
@@ -44,6 +44,9 @@ public struct Gradients {
   private var byParameter: [ObjectIdentifier: Gradient] = [:]
   /// The parameters that have a gradient, in the order in which they were asked for.
   public private(set) var parameters: [Parameter] = []
+
+  /// No gradients yet, to be set by parameter.
+  public init() { self.init(tape: Tape(), byNode: [:], parameters: []) }
 
   init(tape: Tape, byNode: [Int32: Gradient], parameters: [(Parameter, Int32)]) {
     self.tape = tape
