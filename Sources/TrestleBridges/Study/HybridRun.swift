@@ -56,10 +56,10 @@ final class HybridRun {
     training.itemCounts().map { Float(min(Int($0), configuration.bridge.countedInteractions)) }
   }
 
-  /// The bridge's recommender, trained alone, and its rows.
+  /// The bridge's recommender, trained alone or with its items drawn to prior rows, and its rows.
   static func train(
     _ study: HybridStudy, _ part: StudyProtocol, _ split: DataSplit, _ vocabulary: EntityVocabulary,
-    seed: UInt64
+    seed: UInt64, prior: (items: Tensor, weight: Double)? = nil
   ) throws -> (PairwiseSide, Representations) {
     var generator = RandomGenerator(seed: seed).split(1)
     var gcn = study.configuration.recommender
@@ -75,7 +75,9 @@ final class HybridRun {
     bridge.readingEpochs = 0
     let phases = Array(ReadingStrategy(validationItems: [], configuration: bridge).phases.prefix(1))
     let context = try BridgeContext(domain: domain, language: domain, split: split)
-    try BridgeTrainer(BridgeStrategy(name: "alone", phases: phases), context).run()
+    var strategy = BridgeStrategy(name: "alone", phases: phases)
+    if let prior { strategy = PriorStrategy(phases: phases, prior: prior.items, weight: prior.weight) }
+    try BridgeTrainer(strategy, context).run()
     let rows = withoutGradients { domain.model.representations() }
     return (domain, Representations(users: rows.users.detached, items: rows.items.detached))
   }
@@ -115,7 +117,7 @@ final class HybridRun {
   /// cube of their number.
   private func searchedEASE() throws -> any CatalogueScorer {
     if vocabulary.itemCount > 8000 { return try EASE(training: data.split.training).makeScorer() }
-    return try best(of: [30, 100, 300, 1000]) { penalty in
+    return try best(of: [30, 100, 300, 1000], "EASE, penalty") { penalty in
       var configuration = EASE.Configuration()
       configuration.regularization = penalty
       return try EASE(training: data.split.training, configuration: configuration).makeScorer()
@@ -124,20 +126,24 @@ final class HybridRun {
 
   /// iALS with the penalty that ranks the validation data best.
   private func searchedALS() throws -> any CatalogueScorer {
-    try best(of: [0.003, 0.01, 0.03, 0.1]) { penalty in
-      var configuration = ImplicitALS.Configuration.recommended(for: DataProfile(data.split.training))
-      configuration.regularization = penalty
-      var generator = RandomGenerator(seed: seed)
-      let model = ImplicitALS(
-        training: data.split.training, configuration: configuration, using: &generator)
-      model.fit()
-      return model.makeScorer()
-    }
+    try best(of: [0.003, 0.01, 0.03, 0.1], "iALS, penalty") { try implicitALS($0).makeScorer() }
+  }
+
+  /// iALS with a penalty, its items' rows drawn to prior ones if there are any.
+  private func implicitALS(_ penalty: Double, prior: Tensor? = nil) throws -> ImplicitALS {
+    var configuration = ImplicitALS.Configuration.recommended(for: DataProfile(data.split.training))
+    configuration.regularization = penalty
+    var generator = RandomGenerator(seed: seed)
+    let model = ImplicitALS(
+      training: data.split.training, configuration: configuration, using: &generator)
+    if let prior { model.itemPrior = prior }
+    model.fit()
+    return model
   }
 
   /// What is made of the value that ranks the validation data best, among the items that are known by then.
   private func best(
-    of values: [Double], _ make: (Double) throws -> any CatalogueScorer
+    of values: [Double], _ name: String, _ make: (Double) throws -> any CatalogueScorer
   ) throws -> any CatalogueScorer {
     var evaluation = RankingEvaluator.Configuration(
       only: [.ndcg(10)], userLimit: study.configuration.choosingUsers)
@@ -147,6 +153,7 @@ final class HybridRun {
     for value in values {
       let scorer = try make(value)
       let figure = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
+      study.log("    \(name) \(value): validation \(StudyResults.short(figure))")
       if figure > best?.figure ?? -.infinity { best = (figure, scorer) }
     }
     return best?.scorer ?? Self.constant(vocabulary.itemCount)
@@ -163,14 +170,47 @@ final class HybridRun {
     let smoothers = try smoothers(variant)
     let scorer: any CatalogueScorer
     if data.hasNewItems {
-      scorer = try best(of: study.configuration.bridge.scales) {
+      scorer = try best(of: study.configuration.bridge.scales, "\(kind.name), \(variant.rawValue), scale") {
         SmoothedScorer(base, smoothers, scale: $0)
       }
     } else {
-      scorer = try StackedScorer(fitting: [base, SmoothedScorer(base, smoothers)], on: data.split)
+      scorer =
+        try drawn(kind, variant, smoothers)
+        ?? StackedScorer(fitting: [base, SmoothedScorer(base, smoothers)], on: data.split)
     }
     withReading[item] = scorer
     return scorer
+  }
+
+  /// A recommender trained with what was read as a prior of its items' rows, at the weight that ranks the validation data best;
+  /// `nil` for one without rows.
+  private func drawn(
+    _ kind: ModelKind, _ variant: HybridStudy.Variant, _ smoothers: [SmoothedScorer.Smoother]
+  ) throws -> (any CatalogueScorer)? {
+    if kind == .lightGCN {
+      let prior = written(trained.items, smoothers)
+      return try best(
+        of: study.configuration.priorWeights, "\(variant.rawValue), LightGCN with a prior, weight"
+      ) { weight in
+        let (_, rows) = try Self.train(
+          study, part, data.split, vocabulary, seed: seed, prior: (prior, weight))
+        return InnerProductScorer(rows)
+      }
+    }
+    guard kind == .implicitALS else { return nil }
+    let prior = written(try implicitALS(0.03).representations.items, smoothers)
+    return try best(of: [0.01, 0.03, 0.1, 0.3], "\(variant.rawValue), iALS with a prior, penalty") {
+      try implicitALS($0, prior: prior).makeScorer()
+    }
+  }
+
+  /// What was read of all items' rows, none of its own.
+  private func written(_ rows: Tensor, _ smoothers: [SmoothedScorer.Smoother]) -> Tensor {
+    let result = Tensor.zeros(rows.shape)
+    for smoother in smoothers {
+      result.scatterAddInPlace(smoother.rows(rows), at: Tensor(smoother.targets))
+    }
+    return result
   }
 
   /// Several models as one, their weights fitted on validation data: without a language model, or with what one reads.
@@ -189,8 +229,9 @@ final class HybridRun {
     }
     let smoothers = try smoothers(variant)
     let read = models.prefix(2).map { SmoothedScorer($0, smoothers) as any CatalogueScorer }
+    let drawn = try [ModelKind.lightGCN, .implicitALS].map { try bridged($0, variant) }
     return try StackedScorer(
-      fitting: models + [popularity] + read + [try neighbors(variant)], on: data.split)
+      fitting: models + [popularity] + drawn + read + [try neighbors(variant)], on: data.split)
   }
 
   /// What the language model says by itself, without any item's own row.

@@ -60,6 +60,8 @@ public struct HybridStudy {
     public var layerShares = [1.0 / 6, 1.0 / 3, 0.5, 2.0 / 3]
     /// How many blocks below the chosen layer are tuned.
     public var tunedBlocks = 6
+    /// The weights, to choose among, of the distance between the recommender's items and what is read of them, in `warm` and `sparse`.
+    public var priorWeights = [0.01, 0.05, 0.2]
     /// The most users by whom maps and layers are chosen.
     public var choosingUsers = 2000
     /// The metrics.
