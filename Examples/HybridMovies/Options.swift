@@ -10,12 +10,14 @@ struct Options: ProgramCommand {
   }
 
   var isQuick = false
+  var minutes = 12
   var isFull = false
   var seed: UInt64 = 0
   var resumes = false
   var output = URL(filePath: "hybrid-movies-output")
   var results = URL(filePath: "Documentation/Results")
   var data: URL?
+  var noun: String?
   var model: URL?
   var assets: URL?
   var isSynthetic = false
@@ -34,9 +36,14 @@ struct Options: ProgramCommand {
     [
       .choice(
         "COMMAND", "COMMAND",
-        "run trains, compares and writes a report (about ten minutes); recommend asks the trained hybrid; table writes "
-          + "Documentation/Results.md from the finished runs of --full", \.word),
-      .flag("--quick", "shorter training: about three minutes", \.isQuick),
+        "run trains, compares and writes a report (at most twelve minutes); recommend asks the trained hybrid; table writes "
+          + "Documentation/Results.md from the finished runs of --full, and the README's table from a kept results.json",
+        \.word),
+      .flag("--quick", "the shortest training, whatever the machine can do", \.isQuick),
+      .number(
+        "--minutes", "N", in: 1...1440,
+        "how long a seed may take (12): the machine is measured first, and the longest training chosen that fits",
+        \.minutes),
       .flag(
         "--full",
         "the whole protocol: every variant, share of the training data and seed as a run of its own; finished runs are "
@@ -51,6 +58,7 @@ struct Options: ProgramCommand {
       .flag("--resume", "continues an interrupted run", \.resumes),
       .file("--output", "DIR", "the folder of the results", \.output),
       .file("--data", "DIR", "a folder of RecBole's atomic files instead of MovieLens-100K", \.data),
+      .text("--noun", "WORD", "what the items of --data are called, in front of each text: Book", \.noun),
       .file("--model", "PATH", "a GGUF file or a Hugging Face folder instead of SmolLM2-135M", \.model),
       .file("--assets", "DIR", "where fetched data and weights lie", \.assets),
       .flag(

@@ -9,7 +9,7 @@ struct Recommend {
 
   init(_ options: Options) throws {
     self.options = options
-    saved = try SavedHybrid.load(options)
+    saved = try SavedHybrid(contentsOf: options.output)
   }
 
   func run(user: String?, titles: [String]) throws {
@@ -40,7 +40,7 @@ struct Recommend {
 
   private func show(_ list: (HybridRecommender.Part) throws -> RecommendationList) throws {
     let names: [(HybridRecommender.Part, String)] = [
-      (.fused, "Both together"), (.domain, "LightGCN"), (.language, saved.run.languageModelName),
+      (.fused, "Both together"), (.domain, "LightGCN"), (.language, saved.languageModelName),
     ]
     for (part, name) in names {
       let recommendations = try list(part)
@@ -53,10 +53,9 @@ struct Recommend {
   /// Reads the liked films with the language model; without its file the films' saved rows stand in.
   private func languageState(_ items: [Int]) throws -> Tensor? {
     var own = options
-    own.isSynthetic = saved.run.isSynthetic
-    own.isQuick = saved.run.isQuick
+    own.isSynthetic = saved.isSynthetic
     if !own.isSynthetic {
-      guard let path = options.model?.path ?? saved.run.languageModel,
+      guard let path = options.model?.path ?? saved.languageModelPath,
         FileManager.default.fileExists(atPath: path)
       else {
         say("The language model's file is not there: its side uses the films' saved rows.")
@@ -64,16 +63,6 @@ struct Recommend {
       }
       own.model = URL(filePath: path)
     }
-    let experiment = try Experiment(try World.prepare(own), own)
-    guard experiment.world.vocabulary == saved.hybrid.vocabulary else {
-      throw UsageError("the data set is not the one that the hybrid was trained on")
-    }
-    let side = try experiment.makeLanguageSide(
-      RunKey(variant: .bridge, share: 1, seed: saved.run.seed), experiment.split,
-      Budget(
-        share: 1, seed: saved.run.seed, isQuick: own.isQuick, isSynthetic: own.isSynthetic,
-        hasEncoder: false))
-    try side.load(from: SavedHybrid.folder(options).appending(path: "language-side.safetensors"))
-    return side.state(liking: items)
+    return try saved.languageState(liking: items, World.prepare(own, isEncoded: false))
   }
 }

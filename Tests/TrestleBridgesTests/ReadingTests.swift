@@ -156,6 +156,27 @@ import TrestleTestSupport
     #expect(try ranked(0) != ranked(12))
   }
 
+  @Test func aSavedReadingKeepsItsMapAndRefusesAnother() throws {
+    let composition = try Composition()
+    let strategy = composition.strategy(readingEpochs: 0)
+    let context = try BridgeContext(
+      domain: composition.domain, language: composition.side, split: composition.new.split)
+    try BridgeTrainer(strategy, context).run()
+    let map = try #require(strategy.chosenMap)
+    let other = composition.strategy(readingEpochs: 0)
+    var state = strategy.saveState()
+    try other.loadState(state, context)
+    #expect(other.chosenMap == map)
+    for broken in ["", "{}", "[1]", state.values["map"]?.replacingOccurrences(of: "6000", with: "0") ?? ""] {
+      state.values["map"] = broken
+      #expect(throws: BridgeError.self, "\(broken)") { try other.loadState(state, context) }
+      #expect(other.chosenMap == map)
+    }
+    state.values["map"] = nil
+    try other.loadState(state, context)
+    #expect(other.chosenMap == nil)
+  }
+
   @Test func whatTextsSayBeatsRandomOrderAndShuffledTextsDoNot() throws {
     let dataset = try SyntheticWorld(seed: 5).dataset()
     let new = try NewItemSplit(dataset.interactions, seed: 3)

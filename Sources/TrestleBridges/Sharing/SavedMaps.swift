@@ -88,3 +88,24 @@ extension BridgeState {
     return tensor
   }
 }
+
+extension KernelRidge.Configuration {
+  /// The settings as they stand in a bridge's state.
+  var savedText: String? {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// Settings of ``savedText``, validated.
+  init(savedText: String) throws {
+    guard let map = try? JSONDecoder().decode(Self.self, from: Data(savedText.utf8)), map.strength >= 0,
+      map.maximumExamples > 0
+    else {
+      throw BridgeError.invalidState(
+        path: "bridge state", place: "map", expected: "kernel, penalty and number of examples",
+        found: savedText)
+    }
+    self = map
+  }
+}

@@ -210,17 +210,18 @@ public final class ReadingStrategy: BridgeStrategy {
 
   // MARK: State
 
-  /// The store and the scale.
+  /// The store, the scale and the map.
   public override func saveState() -> BridgeState {
     var state = BridgeState()
     guard let sharing else { return state }
     sharing.save(into: &state)
     state.values["width"] = "\(sharing.configuration.width)"
     state.values["scale"] = "\(chosenScale)"
+    state.values["map"] = chosenMap?.savedText
     return state
   }
 
-  /// Takes over a saved store and scale.
+  /// Takes over a saved store, scale and map.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
     guard let text = state.values["width"] else {
       sharing = nil
@@ -235,7 +236,7 @@ public final class ReadingStrategy: BridgeStrategy {
     let store = InformationSharingModule(
       context.domain.vocabulary, configuration: .init(width: width, writeRate: 1, isNormalized: false))
     try store.load(from: state)
-    sharing = store
-    chosenScale = scale
+    let map = try state.values["map"].map(KernelRidge.Configuration.init(savedText:))
+    (sharing, chosenScale, chosenMap) = (store, scale, map)
   }
 }

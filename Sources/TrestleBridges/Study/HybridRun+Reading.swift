@@ -158,6 +158,10 @@ extension HybridRun {
       validationItems: judged, vocabulary: vocabulary, bridge: c.bridge, side: c.side, seed: seed)
     training.untrained = untuned
     training.log = study.log
+    training.onBatch = study.onBatch
+    training.checkpoint = (
+      study.checkpoint?.appending(path: "\(number)"), "\(data.split.hash) \(study.modelName) \(layer) \(c)"
+    )
     training.onEpoch = { [study] record in
       study.log(
         "  reading, epoch \(record.epoch + 1): loss \(StudyResults.short(record.loss)), validation "

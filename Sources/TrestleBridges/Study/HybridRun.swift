@@ -85,7 +85,7 @@ final class HybridRun {
   // MARK: Models
 
   /// What a case ranks by.
-  private func scorer(_ item: StudyCase) throws -> any CatalogueScorer {
+  func scorer(_ item: StudyCase) throws -> any CatalogueScorer {
     if item.model == HybridStudy.random { return Self.constant(vocabulary.itemCount) }
     if item.model == HybridStudy.fusion { return try fusion(item.variant) }
     if item.model == HybridStudy.language { return try language(item.variant) }

@@ -92,6 +92,10 @@ public struct HybridStudy {
   public var log: (String) -> Void = { _ in }
   /// Whether a run should end after the present case.
   public var shouldStop: () -> Bool = { false }
+  /// Where the state of the language model's training is kept; `nil` keeps nothing.
+  var checkpoint: URL?
+  /// Called after each of its batches with how many are done, and of how many; true ends it.
+  var onBatch: ((_ done: Int, _ total: Int) -> Bool)?
   /// What the language model makes of the texts, which no seed changes.
   let readings: StudyReadings
 

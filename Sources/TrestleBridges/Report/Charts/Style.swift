@@ -80,7 +80,8 @@ enum Style {
     .history li{background:var(--wash);border-radius:7px;padding:.1rem .6rem;font-size:.87rem}.history .more{background:none;color:var(--soft)}
     .lists{margin-top:1rem;gap:.4rem 1.6rem}.list{border-top:3px solid var(--tone);padding-top:.1rem}.list h4{margin-top:.5rem}
     .list ol{margin:0;padding-left:1.9rem;font-size:.92rem}.list li{padding:.12rem .4rem;border-radius:6px}.list li::marker{color:var(--soft);
-    font-variant-numeric:tabular-nums}.hit{background:var(--tone-wash);font-weight:640}.check{color:var(--tone);font-weight:700;position:relative}
+    font-variant-numeric:tabular-nums}.reasons{max-width:46rem;margin-top:.8rem}.reasons li{padding:.2rem .4rem}.reasons small{display:block;color:var(--soft);font-weight:400;font-size:.86em}
+    .hit{background:var(--tone-wash);font-weight:640}.check{color:var(--tone);font-weight:700;position:relative}
     .prose,.notes{max-width:74ch}.notes{padding-left:1.2rem}.notes li,.prose li{margin:.35rem 0}.prose h3{margin-top:1.4rem}.prose ul{padding-left:1.2rem}
     .page-end{color:var(--soft);font-size:.88rem;padding-block:3rem 2.5rem}details{margin-top:.8rem}summary{cursor:pointer;color:var(--soft)}
     #tip{position:fixed;z-index:10;max-width:20rem;pointer-events:none;background:var(--ink);color:var(--page);border-radius:8px;
@@ -155,7 +156,7 @@ enum Style {
     if(held&&o&&o.title===held.title)return;release();if(!o)return;
     held={title:o.title,text:o.title.textContent};o.title.textContent='';tip.textContent=held.text;tip.hidden=false;move(e);
     if(o.node.closest('.map')){var i=[].indexOf.call(o.node.parentNode.children,o.node);
-    twins=[].map.call(document.querySelectorAll('.chart.map'),function(m){return m.children[i]}).filter(Boolean);
+    twins=[].map.call(o.node.closest('.pair').querySelectorAll('.chart.map'),function(m){return m.children[i]}).filter(Boolean);
     twins.forEach(function(t){t.classList.add('twin')})}});
     document.addEventListener('pointermove',function(e){if(held)move(e)});
     document.addEventListener('pointerleave',release);document.addEventListener('scroll',release,true);

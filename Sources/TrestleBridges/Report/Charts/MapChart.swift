@@ -4,11 +4,16 @@ struct MapChart {
   let genres: [(name: String, count: Int)]
   /// How many items have another genre.
   let otherCount: Int
-  private let points: [ReportData.MapPoint]
+  private let points: [HybridReport.MapPoint]
   private let mostPopular: Double
   private static let colours = 7
 
-  init(_ points: [ReportData.MapPoint]) {
+  /// A map of items.
+  ///
+  /// - Parameters:
+  ///   - points: the items.
+  ///   - other: a map whose genres have the same colours here.
+  init(_ points: [HybridReport.MapPoint], like other: MapChart? = nil) {
     // Popular items first, so that the small marks lie on top of the large ones.
     self.points = points.enumerated().sorted {
       ($0.element.popularity, $1.offset) > ($1.element.popularity, $0.offset)
@@ -16,7 +21,7 @@ struct MapChart {
     var counts: [String: Int] = [:]
     for point in points { counts[point.genre, default: 0] += 1 }
     let ranked = counts.sorted { ($0.value, $1.key) > ($1.value, $0.key) }
-    genres = ranked.prefix(Self.colours).map { ($0.key, $0.value) }
+    genres = other?.genres ?? ranked.prefix(Self.colours).map { ($0.key, $0.value) }
     otherCount = ranked.dropFirst(Self.colours).reduce(0) { $0 + $1.value }
     mostPopular = Double(max(points.map(\.popularity).max() ?? 1, 1))
   }
@@ -28,15 +33,28 @@ struct MapChart {
   }
 
   /// One panel: the places that `place` gives.
-  func svg(id: String, title: String, _ place: (ReportData.MapPoint) -> [Double]) -> HTML {
+  ///
+  /// - Parameters:
+  ///   - id: the panel's name in the page.
+  ///   - title: what it shows.
+  ///   - frame: places that the axes hold beside the panel's own, so that two panels have one scale.
+  ///   - counted: what an item's number counts.
+  ///   - place: where an item is.
+  func svg(
+    id: String, title: String, frame: ((HybridReport.MapPoint) -> [Double])? = nil,
+    counted: String = "training interactions", _ place: (HybridReport.MapPoint) -> [Double]
+  ) -> HTML {
     let size = 560.0
     let places = points.map { point -> (x: Double, y: Double)? in
       let values = place(point)
       guard values.count >= 2, values[0].isFinite, values[1].isFinite else { return nil }
       return (values[0], values[1])
     }
-    let horizontal = Axis(around: places.compactMap { $0?.x }, start: 14, end: size - 14, padding: 0.01)
-    let vertical = Axis(around: places.compactMap { $0?.y }, start: size - 14, end: 14, padding: 0.01)
+    let framed = frame.map { points.map($0).filter { $0.count >= 2 } } ?? []
+    let horizontal = ChartAxis(
+      around: places.compactMap { $0?.x } + framed.map { $0[0] }, start: 14, end: size - 14, padding: 0.01)
+    let vertical = ChartAxis(
+      around: places.compactMap { $0?.y } + framed.map { $0[1] }, start: size - 14, end: 14, padding: 0.01)
     let indices = Dictionary(
       genres.enumerated().map { ($0.element.name, $0.offset) }, uniquingKeysWith: { first, _ in first })
     var body: HTML = ""
@@ -48,7 +66,7 @@ struct MapChart {
       }
       let look = Self.look(indices[point.genre] ?? Self.colours)
       let share = Double(max(point.popularity, 0)) / mostPopular
-      let tip = "\(point.title) — \(point.genre), \(Figure.count(point.popularity)) training interactions"
+      let tip = "\(point.title) — \(point.genre), \(Figure.count(point.popularity)) \(counted)"
       body += Chart.mark(
         look.shape, x: horizontal(place.x), y: vertical(place.y), radius: 1.9 + 6.6 * share.squareRoot(),
         kind: look.kind, tip: tip)

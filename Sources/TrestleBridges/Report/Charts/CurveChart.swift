@@ -1,5 +1,3 @@
-import TrestleBridges
-
 /// One side's validation metric, epoch by epoch through the phases of the bridge and in the runs alone.
 struct CurveChart {
   /// A stretch of epochs with one phase's name.
@@ -11,7 +9,7 @@ struct CurveChart {
   }
 
   let side: SideRole
-  let curves: [ReportData.Curve]
+  let curves: [HybridReport.Curve]
   let width: Double
   let id: String
 
@@ -22,7 +20,7 @@ struct CurveChart {
   private var bottom: Double { height - 38 }
 
   /// The curves that have something to show on this side, those of the bridge first.
-  static func relevant(_ curves: [ReportData.Curve], side: SideRole) -> [ReportData.Curve] {
+  static func relevant(_ curves: [HybridReport.Curve], side: SideRole) -> [HybridReport.Curve] {
     let measured = curves.filter { curve in
       curve.records.contains { $0.side == side && $0.validation?.isFinite == true }
     }
@@ -30,7 +28,7 @@ struct CurveChart {
   }
 
   /// Whether both sides trained.
-  private static func isBridged(_ curve: ReportData.Curve) -> Bool {
+  private static func isBridged(_ curve: HybridReport.Curve) -> Bool {
     Set(curve.records.map(\.side)).count > 1
   }
 
@@ -41,7 +39,7 @@ struct CurveChart {
     let bands = layout()
     let series = curves.map { curve in curve.records.filter { $0.side == side } }
     let values = series.flatMap { $0.compactMap(\.validation) }
-    let axis = Axis(around: values, start: bottom, end: top, padding: 0.08)
+    let axis = ChartAxis(around: values, start: bottom, end: top, padding: 0.08)
     var body = grid(axis) + frame(bands)
     for (index, records) in series.enumerated().reversed() {
       body += line(records, name: curves[index].name, style: Self.style(index), axis, bands)
@@ -56,7 +54,7 @@ struct CurveChart {
 
   // MARK: Parts
 
-  private func grid(_ axis: Axis) -> HTML {
+  private func grid(_ axis: ChartAxis) -> HTML {
     var body: HTML = ""
     let digits = axis.digits(5)
     for tick in axis.ticks(5) {
@@ -92,7 +90,7 @@ struct CurveChart {
   }
 
   private func line(
-    _ records: [BridgeEpochRecord], name: String, style: String, _ axis: Axis, _ bands: [Band]
+    _ records: [BridgeEpochRecord], name: String, style: String, _ axis: ChartAxis, _ bands: [Band]
   ) -> HTML {
     let points = records.enumerated().compactMap { index, record -> (Double, Double, BridgeEpochRecord)? in
       guard let value = record.validation, value.isFinite else { return nil }
@@ -127,7 +125,8 @@ struct CurveChart {
 
   // MARK: The horizontal axis
 
-  private static func phases(of curve: ReportData.Curve, _ side: SideRole) -> [(name: String, epochs: Int)] {
+  private static func phases(of curve: HybridReport.Curve, _ side: SideRole) -> [(name: String, epochs: Int)]
+  {
     var result: [(name: String, epochs: Int)] = []
     for record in curve.records where record.side == side {
       if result.last?.name == record.phase {

@@ -1,6 +1,6 @@
 /// Means with their 95 % intervals, one line a model, and where the model's own side alone stands.
 struct IntervalChart {
-  let rows: [ReportData.Row]
+  let rows: [HybridReport.Row]
   let metric: String
   let slice: String
   let id: String
@@ -11,7 +11,7 @@ struct IntervalChart {
 
   func svg() -> HTML {
     let bottom = top + step * Double(rows.count)
-    let axis = Axis(around: rows.flatMap { [$0.low, $0.high, $0.mean] }, start: 8, end: width - 8)
+    let axis = ChartAxis(around: rows.flatMap { [$0.low, $0.high, $0.mean] }, start: 8, end: width - 8)
     var body = Chart.text(metric, x: 0, y: 15, kind: "heading")
     let digits = axis.digits(4)
     for tick in axis.ticks(4) {
@@ -28,8 +28,8 @@ struct IntervalChart {
       id: id, title: "\(metric), \(slice)", description: description, width: width, height: bottom + 24, body)
   }
 
-  private func line(_ row: ReportData.Row, y: Double, _ axis: Axis) -> HTML {
-    let kind = ModelKind(model: row.model).rawValue
+  private func line(_ row: HybridReport.Row, y: Double, _ axis: ChartAxis) -> HTML {
+    let kind = ModelTone(model: row.model).rawValue
     let baseline = rows.first { $0.model == row.baseline }
     let center = y + 27
     let (low, high, mean) = (axis(row.low), axis(row.high), axis(row.mean))

@@ -1,8 +1,6 @@
-import TrestleBridges
-
 /// The store's story: who wrote in which order, how far the rows moved, and how widely they spread.
 struct ExchangeChart {
-  let exchanges: [ReportData.Exchange]
+  let exchanges: [HybridReport.Exchange]
   let width: Double
   let id: String
 
@@ -55,7 +53,7 @@ struct ExchangeChart {
 
   private func shifts(top: Double, bottom: Double) -> HTML {
     let values = exchanges.flatMap { [$0.itemShift, $0.userShift] }
-    let axis = Axis(around: values, start: bottom, end: top, padding: 0.1, fromZero: true)
+    let axis = ChartAxis(around: values, start: bottom, end: top, padding: 0.1, fromZero: true)
     var body = Chart.text(
       "How far the rows moved (mean cosine distance)", x: 0, y: top - 14, kind: "heading small")
     body += grid(axis, 3)
@@ -83,10 +81,10 @@ struct ExchangeChart {
 
   private func spreads(top: Double, bottom: Double) -> HTML {
     let values = exchanges.flatMap { [$0.itemSpread, $0.userSpread] }
-    let axis = Axis(around: values, start: bottom, end: top, padding: 0.12, fromZero: true)
+    let axis = ChartAxis(around: values, start: bottom, end: top, padding: 0.12, fromZero: true)
     var body = Chart.text("Spread of the store's rows", x: 0, y: top - 14, kind: "heading small")
     body += grid(axis, 3)
-    let series: [(kind: String, shape: Chart.Shape, value: (ReportData.Exchange) -> Double)] = [
+    let series: [(kind: String, shape: Chart.Shape, value: (HybridReport.Exchange) -> Double)] = [
       ("items", .circle, { $0.itemSpread }), ("users", .diamond, { $0.userSpread }),
     ]
     for line in series {
@@ -108,7 +106,7 @@ struct ExchangeChart {
     return body + Chart.line(left, bottom, width, bottom, kind: "rule")
   }
 
-  private func grid(_ axis: Axis, _ count: Int) -> HTML {
+  private func grid(_ axis: ChartAxis, _ count: Int) -> HTML {
     var body: HTML = ""
     for tick in axis.ticks(count) {
       body += Chart.line(left, axis(tick), width, axis(tick), kind: "grid")
@@ -120,7 +118,7 @@ struct ExchangeChart {
 
   // MARK: Words
 
-  private func tip(_ exchange: ReportData.Exchange, _ index: Int) -> String {
+  private func tip(_ exchange: HybridReport.Exchange, _ index: Int) -> String {
     "\(index + 1). \(exchange.phase): the \(Self.name(exchange.writer)) wrote \(Figure.count(exchange.items)) items "
       + "(moved \(Figure.decimal(exchange.itemShift, 3)), spread \(Figure.decimal(exchange.itemSpread, 3))) and "
       + "\(Figure.count(exchange.users)) users (moved \(Figure.decimal(exchange.userShift, 3)), spread "

@@ -1,16 +1,17 @@
-import Trestle
-import TrestleCommand
+import TrestleLanguageModels
+import TrestleNN
+import TrestleTensor
 
 /// A small LLaMA-style model for machines without files: its vocabulary is the words of the items' texts, and it is
 /// trained on these texts in the process.
-struct TinyWorldModel {
+struct TinyTextModel {
   /// The word ids of each item's text.
   let tokenizedTexts: [[Int32]]
   private let configuration: LlamaConfiguration
   private let weights: [Tensor]
 
   /// Learns the texts.
-  init(texts: [String], seed: UInt64) {
+  init(texts: [String], seed: UInt64, progress: (_ done: Int, _ total: Int) -> Void) {
     var ids: [String: Int32] = [:]
     tokenizedTexts = texts.map { text in
       text.split(whereSeparator: { !$0.isLetter && !$0.isNumber }).map { word in
@@ -23,24 +24,20 @@ struct TinyWorldModel {
     }
     configuration = Self.configuration(vocabulary: ids.count)
     let model = Self.fresh(configuration, seed: seed)
-    let progress = ProgressLine("a small language model learns the world's texts")
     let optimizer = AdamW(model.parameters, learningRate: 3e-3)
     optimizer.maximumNorm = 1
     var order = tokenizedTexts.filter { $0.count > 1 }
     var generator = RandomGenerator(seed: seed)
     let epochs = 12
-    var loss = 0.0
     for epoch in 0..<epochs {
       generator.shuffle(&order)
       for start in stride(from: 0, to: order.count, by: 32) {
         let batch = Array(order[start..<min(start + 32, order.count)])
-        let (value, gradients) = valueAndGradients(of: model.parameters) { model.nextTokenLoss(batch) }
+        let (_, gradients) = valueAndGradients(of: model.parameters) { model.nextTokenLoss(batch) }
         optimizer.update(with: gradients)
-        loss = value.item
       }
-      progress.update(epoch + 1, of: epochs)
+      progress(epoch + 1, epochs)
     }
-    progress.finish("loss \((loss * 1000).rounded() / 1000)")
     weights = model.parameters.map(\.detached)
   }
 

@@ -1,6 +1,6 @@
 /// A few users: what they watched, and what each of the three recommenders would show them.
 struct UsersSection {
-  let data: ReportData
+  let data: HybridReport
 
   func html() -> HTML {
     guard !data.users.isEmpty else { return "" }
@@ -11,7 +11,7 @@ struct UsersSection {
       """
   }
 
-  private func person(_ user: ReportData.SampleUser) -> HTML {
+  private func person(_ user: HybridReport.SampleUser) -> HTML {
     let shown = user.history.map { title -> HTML in "<li><bdi>\(title)</bdi></li>" }
     let rest = user.historyCount - user.history.count
     let more: HTML = rest > 0 ? "<li class=\"more\">and \(Figure.count(rest)) more</li>" : ""
@@ -23,7 +23,7 @@ struct UsersSection {
       """
   }
 
-  private func list(_ name: String, _ kind: String, _ items: [ReportData.Listed]) -> HTML {
+  private func list(_ name: String, _ kind: String, _ items: [HybridReport.Listed]) -> HTML {
     let hits = items.count { $0.isHit }
     let entries = items.map { item -> HTML in
       item.isHit
@@ -40,7 +40,7 @@ struct UsersSection {
 
 /// Notes of the run, the method with its source, and the licences.
 struct MethodSection {
-  let data: ReportData
+  let data: HybridReport
 
   func html() -> HTML {
     let notes = data.notes.map { note -> HTML in "<li>\(note)</li>" }
@@ -60,6 +60,10 @@ struct MethodSection {
       information sharing module. The recommender is warmed up and writes first; the language model’s tokens \
       start from those rows; then both train in turn, each drawn towards what the other has written, and write back. \
       Three recommenders come out: each side alone, and the fusion of both.</p>
+      <p>For new items, another split: a fifth of the items with at least five interactions has none in training, and a tenth \
+      serves validation. The language model reads each item’s text at several layers, untuned and after it was tuned to tell \
+      from a text which users take the item; kernel ridge regression on a recommender’s rows for known items turns a reading into \
+      weights of known items’ scores. Kernel, penalty, layers and scale are chosen on the validation data’s new items.</p>
       <p>The protocol: every rating is an interaction; the data are split at random per user into 80&#8239;% for \
       training and 10&#8239;% each for validation and test; the full catalogue is ranked with the training and \
       validation items masked; test data are read once, at the end; every choice was made on validation data. \

@@ -1,8 +1,6 @@
-import TrestleBridges
-
 /// The learning curves of both sides.
 struct CurvesSection {
-  let data: ReportData
+  let data: HybridReport
 
   func html() -> HTML {
     let panels = SideRole.allCases.compactMap(panel)
@@ -36,7 +34,7 @@ struct CurvesSection {
 
 /// The shared item space before and after.
 struct MapSection {
-  let data: ReportData
+  let data: HybridReport
 
   func html() -> HTML {
     guard !data.map.isEmpty else { return "" }
@@ -58,7 +56,7 @@ struct MapSection {
 
 /// The writings to the store, in order.
 struct ExchangeSection {
-  let data: ReportData
+  let data: HybridReport
 
   func html() -> HTML {
     guard !data.exchanges.isEmpty else { return "" }

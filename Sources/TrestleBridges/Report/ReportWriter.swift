@@ -6,16 +6,17 @@ struct ReportWriter {
   /// Writes `index.html` into `folder`, which is made if it is missing.
   ///
   /// - Throws: `FormatError.cannotWrite`, or what the file manager throws.
-  static func write(_ data: ReportData, to folder: URL) throws {
+  static func write(_ data: HybridReport, to folder: URL) throws {
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     try AtomicFile.write(Array(page(data).text.utf8), to: folder.appending(path: "index.html"))
   }
 
   /// The whole page. The content policy keeps it from loading anything, whatever a title may say.
-  static func page(_ data: ReportData) -> HTML {
+  static func page(_ data: HybridReport) -> HTML {
     let sections = [
-      OverviewSection(data: data).html(), ComparisonSection(data: data).html(),
-      CurvesSection(data: data).html(),
+      OverviewSection(data: data).html(), TableSection(data: data).html(),
+      NewItemsSection(data: data).html(), TeachingSection(data: data).html(),
+      ComparisonSection(data: data).html(), CurvesSection(data: data).html(),
       MapSection(data: data).html(), ExchangeSection(data: data).html(), UsersSection(data: data).html(),
       MethodSection(data: data).html(),
     ]
@@ -51,7 +52,7 @@ struct ReportWriter {
 
 /// The run in words.
 enum RunText {
-  static func dataset(_ run: ReportData.Run) -> String {
+  static func dataset(_ run: HybridReport.Run) -> String {
     switch run.dataset {
     case "ml-100k": "MovieLens-100K"
     case "synthetic": "The built-in synthetic world"
@@ -66,6 +67,7 @@ enum RunText {
     case "lightgcn-alone": "Alone"
     case "random-tokens": "Random entity tokens"
     case "text-rows": "Text only"
+    case "new-items": "New items"
     default: Figure.capitalized(name.replacing("-", with: " "))
     }
   }
@@ -76,6 +78,8 @@ enum RunText {
     case "cold": "Cold items"
     case "long-tail": "Long tail"
     case "warm": "Warm items"
+    case JobSlice.new: "New items"
+    case JobSlice.newAmongAll: "New among all"
     default: name
     }
   }
@@ -89,6 +93,9 @@ enum RunText {
     case "long-tail":
       "Test items outside the most popular ones that together hold 80 % of the training interactions, cold ones excepted."
     case "warm": "The popular items that together hold 80 % of the training interactions."
+    case JobSlice.new:
+      "Another split: a fifth of the items has no training interaction. Their test interactions, ranked among them."
+    case JobSlice.newAmongAll: "The same split: all test interactions, ranked among all items, new and old."
     default: ""
     }
   }

@@ -1,7 +1,7 @@
 import Foundation
 
 /// A linear axis: values on one side, coordinates on the other.
-struct Axis {
+struct ChartAxis {
   let low: Double
   let high: Double
   let start: Double
@@ -104,7 +104,7 @@ enum Chart {
 }
 
 /// Which of the report's colours a model has.
-enum ModelKind: String {
+enum ModelTone: String {
   case reference
   case domain
   case language
@@ -114,11 +114,11 @@ enum ModelKind: String {
   init(model: String) {
     let name = model.lowercased()
     func has(_ words: String...) -> Bool { words.contains { name.contains($0) } }
-    if has("popular") {
+    if has("popular", "shuffled") || name == "random" {
       self = .reference
-    } else if has("fusion", "fused", "hybrid") {
+    } else if has("fusion", "fused", "hybrid", "lm's reading") {
       self = .fused
-    } else if has("gcn", "bpr", "sasrec", "domain", "recommender") {
+    } else if has("gcn", "bpr", "sasrec", "ease", "domain", "recommender") {
       self = .domain
     } else {
       self = .language

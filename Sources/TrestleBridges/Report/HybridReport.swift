@@ -1,7 +1,5 @@
-import TrestleBridges
-
 /// Everything that the report shows.
-struct ReportData: Codable {
+struct HybridReport: Codable {
   /// What the run was.
   struct Run: Codable {
     var dataset: String
@@ -12,7 +10,11 @@ struct ReportData: Codable {
     var seeds: [UInt64]
     var splitHash: String
     var seconds: Double
-    var isQuick: Bool
+    /// The budget that was chosen, and the language model's arithmetic.
+    var level: HybridJobPlan.Level
+    var arithmetic: String
+    /// How long the job was expected to take, in seconds; `nil` if nothing was measured.
+    var expectedSeconds: Double?
     var instructionSet: String
     var threads: Int
   }
@@ -20,7 +22,7 @@ struct ReportData: Codable {
   /// One figure of the comparison: a model on a slice by a metric.
   struct Row: Codable {
     var model: String
-    /// `all`, `cold`, `long-tail`, `warm`.
+    /// One of ``JobSlice``.
     var slice: String
     /// `NDCG@10`, `Recall@10`, `Hit@10`.
     var metric: String
@@ -86,12 +88,53 @@ struct ReportData: Codable {
     var fused: [Listed]
   }
 
+  /// A recommended new item, with the user's known items that the language model reads as nearest.
+  struct NewListed: Codable {
+    var title: String
+    var isHit: Bool
+    var reasons: [String]
+  }
+
+  /// A user whose list of new items hits.
+  struct NewItemUser: Codable {
+    var id: String
+    var about: String
+    var history: [String]
+    var historyCount: Int
+    var listed: [NewListed]
+  }
+
+  /// What is told of items that nobody has touched.
+  struct NewItems: Codable {
+    /// How many items were new, how many users have any in their test data, and how many of them find one among the first ten.
+    var count: Int
+    var asked: Int
+    var served: Int
+    var users: [NewItemUser]
+    /// The written rows: before, those of another item's text.
+    var map: [MapPoint]
+  }
+
+  /// The share of held-out rows' variance that a reading explains.
+  struct Taught: Codable {
+    var name: String
+    /// What reads: ``HybridStudy/Variant``'s raw value.
+    var reading: String
+    /// Of the recommender's rows after its warm-up, and after the rounds.
+    var before: Double
+    var after: Double
+  }
+
   var run: Run
   var rows: [Row]
   var curves: [Curve]
   var map: [MapPoint]
   var exchanges: [Exchange]
   var users: [SampleUser]
+  var newItems: NewItems?
+  var taught: [Taught]
+  /// Of how many held-out items the shares in ``taught`` are.
+  var taughtItems: Int
   /// Sentences to be shown as they are, such as what did not hold.
   var notes: [String]
 }

@@ -1,9 +1,9 @@
 /// All models by all metrics, a tab for each slice: charts, and the same figures as a table.
 struct ComparisonSection {
-  let data: ReportData
+  let data: HybridReport
 
   func html() -> HTML {
-    let slices = Self.ordered(data.rows.map(\.slice), ["all", "cold", "long-tail", "warm"])
+    let slices = Self.ordered(data.rows.map(\.slice), JobSlice.ordered)
     guard !slices.isEmpty else { return "" }
     let tabs = slices.enumerated().map { index, slice -> HTML in
       """
@@ -38,7 +38,7 @@ struct ComparisonSection {
       """
   }
 
-  private func table(_ rows: [ReportData.Row], _ slice: String, _ metrics: [String], _ models: [String])
+  private func table(_ rows: [HybridReport.Row], _ slice: String, _ metrics: [String], _ models: [String])
     -> HTML
   {
     let heads = metrics.map { metric -> HTML in
@@ -49,7 +49,7 @@ struct ComparisonSection {
       let baseline = rows.first { $0.model == model && $0.baseline != nil }?.baseline
       let against: HTML = baseline.map { "<small>against \($0)</small>" } ?? ""
       return """
-        <tr><th scope="row"><span class="chip \(ModelKind(model: model).rawValue)"></span>\(model)\(against)</th>\(cells)</tr>
+        <tr><th scope="row"><span class="chip \(ModelTone(model: model).rawValue)"></span>\(model)\(against)</th>\(cells)</tr>
         """
     }
     return """
@@ -59,7 +59,7 @@ struct ComparisonSection {
       """
   }
 
-  private func cell(_ rows: [ReportData.Row], _ model: String, _ metric: String) -> HTML {
+  private func cell(_ rows: [HybridReport.Row], _ model: String, _ metric: String) -> HTML {
     guard let row = rows.first(where: { $0.model == model && $0.metric == metric }) else {
       return "<td>\(Figure.none)</td><td>\(Figure.none)</td>"
     }
