@@ -37,7 +37,7 @@ enum Ranks {
     do {
       return try MPICommunicator.launched()
     } catch {
-      // It is the same on all ranks: the first says it, and mpirun ends the others when it ends.
+      // It is the same on all ranks as a rule: the first says it, and Open MPI's mpirun ends the others when it ends.
       if (MPICommunicator.launchedRank ?? 0) > 0 { usleep(2_000_000) }
       throw error
     }

@@ -55,7 +55,7 @@ public final class GradientReducer {
   /// - Returns: the number of ranks that had a part.
   /// - Throws: ``CommunicatorError`` if a rank is lost or the engine fails.
   public func add(_ part: Part?) throws(CommunicatorError) -> Int {
-    let gradients = part.map(weighted) ?? []
+    let gradients = part.map(weighted) ?? Array(repeating: nil, count: parameters.count)
     let headers = try communicator.allGather(header(of: part, gradients)).map(PartHeader.init)
     for header in headers where header.isThere {
       examples += header.exampleCount

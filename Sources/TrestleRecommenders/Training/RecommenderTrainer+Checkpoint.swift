@@ -124,6 +124,12 @@ extension RecommenderTrainer {
             found: "\(run.model) on the split \(run.splitHash)")
         }
         try run.validate(configuration, path: manifest.path)
+        let (batches, ranks) = (run.configuration.accumulation ?? 1, communicator.size)
+        guard (ranks...max(ranks, 1 << 20)).contains(batches) else {
+          throw DataError.malformed(
+            path: manifest.path, line: 1, column: 1, expected: "at least one batch a step for each rank",
+            found: "\(batches) of \(ranks) ranks: start fewer ranks")
+        }
         if let file = run.best { best = try bestParameters(file, folder) }
       })
     return (restored.cursor, best)
