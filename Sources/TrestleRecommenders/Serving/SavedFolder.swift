@@ -10,19 +10,31 @@ package struct SavedFolder {
   /// A folder.
   package init(_ url: URL) { self.url = url }
 
-  /// Reads what belongs together: once more if the folder was exchanged meanwhile.
+  /// Reads what belongs together: once more if the folder was exchanged meanwhile, were it for one with the same manifest.
   ///
-  /// - Throws: what `body` throws while the manifest stays the same.
+  /// - Throws: what `body` throws while the manifest stays the same file.
   package func whole<Value>(_ manifest: String, _ body: (SavedFolder) throws -> Value) throws -> Value {
-    let file = url.appending(path: manifest)
     while true {
-      let before = try? [UInt8](contentsOf: file, limit: JSONLimits().byteCount)
+      let before = identity(of: manifest)
       do {
         return try body(self)
       } catch {
-        if before == (try? [UInt8](contentsOf: file, limit: JSONLimits().byteCount)) { throw error }
+        if before == identity(of: manifest) { throw error }
       }
     }
+  }
+
+  /// What tells a file from another that has taken its name; `nil` if there is none.
+  private func identity(of name: String) -> FileIdentity? {
+    let path = url.appending(path: name).path
+    guard let found = try? FileManager.default.attributesOfItem(atPath: path) else { return nil }
+    return FileIdentity(
+      number: found[.systemFileNumber] as? AnyHashable, modified: found[.modificationDate] as? Date)
+  }
+
+  private struct FileIdentity: Equatable {
+    let number: AnyHashable?
+    let modified: Date?
   }
 
   /// The SHA-256 of a file.

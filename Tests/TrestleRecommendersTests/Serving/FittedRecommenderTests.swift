@@ -195,6 +195,27 @@ import TrestleRecommenders
     #expect(FileManager.default.fileExists(atPath: other.appending(path: "file").path))
   }
 
+  /// A reader that met files of two saves reads again, even if the manifest it began with is back by then.
+  @Test func aFolderThatWasExchangedTwiceIsReadAgain() throws {
+    struct Torn: Error {}
+    let folder = try TemporaryFolder()
+    let place = folder.url.appending(path: "model")
+    let (first, second) = (try fit(.ease), try fit(.itemKNN))
+    try first.save(to: place)
+    var readings = 0
+    let value = try SavedFolder(place).whole("manifest.json") { _ in
+      readings += 1
+      if readings == 1 {
+        try second.save(to: place)
+        try first.save(to: place)
+        throw Torn()
+      }
+      return readings
+    }
+    #expect(value == 2)
+    #expect(throws: Torn.self) { try SavedFolder(place).whole("manifest.json") { _ in throw Torn() } }
+  }
+
   @Test func anInterruptedFitGoesOnAndEndsInTheSameModel() throws {
     struct Stop: Error {}
     let data = try #require(Self.world)
