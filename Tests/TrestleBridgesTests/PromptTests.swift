@@ -40,31 +40,33 @@ private func asking(_ seed: UInt64) throws -> BridgeContext { try SmallCompositi
 
   /// Equal experts leave the adapters as they are; a user's weights change that user's answers alone; gradients reach them.
   @Test func gatesMixTheAdaptersOfEachUser() throws {
-    let side = try #require(try asking(3).language as? PromptSide)
-    let adapters = try #require(side.adapters)
-    var generator = RandomGenerator(seed: 5)
-    for parameter in adapters.parameters {
-      parameter.update(to: .normal(parameter.detached.shape, using: &generator) * 0.3)
-    }
-    let first = try #require(side.examples.training.first)
-    let other = try #require(side.examples.training.first { $0.user != first.user })
-    let plain = side.answers(to: [first, other])
-    side.adapterGates = { users in Tensor.ones([users.elementCount, 2]) }
-    #expect(zip(side.answers(to: [first, other]), plain).allSatisfy { abs($0 - $1) < 1e-5 })
-    let tilted = Parameter(Tensor([Float(1.8), 0.2], shape: [1, 2]))
-    side.adapterGates = { users in
-      let ids: [Int32] = users.scalars()
-      return Tensor.concatenated(ids.map { $0 == first.user ? tilted.value : .ones([1, 2]) }, along: 0)
-    }
-    let mixed = side.answers(to: [first, other])
-    #expect(abs(mixed[0] - plain[0]) > 1e-4 && abs(mixed[1] - plain[1]) < 1e-5, "\(mixed) \(plain)")
-    let gradients = valueAndGradients(of: [tilted]) { side.logits([first, other]).sum() }.gradients
-    #expect(gradients[tilted]?.dense().floats.contains { $0 != 0 } == true)
-    side.adapterGates = nil
-    #expect(side.answers(to: [first, other]) == plain)
-    // Three experts do not divide the rank.
-    #expect(throws: BridgeError.self) {
-      _ = try BridgeTrainer(ILoRA(experts: 3, domainEpochs: 1, languageEpochs: 1), asking(3)).run()
+    try withSteadyInstructionSet {
+      let side = try #require(try asking(3).language as? PromptSide)
+      let adapters = try #require(side.adapters)
+      var generator = RandomGenerator(seed: 5)
+      for parameter in adapters.parameters {
+        parameter.update(to: .normal(parameter.detached.shape, using: &generator) * 0.3)
+      }
+      let first = try #require(side.examples.training.first)
+      let other = try #require(side.examples.training.first { $0.user != first.user })
+      let plain = side.answers(to: [first, other])
+      side.adapterGates = { users in Tensor.ones([users.elementCount, 2]) }
+      #expect(zip(side.answers(to: [first, other]), plain).allSatisfy { abs($0 - $1) < 1e-5 })
+      let tilted = Parameter(Tensor([Float(1.8), 0.2], shape: [1, 2]))
+      side.adapterGates = { users in
+        let ids: [Int32] = users.scalars()
+        return Tensor.concatenated(ids.map { $0 == first.user ? tilted.value : .ones([1, 2]) }, along: 0)
+      }
+      let mixed = side.answers(to: [first, other])
+      #expect(abs(mixed[0] - plain[0]) > 1e-4 && abs(mixed[1] - plain[1]) < 1e-5, "\(mixed) \(plain)")
+      let gradients = valueAndGradients(of: [tilted]) { side.logits([first, other]).sum() }.gradients
+      #expect(gradients[tilted]?.dense().floats.contains { $0 != 0 } == true)
+      side.adapterGates = nil
+      #expect(side.answers(to: [first, other]) == plain)
+      // Three experts do not divide the rank.
+      #expect(throws: BridgeError.self) {
+        _ = try BridgeTrainer(ILoRA(experts: 3, domainEpochs: 1, languageEpochs: 1), asking(3)).run()
+      }
     }
   }
 
@@ -85,22 +87,24 @@ private func asking(_ seed: UInt64) throws -> BridgeContext { try SmallCompositi
   }
 
   @Test func slotsAreReadAndGradientsReachThem() throws {
-    let side = try #require(try asking(1).language as? PromptSide)
-    let some = Array(side.examples.training.prefix(4))
-    let plain = side.answers(to: some)
-    let width = side.inputWidth
-    let rows = Parameter(Tensor.ones([1, width]) * 0.2)
-    side.injectedRows = { _, ids in
-      rows.value.gatheredRows(Tensor([Int32](repeating: 0, count: ids.elementCount)))
+    try withSteadyInstructionSet {
+      let side = try #require(try asking(1).language as? PromptSide)
+      let some = Array(side.examples.training.prefix(4))
+      let plain = side.answers(to: some)
+      let width = side.inputWidth
+      let rows = Parameter(Tensor.ones([1, width]) * 0.2)
+      side.injectedRows = { _, ids in
+        rows.value.gatheredRows(Tensor([Int32](repeating: 0, count: ids.elementCount)))
+      }
+      #expect(side.answers(to: some) != plain)
+      let gradients = try valueAndGradients(of: [rows]) {
+        let batch = try #require(side.batches(epoch: 0).first { _ in true })
+        return try side.step(on: batch).loss
+      }.gradients
+      #expect(gradients[rows]?.dense().floats.contains { $0 != 0 } == true)
+      side.injectedRows = nil
+      #expect(side.answers(to: some) == plain)
     }
-    #expect(side.answers(to: some) != plain)
-    let gradients = try valueAndGradients(of: [rows]) {
-      let batch = try #require(side.batches(epoch: 0).first { _ in true })
-      return try side.step(on: batch).loss
-    }.gradients
-    #expect(gradients[rows]?.dense().floats.contains { $0 != 0 } == true)
-    side.injectedRows = nil
-    #expect(side.answers(to: some) == plain)
   }
 
   @Test func fieldsAreSaid() throws {

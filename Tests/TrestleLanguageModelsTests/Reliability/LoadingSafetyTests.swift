@@ -30,65 +30,69 @@ import TrestleText
   }
 
   @Test func aRefusedAdapterLeavesTheModelTrainable() throws {
-    try withFolder { folder in
-      let place = folder.appending(path: "adapter")
-      let model = try LanguageModels.load(try Fixture("llama").folder, storage: .float32)
-      let before = withoutGradients { model.hiddenStates(tokens: [[1, 2, 3]]) }.floats
-      func expectRefused(_ what: String) {
-        do {
-          _ = try LoRAAdapters.load(from: place, into: model)
-          Issue.record("loaded: \(what)")
-        } catch {}
-        let isTrainable = model.parameters.allSatisfy(\.isTrainable)
-        #expect(isTrainable, "\(what)")
-        let after = withoutGradients { model.hiddenStates(tokens: [[1, 2, 3]]) }.floats
-        #expect(after == before, "\(what)")
+    try withSteadyInstructionSet {
+      try withFolder { folder in
+        let place = folder.appending(path: "adapter")
+        let model = try LanguageModels.load(try Fixture("llama").folder, storage: .float32)
+        let before = withoutGradients { model.hiddenStates(tokens: [[1, 2, 3]]) }.floats
+        func expectRefused(_ what: String) {
+          do {
+            _ = try LoRAAdapters.load(from: place, into: model)
+            Issue.record("loaded: \(what)")
+          } catch {}
+          let isTrainable = model.parameters.allSatisfy(\.isTrainable)
+          #expect(isTrainable, "\(what)")
+          let after = withoutGradients { model.hiddenStates(tokens: [[1, 2, 3]]) }.floats
+          #expect(after == before, "\(what)")
+        }
+        // One tensor that no target layer takes.
+        try adapterFolder(place) { $0["target_modules"] = ["q_proj"] }
+        expectRefused("unknown tensors")
+        try adapterFolder(place) { $0["alpha_pattern"] = ["q_proj": 0] }
+        expectRefused("alpha 0")
+        try adapterFolder(place) { $0["alpha_pattern"] = ["q_.*": 4] }
+        expectRefused("a regular expression")
+        try adapterFolder(place) { $0["rank_pattern"] = ["q_proj": 3] }
+        expectRefused("another rank")
       }
-      // One tensor that no target layer takes.
-      try adapterFolder(place) { $0["target_modules"] = ["q_proj"] }
-      expectRefused("unknown tensors")
-      try adapterFolder(place) { $0["alpha_pattern"] = ["q_proj": 0] }
-      expectRefused("alpha 0")
-      try adapterFolder(place) { $0["alpha_pattern"] = ["q_.*": 4] }
-      expectRefused("a regular expression")
-      try adapterFolder(place) { $0["rank_pattern"] = ["q_proj": 3] }
-      expectRefused("another rank")
     }
   }
 
   @Test func alphasOfSingleLayersCount() throws {
-    try withFolder { folder in
-      let place = folder.appending(path: "adapter")
-      func states(_ config: (inout [String: Any]) -> Void) throws -> ([Float], LoRAAdapters) {
-        try adapterFolder(place, config: config)
+    try withSteadyInstructionSet {
+      try withFolder { folder in
+        let place = folder.appending(path: "adapter")
+        func states(_ config: (inout [String: Any]) -> Void) throws -> ([Float], LoRAAdapters) {
+          try adapterFolder(place, config: config)
+          let model = try LanguageModels.load(try Fixture("llama").folder, storage: .float32)
+          let adapters = try LoRAAdapters.load(from: place, into: model)
+          return (withoutGradients { model.hiddenStates(tokens: [[1, 2, 3]]) }.floats, adapters)
+        }
+        var alpha = 0.0
+        var targets: [String] = []
+        let (plain, _) = try states {
+          alpha = ($0["lora_alpha"] as? NSNumber)?.doubleValue ?? 0
+          targets = $0["target_modules"] as? [String] ?? []
+        }
+        // The same alpha by pattern for all layers is the same update; twice for one kind of layer is another.
+        let (doubled, _) = try states { config in
+          config["lora_alpha"] = alpha / 2
+          config["alpha_pattern"] = Dictionary(uniqueKeysWithValues: targets.map { ($0, alpha) })
+        }
+        #expect(largestDifference(doubled, plain) < 1e-6)
+        let (changed, adapters) = try states { $0["alpha_pattern"] = [targets[0]: alpha * 2] }
+        #expect(largestDifference(changed, plain) > 1e-5)
+        // Saved and read again they are the same.
+        let saved = folder.appending(path: "saved")
+        try FileManager.default.createDirectory(at: saved, withIntermediateDirectories: true)
+        try Data("mine".utf8).write(to: saved.appending(path: "README.md"))
+        try adapters.save(to: saved)
         let model = try LanguageModels.load(try Fixture("llama").folder, storage: .float32)
-        let adapters = try LoRAAdapters.load(from: place, into: model)
-        return (withoutGradients { model.hiddenStates(tokens: [[1, 2, 3]]) }.floats, adapters)
+        _ = try LoRAAdapters.load(from: saved, into: model)
+        let again = withoutGradients { model.hiddenStates(tokens: [[1, 2, 3]]) }.floats
+        #expect(again == changed)
+        #expect(try Data(contentsOf: saved.appending(path: "README.md")) == Data("mine".utf8))
       }
-      var alpha = 0.0
-      var targets: [String] = []
-      let (plain, _) = try states {
-        alpha = ($0["lora_alpha"] as? NSNumber)?.doubleValue ?? 0
-        targets = $0["target_modules"] as? [String] ?? []
-      }
-      // The same alpha by pattern for all layers is the same update; twice for one kind of layer is another.
-      let (doubled, _) = try states { config in
-        config["lora_alpha"] = alpha / 2
-        config["alpha_pattern"] = Dictionary(uniqueKeysWithValues: targets.map { ($0, alpha) })
-      }
-      #expect(largestDifference(doubled, plain) < 1e-6)
-      let (changed, adapters) = try states { $0["alpha_pattern"] = [targets[0]: alpha * 2] }
-      #expect(largestDifference(changed, plain) > 1e-5)
-      // Saved and read again they are the same.
-      let saved = folder.appending(path: "saved")
-      try FileManager.default.createDirectory(at: saved, withIntermediateDirectories: true)
-      try Data("mine".utf8).write(to: saved.appending(path: "README.md"))
-      try adapters.save(to: saved)
-      let model = try LanguageModels.load(try Fixture("llama").folder, storage: .float32)
-      _ = try LoRAAdapters.load(from: saved, into: model)
-      let again = withoutGradients { model.hiddenStates(tokens: [[1, 2, 3]]) }.floats
-      #expect(again == changed)
-      #expect(try Data(contentsOf: saved.appending(path: "README.md")) == Data("mine".utf8))
     }
   }
 

@@ -36,20 +36,22 @@ import TrestleRecommenders
     try model.save(to: place)
     let loaded = try FittedRecommender(contentsOf: place)
     #expect(loaded.card == model.card && loaded.catalogue == model.catalogue)
-    for user in ["0", "7", "149"] {
-      let list = try model.recommend(for: user, count: 12, reasons: 2)
-      #expect(list.count == 12 && list.note == nil)
-      #expect(try loaded.recommend(for: user, count: 12, reasons: 2) == list)
-      let had = Set(
-        model.histories.items(of: try model.catalogue.user(user)).map { model.catalogue.itemIDs[Int($0)] })
-      #expect(!had.isEmpty && list.allSatisfy { !had.contains($0.id) })
+    try withSteadyInstructionSet {
+      for user in ["0", "7", "149"] {
+        let list = try model.recommend(for: user, count: 12, reasons: 2)
+        #expect(list.count == 12 && list.note == nil)
+        #expect(try loaded.recommend(for: user, count: 12, reasons: 2) == list)
+        let had = Set(
+          model.histories.items(of: try model.catalogue.user(user)).map { model.catalogue.itemIDs[Int($0)] })
+        #expect(!had.isEmpty && list.allSatisfy { !had.contains($0.id) })
+      }
+      let liked = Array(data.itemIDs.ids.prefix(4))
+      let list = try model.recommend(liking: liked, count: 5)
+      #expect(list.count == 5)
+      #expect(try loaded.recommend(liking: liked, count: 5) == list)
+      #expect(list.source == (kind == .popularity || kind == .neuMF ? .popularity : .domain))
+      #expect((list.note != nil) == (kind == .neuMF))
     }
-    let liked = Array(data.itemIDs.ids.prefix(4))
-    let list = try model.recommend(liking: liked, count: 5)
-    #expect(list.count == 5)
-    #expect(try loaded.recommend(liking: liked, count: 5) == list)
-    #expect(list.source == (kind == .popularity || kind == .neuMF ? .popularity : .domain))
-    #expect((list.note != nil) == (kind == .neuMF))
   }
 
   @Test func unknownIdsThrowAndSayWhatThereIs() throws {
@@ -222,15 +224,17 @@ import TrestleRecommenders
     let folder = try TemporaryFolder()
     var options = FitOptions()
     (options.epochs, options.patience) = (6, 6)
-    let whole = try data.fit(.factorization, options: options)
-    options.checkpoint = folder.url
-    #expect(throws: Stop.self) {
-      try data.fit(.factorization, options: options) { if $0.epoch == 3 { throw Stop() } }
+    try withSteadyInstructionSet {
+      let whole = try data.fit(.factorization, options: options)
+      options.checkpoint = folder.url
+      #expect(throws: Stop.self) {
+        try data.fit(.factorization, options: options) { if $0.epoch == 3 { throw Stop() } }
+      }
+      var epochs: [Int] = []
+      let resumed = try data.fit(.factorization, options: options) { epochs.append($0.epoch) }
+      #expect(epochs.first == 4)
+      let expected = try whole.recommend(for: "9")
+      #expect(try resumed.recommend(for: "9") == expected)
     }
-    var epochs: [Int] = []
-    let resumed = try data.fit(.factorization, options: options) { epochs.append($0.epoch) }
-    #expect(epochs.first == 4)
-    let expected = try whole.recommend(for: "9")
-    #expect(try resumed.recommend(for: "9") == expected)
   }
 }
