@@ -11,6 +11,7 @@ extension ServedModel {
     switch model {
     case is Popularity: self.init(form: .popularity, tensors: [:])
     case let model as EASE: self.init(form: .itemWeights, tensors: ["weights": model.weights])
+    case let model as FEASE: self.init(form: .itemWeights, tensors: ["weights": model.weights])
     case let model as any ItemToItemRecommender: self.init(weightsOf: model.itemWeights)
     case let model as UserNeighbors: self.init(neighborsOf: model)
     case let model as NeuMF:

@@ -44,45 +44,9 @@ public final class EASE: Recommender {
     }
     self.configuration = configuration
     history = UserItemMatrix(training)
-    let matrix = Self.gram(history, configuration.regularization)
+    let matrix = RidgeWeights.gram(history, configuration.regularization)
     BlockCholesky.invert(matrix)
-    weights = Self.weights(matrix)
-  }
-
-  /// Rows of items that a task computes.
-  private static let grain = 16
-
-  /// XᵀX + λ I; counts are exact, whoever adds them up.
-  private static func gram(_ history: UserItemMatrix, _ regularization: Double) -> Tensor {
-    let count = history.itemCount
-    let gram = Tensor.zeros([count, count], dtype: .float64)
-    let (starts, users) = history.usersByItem()
-    ThreadPool.shared.run((count + grain - 1) / grain) { task in
-      for item in task * grain..<min((task + 1) * grain, count) {
-        let row = gram.pointer(Double.self) + item * count
-        for user in users[starts[item]..<starts[item + 1]] {
-          for other in history.items(of: Int(user)) { row[Int(other)] += 1 }
-        }
-        row[item] += regularization
-      }
-    }
-    return gram
-  }
-
-  private static func weights(_ inverse: Tensor) -> Tensor {
-    let count = inverse.shape[0]
-    let weights = Tensor(uninitialized: [count, count], dtype: .float32)
-    let diagonal = inverse.pointer(Double.self)
-    let scales = (0..<count).map { -1 / diagonal[$0 * count + $0] }
-    ThreadPool.shared.run((count + grain - 1) / grain) { task in
-      for item in task * grain..<min((task + 1) * grain, count) {
-        let source = inverse.pointer(Double.self) + item * count
-        let target = weights.pointer(Float.self) + item * count
-        for column in 0..<count { target[column] = Float(source[column] * scales[column]) }
-        target[item] = 0
-      }
-    }
-    return withExtendedLifetime(inverse) { weights }
+    weights = RidgeWeights.weights(matrix)
   }
 
   /// The number of users.
@@ -91,35 +55,7 @@ public final class EASE: Recommender {
   public var itemCount: Int { history.itemCount }
 
   /// A scorer over the training histories.
-  public func makeScorer() -> any CatalogueScorer { Scorer(history: history, weights: weights) }
-
-  private struct Scorer: CatalogueScorer {
-    let history: UserItemMatrix
-    let weights: Tensor
-    var itemCount: Int { history.itemCount }
-
-    func prepare(users: [Int32]) -> any UserBatchScores {
-      var rows: [Int32] = []
-      var columns: [Int32] = []
-      for (row, user) in users.enumerated() {
-        let items = history.items(of: Int(user))
-        rows.append(contentsOf: repeatElement(Int32(row), count: items.count))
-        columns.append(contentsOf: items)
-      }
-      let batch = SparseMatrix(
-        rowCount: users.count, columnCount: itemCount, rows: rows, columns: columns,
-        values: [Float](repeating: 1, count: rows.count))
-      return ScoreTable(scores: batch.matmul(weights))
-    }
-  }
-}
-
-/// The scores of a batch of users in one table, `[users, items]`.
-struct ScoreTable: UserBatchScores {
-  let scores: Tensor
-
-  func write(items: Range<Int>, into target: inout [Float]) {
-    let values = scores.sliced(items, along: 1).floats
-    target.replaceSubrange(0..<values.count, with: values)
+  public func makeScorer() -> any CatalogueScorer {
+    ItemWeightsScorer(history: history, weights: weights)
   }
 }
