@@ -10,6 +10,8 @@ public struct FitOptions: Sendable {
   public var epochs: Int?
   /// The evaluations without improvement that end the training; `nil` for the model's recommended number.
   public var patience: Int?
+  /// Settings other than the recommended ones, as ``HyperparameterSearch`` finds them; see ``ModelKind/searchSpace(for:)``.
+  public var settings: SearchSettings = [:]
   /// Whether a model that was fitted on a part, to find its epochs, is then fitted on everything.
   public var refits = true
   /// A folder in which the state is kept after every epoch, and from which an earlier call's goes on.
@@ -78,7 +80,7 @@ extension Dataset {
       let epochs = settings["epochs"].flatMap { Int($0) } ?? 1
       model = try fit.refit(interactions, epochs: max(epochs, 1))
     } else {
-      model = try kind.make(interactions, seed: options.seed)
+      model = try kind.make(interactions, seed: options.seed, settings: options.settings)
     }
     settings["refitted"] = "on all \(interactions.count) interactions"
     return try FittedRecommender(model, dataset: self, training: interactions, settings: settings)
@@ -107,11 +109,11 @@ private struct ModelFit {
 
   /// Fits on the training part until the validation part no longer improves.
   func search(_ split: DataSplit) throws -> (any Recommender, [String: String]) {
-    let model = try kind.make(split.training, seed: options.seed)
+    let model = try kind.make(split.training, seed: options.seed, settings: options.settings)
     guard let trainable = model as? any TrainableRecommender else {
       return (model, described(epochs: nil, validation: nil, split.training))
     }
-    var configuration = kind.training(split.training, seed: options.seed)
+    var configuration = try kind.training(split.training, seed: options.seed, settings: options.settings)
     configuration.epochs = options.epochs ?? configuration.epochs
     configuration.patience = options.patience ?? configuration.patience
     configuration.accumulation = options.accumulation
@@ -141,11 +143,11 @@ private struct ModelFit {
 
   /// Fits on everything for so many epochs.
   func refit(_ interactions: Interactions, epochs: Int) throws -> any Recommender {
-    let model = try kind.make(interactions, seed: options.seed)
+    let model = try kind.make(interactions, seed: options.seed, settings: options.settings)
     guard let trainable = model as? any TrainableRecommender else { return model }
     let nothing = Interactions.empty(userCount: interactions.userCount, itemCount: interactions.itemCount)
     let split = DataSplit(training: interactions, validation: nothing, test: nothing, strategy: "everything")
-    var configuration = kind.training(interactions, seed: options.seed)
+    var configuration = try kind.training(interactions, seed: options.seed, settings: options.settings)
     (configuration.epochs, configuration.evaluationInterval) = (epochs, epochs)
     configuration.accumulation = options.accumulation
     let trainer = try RecommenderTrainer(
@@ -164,6 +166,10 @@ private struct ModelFit {
   func described(epochs: Int?, validation: Double?, _ training: Interactions) -> [String: String] {
     var settings = ["seed": "\(options.seed)"]
     settings["settings"] = kind.recommendation(for: training)
+    if !options.settings.isEmpty {
+      settings["searched"] = options.settings.sorted { $0.key < $1.key }
+        .map { "\($0.key) \(SearchResult.short($0.value))" }.joined(separator: ", ")
+    }
     if let epochs { settings["epochs"] = "\(epochs)" }
     if let validation { settings["validation NDCG@10"] = String(format: "%.4f", validation) }
     return settings

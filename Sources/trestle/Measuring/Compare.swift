@@ -16,6 +16,13 @@ struct Compare: ProgramCommand {
       .number("--epochs", "N", in: 1...100_000, "the most epochs", \.epochs),
       .number(
         "--patience", "N", in: 1...100_000, "the epochs without improvement that end a training", \.patience),
+      .number(
+        "--search", "N", in: 1...10_000,
+        "tries so many settings of each model on the validation data first, the recommended ones among them",
+        \.search),
+      .file(
+        "--tried", "FILE", "where --search keeps what it tried, a line of JSON each, and goes on from",
+        \.tried),
       .list(
         "--bridges", "A,B",
         "compares mechanisms by which a language model and a recommender learn from each other; 'all' for all of them",
@@ -39,6 +46,8 @@ struct Compare: ProgramCommand {
   var seeds = 1
   var epochs: Int?
   var patience: Int?
+  var search: Int?
+  var tried = URL(filePath: "trestle-search.jsonl")
   var json: URL?
   var threads: Int?
   var bridges: [String]?
@@ -65,6 +74,9 @@ struct Compare: ProgramCommand {
       data.interactions = folder
     }
     let mechanisms = try bridges.map(Self.mechanisms)
+    if search != nil && mechanisms != nil {
+      throw UsageError("--search looks for the settings of --models; --bridges has none")
+    }
     let dataset = try data.read()
     if let mechanisms { return try compare(mechanisms, dataset) }
     var table = Leaderboard(dataset: dataset.name)
@@ -83,6 +95,7 @@ struct Compare: ProgramCommand {
     var options = FitOptions()
     (options.seed, options.epochs, options.patience) = (seed, epochs, patience)
     for kind in models {
+      options.settings = try searched(kind, split, seed: seed)
       let fitting = Fitting(kind: kind, options: options, kept: "The models before are in the table")
       let (model, seconds) = try fitting.fit(dataset, split)
       table.add(
