@@ -41,6 +41,8 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   case bert4Rec = "BERT4Rec"
   /// Recurrent units over the last items.
   case gru4Rec = "GRU4Rec"
+  /// Gated attention without a softmax over the last items.
+  case hstu = "HSTU"
 
   /// The kind of this name, in upper or lower case; `nil` if there is none.
   public init?(name: String) {
@@ -54,7 +56,12 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
   public var name: String { rawValue }
 
   /// Whether the model reads the order of a user's items.
-  public var isSequential: Bool { self == .sasRec || self == .bert4Rec || self == .gru4Rec }
+  public var isSequential: Bool {
+    switch self {
+    case .sasRec, .bert4Rec, .gru4Rec, .hstu: true
+    default: false
+    }
+  }
 
   /// What was chosen for this data, in words.
   public func recommendation(for training: Interactions) -> String {
@@ -90,6 +97,7 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     case .sasRec: return SASRec(training: training, using: &generator)
     case .bert4Rec: return BERT4Rec(training: training, using: &generator)
     case .gru4Rec: return GRU4Rec(training: training, using: &generator)
+    case .hstu: return HSTU(training: training, using: &generator)
     }
   }
 

@@ -193,6 +193,14 @@ extension ModelKind {
           .init("dropout", .uniform(0.1...0.7), \.dropout),
         ]
       ) { SASRec(training: training, configuration: $0, using: &$1) }
+    case .hstu:
+      return Tuning(
+        HSTU.Configuration(),
+        [
+          .init("dimension", Self.widths, \.dimension), .init("layers", .integer(1...4), \.layers),
+          .init("dropout", .uniform(0.1...0.7), \.dropout),
+        ]
+      ) { HSTU(training: training, configuration: $0, using: &$1) }
     default: return nil
     }
   }

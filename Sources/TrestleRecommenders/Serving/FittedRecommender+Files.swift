@@ -173,6 +173,9 @@ extension FittedRecommender {
     case .sasRec(let c):
       return fits(c.dimension, c.hidden, c.windowLength, c.heads) && (1...256).contains(c.layers)
         && c.dimension % c.heads == 0 && isRate(c.dropout) && c.epsilon > 0
+    case .hstu(let c):
+      return fits(c.dimension, c.windowLength, c.heads) && (1...256).contains(c.layers)
+        && c.dimension % c.heads == 0 && isRate(c.dropout) && c.epsilon > 0
     case .gru4Rec(let c): return fits(c.dimension, c.hidden, c.windowLength) && isRate(c.dropout)
     case .bert4Rec(let c):
       return fits(c.dimension, c.hidden, c.windowLength, c.heads) && (1...256).contains(c.layers)

@@ -61,7 +61,7 @@ import TrestleTestSupport
 
   @Test(arguments: [
     ModelKind.itemKNN, .userKNN, .rp3Beta, .slim, .ease, .implicitALS, .factorization, .directAU, .lightGCN,
-    .gru4Rec,
+    .gru4Rec, .hstu,
   ])
   func fitBeatsPopularity(_ kind: ModelKind) throws {
     let split = try SyntheticWorld(seed: 4).dataset().interactions.split(.leaveOneOut, seed: 1)

@@ -160,6 +160,27 @@ import TrestleTensor
     try check(model, fixture)
   }
 
+  @Test(arguments: [1, 2], precisions) func hstuTakesPyTorchsStep(_ layers: Int, _ dtype: DType) throws {
+    let fixture = try ModelFixture(layers == 1 ? "hstu_block" : "hstu", dtype, in: "hstu")
+    var generator = RandomGenerator(seed: 0)
+    var configuration = HSTU.Configuration()
+    (configuration.dimension, configuration.layers, configuration.heads) = (8, layers, 2)
+    (configuration.windowLength, configuration.dropout) = (7, 0)
+    let model = HSTU(
+      training: try fixture.interactions(), configuration: configuration, dtype: dtype, using: &generator)
+    try check(model, fixture)
+  }
+
+  @Test func hstuReadsNothingButWhatIsBefore() throws {
+    var generator = RandomGenerator(seed: 3)
+    let nobody = Interactions.empty(userCount: 1, itemCount: 12)
+    let model = HSTU(training: nobody, dtype: .float64, using: &generator)
+    let whole = model.states(ItemSequences([[3, 1, 4, 1, 5], [9, 2]]))
+    let prefix = model.states(ItemSequences([[3, 1, 4]]))
+    try ModelFixture("hstu", .float64, in: "hstu").expectClose(
+      whole.sliced(0..<3, along: 0), prefix, 1e-12, "states of a prefix")
+  }
+
   private func check(_ model: some SequentialRecommender, _ fixture: ModelFixture) throws {
     let sequences = try fixture.sequences()
     let targets = try fixture.tensor("targets")

@@ -9,7 +9,7 @@ import TrestleTensor
 @Suite(.serialized) struct TrainingTests {
   enum Kind: String, CaseIterable, Sendable {
     case factorization, lightGCN, xSimGCL, simGCL, sgl, directAU, neuMF, multVAE, recVAE, sasRec, bert4Rec,
-      gru4Rec
+      gru4Rec, hstu
 
     /// Examples a batch: users, for autoencoders.
     var batchSize: Int { self == .multVAE || self == .recVAE ? 64 : self == .bert4Rec ? 256 : 512 }
@@ -50,6 +50,10 @@ import TrestleTensor
         var configuration = BERT4Rec.Configuration()
         (configuration.dimension, configuration.hidden, configuration.windowLength) = (32, 64, 20)
         return BERT4Rec(training: training, configuration: configuration, using: &generator)
+      case .hstu:
+        var configuration = HSTU.Configuration()
+        (configuration.dimension, configuration.windowLength) = (32, 20)
+        return HSTU(training: training, configuration: configuration, using: &generator)
       case .gru4Rec:
         var configuration = GRU4Rec.Configuration()
         (configuration.dimension, configuration.hidden, configuration.windowLength) = (32, 48, 20)

@@ -58,7 +58,7 @@ import TrestleRecommenders
 
   @Test(arguments: [
     ModelKind.ease, .itemKNN, .userKNN, .slim, .implicitALS, .factorization, .lightGCN, .multVAE, .recVAE,
-    .bert4Rec, .sasRec,
+    .bert4Rec, .sasRec, .hstu,
   ])
   func newUsersAreFoldedIn(_ kind: ModelKind) throws {
     let setting = try Setting()

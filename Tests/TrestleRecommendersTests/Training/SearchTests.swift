@@ -170,6 +170,7 @@ import TrestleTestSupport
 
   private static let kinds: [ModelKind] = [
     .itemKNN, .userKNN, .rp3Beta, .ease, .slim, .implicitALS, .factorization, .lightGCN, .multVAE, .sasRec,
+    .hstu,
   ]
 
   private static let split: DataSplit? = {

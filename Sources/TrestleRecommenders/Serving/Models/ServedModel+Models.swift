@@ -18,6 +18,8 @@ extension ServedModel {
       try self.init(model, .network, .neuMF(model.configuration), items: model.itemFactors.detached)
     case let model as SASRec:
       try self.init(model, .sequence, .sasRec(model.configuration), items: model.itemEmbedding.detached)
+    case let model as HSTU:
+      try self.init(model, .sequence, .hstu(model.configuration), items: model.itemEmbedding.detached)
     case let model as GRU4Rec:
       try self.init(model, .sequence, .gru4Rec(model.configuration), items: model.itemEmbedding.detached)
     case let model as BERT4Rec:

@@ -11,6 +11,7 @@ final class ServedNetwork: Sendable {
     case neuMF(NeuMF.Configuration)
     case sasRec(SASRec.Configuration)
     case gru4Rec(GRU4Rec.Configuration)
+    case hstu(HSTU.Configuration)
     case bert4Rec(BERT4Rec.Configuration)
     case multVAE(MultVAE.Configuration)
     case recVAE(RecVAE.Configuration)
@@ -27,6 +28,8 @@ final class ServedNetwork: Sendable {
         return SASRec(training: nobody, configuration: configuration, using: &generator)
       case .gru4Rec(let configuration):
         return GRU4Rec(training: nobody, configuration: configuration, using: &generator)
+      case .hstu(let configuration):
+        return HSTU(training: nobody, configuration: configuration, using: &generator)
       case .bert4Rec(let configuration):
         return BERT4Rec(training: nobody, configuration: configuration, using: &generator)
       case .multVAE(let configuration):
