@@ -126,7 +126,7 @@ extension Dataset {
 }
 
 /// A CSV or TSV file whose first record names its columns.
-private struct DelimitedTable {
+struct DelimitedTable {
   private var reader: RecordReader
   private(set) var names: [String] = []
 

@@ -10,7 +10,7 @@ struct AreaUnderCurve: Sendable {
 }
 
 /// Counts for one slice how often a relevant score beats others.
-private struct PairCounts: Sendable {
+struct PairCounts: Sendable {
   /// `2 · (relevant above other) + (relevant equal to other)` over pairs of a relevant and any candidate score.
   var doubledWins = 0
   /// The number of candidates, relevant ones included.

@@ -1,0 +1,123 @@
+import Foundation
+
+/// Which columns of a file go into a ``FeatureTable``, by their names in its first line.
+public struct FeatureColumns: Codable, Sendable, Equatable {
+  /// The label, 1 for a click and 0 for none; `nil` for a file without.
+  public var label: String?
+  /// Whom the example was shown to, for measures of each user; `nil` for a file without.
+  public var user: String?
+  /// Columns of numbers.
+  public var numbers: [String] = []
+  /// Columns of categories; an empty field stands for an unknown one.
+  public var categories: [String] = []
+  /// Columns of lists of categories; an empty field stands for an empty list.
+  public var lists: [String] = []
+  /// What stands between the categories of a list.
+  public var listSeparator = "|"
+  /// The vocabularies of columns that share one, by column; of others it has the column's name.
+  public var vocabularies: [String: String] = [:]
+  /// How often a category must occur in its column to be learnt; rarer ones are unknown.
+  public var minimumCount = 1
+
+  /// No columns.
+  public init() {}
+}
+
+extension FeatureTable {
+  /// Reads a table from a CSV or TSV file whose first line names the columns.
+  ///
+  /// Fields may be in double quotes, as in `Dataset.delimited`. A column of the file may serve several ends: the user may be
+  /// a column of categories, too.
+  ///
+  /// - Parameters:
+  ///   - file: the file.
+  ///   - columns: the columns to look for, which must exist.
+  ///   - schema: of another table, whose ids and means are used; `nil` to learn them from the file.
+  ///   - separator: one or two bytes of text; `nil` for a tab in files called `.tsv`, a comma in others.
+  ///   - options: encoding (UTF-8 by default), progress, and what to do with bad lines.
+  /// - Returns: the table, and what reading has met with.
+  /// - Throws: ``DataError`` with the place of what is wrong.
+  public static func delimited(
+    _ file: URL, columns: FeatureColumns, schema: FeatureSchema? = nil, separator: String? = nil,
+    options: ReadOptions = ReadOptions()
+  ) throws(DataError) -> (table: FeatureTable, report: ReadReport) {
+    guard !columns.listSeparator.isEmpty else {
+      throw fault("lists", "a text between their categories", "an empty one")
+    }
+    var source = try DelimitedTable(file, separator, options)
+    var report = ReadReport()
+    var rows = try RowsRead(columns, source)
+    try source.forEachRow(options, &report) { (reader: inout RecordReader) throws(DataError) in
+      try rows.append(reader, listSeparator: columns.listSeparator)
+    }
+    return (try rows.table(columns, schema), report)
+  }
+}
+
+/// The columns of a file while it is read.
+private struct RowsRead {
+  private let places: (label: Int?, user: Int?, numbers: [Int], categories: [Int], lists: [Int])
+  private var rowCount = 0
+  private var labels: [Bool] = []
+  private var users: [String] = []
+  private var numbers: [[Float]]
+  private var categories: [[String]]
+  private var lists: [[[String]]]
+
+  init(_ columns: FeatureColumns, _ table: DelimitedTable) throws(DataError) {
+    func all(_ names: [String]) throws(DataError) -> [Int] {
+      var found: [Int] = []
+      for name in names { found.append(try table.column(name)) }
+      return found
+    }
+    places = (
+      try table.column(columns.label), try table.column(columns.user), try all(columns.numbers),
+      try all(columns.categories), try all(columns.lists)
+    )
+    numbers = columns.numbers.map { _ in [] }
+    categories = columns.categories.map { _ in [] }
+    lists = columns.lists.map { _ in [] }
+  }
+
+  /// Takes a record, whole or, if it is bad, not at all.
+  mutating func append(_ reader: RecordReader, listSeparator: String) throws(DataError) {
+    var label: Float?
+    if let place = places.label {
+      let value = try reader.float(place, "a label, 0 or 1")
+      guard value == 0 || value == 1 else {
+        throw reader.malformed(field: place, expected: "a label, 0 or 1")
+      }
+      label = value
+    }
+    var values: [Float] = []
+    for place in places.numbers {
+      let value = try reader.float(place, "a number")
+      guard value.isFinite else { throw reader.malformed(field: place, expected: "a finite number") }
+      values.append(value)
+    }
+    rowCount += 1
+    if let label { labels.append(label == 1) }
+    if let place = places.user { users.append(reader.text(place)) }
+    for (column, value) in values.enumerated() { numbers[column].append(value) }
+    for (column, place) in places.categories.enumerated() { categories[column].append(reader.text(place)) }
+    for (column, place) in places.lists.enumerated() {
+      lists[column].append(reader.text(place).split(separator: listSeparator).map(String.init))
+    }
+  }
+
+  func table(_ columns: FeatureColumns, _ schema: FeatureSchema?) throws(DataError) -> FeatureTable {
+    var table = FeatureTable(rowCount: rowCount, schema: schema)
+    for (name, values) in zip(columns.numbers, numbers) { try table.addNumbers(name, values) }
+    for (name, ids) in zip(columns.categories, categories) {
+      try table.addCategories(
+        name, ids, vocabulary: columns.vocabularies[name], minimumCount: columns.minimumCount)
+    }
+    for (name, entries) in zip(columns.lists, lists) {
+      try table.addLists(
+        name, entries, vocabulary: columns.vocabularies[name], minimumCount: columns.minimumCount)
+    }
+    if columns.label != nil { try table.setLabels(labels) }
+    if columns.user != nil { try table.setUsers(users) }
+    return table
+  }
+}

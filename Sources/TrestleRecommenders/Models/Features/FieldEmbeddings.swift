@@ -1,0 +1,103 @@
+import TrestleNN
+import TrestleTensor
+
+/// A vector for every column of a schema: of a category its row, of a list the mean of its rows, of a number a row of the
+/// column times the number.
+///
+/// Columns of one vocabulary share its rows. The row of the unknown categories starts at zero: until some were trained on, they
+/// change nothing.
+public final class FieldEmbeddings: Module {
+  /// The columns.
+  public let schema: FeatureSchema
+  /// The width of the vectors.
+  public let width: Int
+  /// Whether the columns of numbers have vectors.
+  public let includesNumbers: Bool
+  /// The rows of each vocabulary, `[codes, width]`, by its name.
+  private let tables: [String: EmbeddingBag]
+  /// A row for each column of numbers, `[columns, width]`; `nil` without such.
+  private let numberRows: Parameter?
+
+  /// Vectors with rows drawn from the normal distribution.
+  ///
+  /// - Parameters:
+  ///   - schema: the columns.
+  ///   - width: the width of the vectors.
+  ///   - deviation: the standard deviation of the rows' elements; 0 for rows of zeros.
+  ///   - includesNumbers: whether the columns of numbers have vectors.
+  ///   - generator: where random draws come from.
+  public init(
+    _ schema: FeatureSchema, width: Int, deviation: Double = 0.05, includesNumbers: Bool = true,
+    using generator: inout RandomGenerator
+  ) {
+    precondition(width >= 1, "FieldEmbeddings: width \(width), expected at least 1")
+    self.schema = schema
+    self.width = width
+    self.includesNumbers = includesNumbers
+    var tables: [String: EmbeddingBag] = [:]
+    for vocabulary in Set(schema.categorical.map(\.vocabulary)).sorted() {
+      let known = Tensor.normal(
+        [schema.codeCount(of: vocabulary) - 1, width], deviation: deviation, using: &generator)
+      tables[vocabulary] = EmbeddingBag(weight: .concatenated([.zeros([1, width]), known], along: 0))
+    }
+    self.tables = tables
+    let numberCount = includesNumbers ? schema.numberNames.count : 0
+    numberRows =
+      numberCount == 0
+      ? nil : Parameter(.normal([numberCount, width], deviation: deviation, using: &generator))
+  }
+
+  /// The number of vectors of an example.
+  public var fieldCount: Int { (numberRows?.shape[0] ?? 0) + schema.categorical.count }
+
+  /// The vectors: the numbers' first, then the categories' and lists' in the schema's order.
+  ///
+  /// - Parameters:
+  ///   - batch: of a table of the same schema.
+  ///   - names: columns of categories and lists that are left out.
+  /// - Returns: `[rows, fields, width]`.
+  public func callAsFunction(_ batch: FeatureBatch, without names: Set<String> = []) -> Tensor {
+    var vectors = schema.categorical.filter { !names.contains($0.name) }
+      .map { vector(of: $0.name, batch).expanded(at: 1) }
+    if let numberRows, let numbers = batch.numbers {
+      vectors.insert(numbers.expanded(at: 2) * numberRows.value, at: 0)
+    }
+    return vectors.isEmpty ? .zeros([batch.rowCount, 0, width]) : .concatenated(vectors, along: 1)
+  }
+
+  /// The vector of a column of categories or lists, `[rows, width]`.
+  ///
+  /// - Precondition: the schema has the column.
+  public func vector(of name: String, _ batch: FeatureBatch) -> Tensor {
+    let table = table(of: name)
+    if let codes = batch.categories[name] { return table.rows(codes) }
+    guard let lists = batch.lists[name] else {
+      preconditionFailure("FieldEmbeddings: the batch has no column \(name)")
+    }
+    return table(lists.entries, offsets: lists.offsets)
+  }
+
+  /// The entries of a column of lists as vectors, with padding behind.
+  ///
+  /// - Parameters:
+  ///   - name: the column, of lists.
+  ///   - batch: of a table of the same schema.
+  ///   - limit: of longer lists the last so many entries are kept.
+  /// - Returns: `[rows, time, width]`, and `[rows, time]`, `bool`, true for entries.
+  public func sequence(
+    of name: String, _ batch: FeatureBatch, limit: Int = .max
+  ) -> (vectors: Tensor, mask: Tensor) {
+    guard let lists = batch.lists[name] else {
+      preconditionFailure("FieldEmbeddings: the batch has no column of lists \(name)")
+    }
+    let (codes, mask) = lists.padded(limit: limit)
+    return (table(of: name).rows(codes), mask)
+  }
+
+  private func table(of name: String) -> EmbeddingBag {
+    guard let field = schema.categorical.first(where: { $0.name == name }),
+      let table = tables[field.vocabulary]
+    else { preconditionFailure("FieldEmbeddings: the schema has no column of categories \(name)") }
+    return table
+  }
+}
