@@ -9,25 +9,8 @@ import TrestleTestSupport
 @Suite struct ParityTests {
   private static let folder = TestAssets.fixtures.appending(path: "nn")
 
-  private struct Precision: Sendable, CustomStringConvertible {
-    let prefix: String
-    let dtype: DType
-    let tolerance: Tolerance
-    var description: String { "\(dtype)" }
-  }
-
-  private static let precisions = [
-    Precision(prefix: "", dtype: .float64, tolerance: Tolerance(absolute: 1e-10, relative: 1e-10)),
-    Precision(prefix: "float32.", dtype: .float32, tolerance: Tolerance(absolute: 2e-5, relative: 1e-4)),
-  ]
-
-  private func expect(
-    _ actual: Tensor?, _ expected: Tensor, _ tolerance: Tolerance, _ name: String
-  ) {
-    let value = actual ?? .zeros(expected.shape, dtype: expected.dtype)
-    let mismatch = Mismatch.between(value.detached, expected, tolerance, in: name)
-    #expect(mismatch == nil, "\(mismatch.map(\.description) ?? "")")
-  }
+  private typealias Precision = LayerParity.Precision
+  private static let precisions = LayerParity.precisions
 
   // MARK: Optimizers
 
@@ -57,7 +40,7 @@ import TrestleTestSupport
         }
         optimizer.update(with: gradients)
         for (key, parameter) in zip(["w", "b"], parameters) {
-          expect(
+          LayerParity.expect(
             parameter.detached, try tensor("\(name).\(step).\(key)"), precision.tolerance,
             "\(name), step \(step), \(key), \(precision)")
         }
@@ -79,7 +62,7 @@ import TrestleTestSupport
       let norm = gradients.clip(toNorm: limit)
       #expect(precision.tolerance.accepts(norm, try tensor("\(name).norm").item))
       for (key, parameter) in zip(["w", "b"], parameters) {
-        expect(
+        LayerParity.expect(
           gradients[parameter]?.dense(), try tensor("\(name).\(key)"), precision.tolerance, "\(name).\(key)")
       }
     }
@@ -87,43 +70,12 @@ import TrestleTestSupport
 
   // MARK: Layers
 
-  /// The tensors of one case, under their names without the case's.
-  private struct Source: TensorSource {
-    let file: SafetensorsFile
-    let prefix: String
-    var sourcePath: String { file.file.path + prefix }
-    var names: [String] {
-      file.names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) }
-    }
-    func tensor(_ name: String) throws(FormatError) -> Tensor { try file.tensor(prefix + name) }
-  }
-
   /// Loads the case's parameters, runs `body` on its input, and compares the output and all gradients.
   private func check(
     _ name: String, _ module: some Module, _ precision: Precision, inputs: [String] = ["x"],
     _ body: ([Tensor]) -> Tensor
   ) throws {
-    let file = try SafetensorsFile(Self.folder.appending(path: "layers.safetensors"))
-    let source = Source(file: file, prefix: precision.prefix + name + ".")
-    try module.load(from: source, isStrict: false)
-    let values = try inputs.map { try source.tensor($0) }
-    let variables = values.map { Parameter($0, isTrainable: $0.dtype.isFloatingPoint) }
-    let upstream = try source.tensor("dy")
-    let (_, gradients) = try valueAndGradients(of: module.parameters + variables) {
-      let y = body(variables.map(\.value))
-      expect(y, try source.tensor("y"), precision.tolerance, "\(name), \(precision)")
-      return (y * upstream).sum()
-    }
-    for item in module.namedParameters {
-      expect(
-        gradients[item.parameter]?.dense(), try source.tensor("d." + item.name), precision.tolerance,
-        "\(name), gradient of \(item.name), \(precision)")
-    }
-    for (key, variable) in zip(inputs, variables) where variable.isTrainable {
-      expect(
-        gradients[variable]?.dense(), try source.tensor("d" + key), precision.tolerance,
-        "\(name), gradient of \(key), \(precision)")
-    }
+    try LayerParity.check(name, of: "layers.safetensors", module, precision, inputs: inputs, body)
   }
 
   @Test(arguments: precisions) private func simpleLayersMatchPyTorch(precision: Precision) throws {
