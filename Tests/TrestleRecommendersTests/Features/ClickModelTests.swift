@@ -148,12 +148,14 @@ import TrestleTestSupport
     var configuration = ClickTrainingConfiguration()
     configuration.learningRate = 3e-2
     configuration.patience = 2
-    let reports = try ClickTrainer(model, training: world.training, configuration: configuration)
-      .fit(validation: world.validation)
-    #expect(reports.count < configuration.epochs)
-    let best = reports.compactMap(\.validation).max()
-    #expect(try model.evaluate(on: world.validation).auc == best)
-    #expect(reports.last?.validation != best)
+    try withSteadyInstructionSet {
+      let reports = try ClickTrainer(model, training: world.training, configuration: configuration)
+        .fit(validation: world.validation)
+      #expect(reports.count < configuration.epochs)
+      let best = reports.compactMap(\.validation).max()
+      #expect(try model.evaluate(on: world.validation).auc == best)
+      #expect(reports.last?.validation != best)
+    }
   }
 
   @Test func unknownCategoriesChangeNothingUntilTrained() throws {
