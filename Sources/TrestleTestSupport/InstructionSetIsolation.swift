@@ -1,7 +1,11 @@
 import Foundation
 
 // Tests run beside each other in one process, and the instruction set belongs to the process: a test that changes it
-// must not run while another compares the bits of two computations.
+// must not run while another compares the bits of two computations. So those that change it do so in a process of their
+// own (`selectsInstructionSets`), and the locks below are for what they run beside there.
+
+/// Whether tests of this process select instruction sets: only if it was started for them, by `TRESTLE_TEST_LEVELS=all`.
+package let selectsInstructionSets = ProcessInfo.processInfo.environment["TRESTLE_TEST_LEVELS"] == "all"
 
 /// A readers–writer lock that lives as long as the process.
 ///

@@ -6,7 +6,7 @@ import TrestleTensor
 @Suite(.serialized) struct MatrixKernelTests {
   @Test(arguments: InstructionSet.available)
   func productsOfEveryShapeAreRight(instructionSet: InstructionSet) throws {
-    try withInstructionSet(instructionSet) {
+    try atLevel(instructionSet) {
       var random = TestNumbers(seed: 1)
       let sizes = [0, 1, 2, 3, 5, 8, 13, 16, 17, 31, 33, 64, 65, 129, 257]
       for _ in 0..<220 {
@@ -23,7 +23,7 @@ import TrestleTensor
 
   @Test(arguments: InstructionSet.available)
   func productsInDoublePrecisionAreRight(instructionSet: InstructionSet) throws {
-    try withInstructionSet(instructionSet) {
+    try atLevel(instructionSet) {
       var random = TestNumbers(seed: 2)
       let sizes = [0, 1, 2, 3, 5, 8, 9, 13, 17, 33, 64, 65, 129]
       for _ in 0..<120 {
@@ -41,7 +41,7 @@ import TrestleTensor
 
   @Test(arguments: InstructionSet.available)
   func bfloat16FactorsAreMultipliedInEitherArithmetic(instructionSet: InstructionSet) throws {
-    try withInstructionSet(instructionSet) {
+    try atLevel(instructionSet) {
       var random = TestNumbers(seed: 3)
       let sizes = [0, 1, 2, 3, 5, 8, 9, 16, 17, 31, 33, 64, 65, 129, 257]
       let kinds: [(DType, DType)] = [
@@ -63,7 +63,7 @@ import TrestleTensor
 
   @Test(arguments: InstructionSet.available)
   func productsLongerThanABlockAreRight(instructionSet: InstructionSet) throws {
-    try withInstructionSet(instructionSet) {
+    try atLevel(instructionSet) {
       var random = TestNumbers(seed: 4)
       for (m, n, k) in [
         (70, 100, 1025), (9, 3100, 40), (2400, 9, 33), (12, 50, 2000), (3, 700, 1100), (900, 2, 700),
@@ -141,15 +141,6 @@ import TrestleTensor
           }
         }
       }
-    }
-  }
-
-  private func withInstructionSet(_ instructionSet: InstructionSet, _ body: () -> Void) throws {
-    try withChangingInstructionSet {
-      let before = InstructionSet.current
-      try InstructionSet.select(instructionSet)
-      body()
-      try InstructionSet.select(before)
     }
   }
 }

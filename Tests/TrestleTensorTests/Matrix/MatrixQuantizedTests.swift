@@ -6,7 +6,7 @@ import TrestleTensor
 @Suite(.serialized) struct MatrixQuantizedTests {
   @Test(arguments: InstructionSet.available)
   func blocksAreDequantisedByDefinition(instructionSet: InstructionSet) throws {
-    try withInstructionSet(instructionSet) {
+    try atLevel(instructionSet) {
       for format in QuantizationFormat.allCases {
         var random = TestNumbers(seed: 11)
         let blocks = TestBlocks(format: format, rows: 40, columns: 1024, random: &random)
@@ -24,7 +24,7 @@ import TrestleTensor
 
   @Test(arguments: InstructionSet.available)
   func productsWithBlocksAreRight(instructionSet: InstructionSet) throws {
-    try withInstructionSet(instructionSet) {
+    try atLevel(instructionSet) {
       for format in QuantizationFormat.allCases {
         var random = TestNumbers(seed: 12)
         for m in [0, 1, 2, 3, 4, 5, 7, 8, 9, 16, 33] {
@@ -43,7 +43,7 @@ import TrestleTensor
 
   @Test(arguments: InstructionSet.available)
   func productsWithTransposedBlocksAreRight(instructionSet: InstructionSet) throws {
-    try withInstructionSet(instructionSet) {
+    try atLevel(instructionSet) {
       for format in QuantizationFormat.allCases {
         var random = TestNumbers(seed: 13)
         for m in [1, 3, 9, 40] {
@@ -95,15 +95,6 @@ import TrestleTensor
           }
         }
       }
-    }
-  }
-
-  private func withInstructionSet(_ instructionSet: InstructionSet, _ body: () -> Void) throws {
-    try withChangingInstructionSet {
-      let before = InstructionSet.current
-      try InstructionSet.select(instructionSet)
-      body()
-      try InstructionSet.select(before)
     }
   }
 }

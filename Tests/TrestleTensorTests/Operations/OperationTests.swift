@@ -2,8 +2,10 @@ import Testing
 import TrestleTensor
 import TrestleTestSupport
 
-/// Runs `body` at every instruction-set level that this machine has, and goes back to the one before.
+/// Runs `body` at every instruction-set level that this machine has, and goes back to the one before; at the current level
+/// only unless the process is there for all (``EveryLevelTests``).
 func atEveryLevel(_ body: (InstructionSet) throws -> Void) throws {
+  guard selectsInstructionSets else { return try body(.current) }
   try withChangingInstructionSet {
     let before = InstructionSet.current
     defer { try? InstructionSet.select(before) }
