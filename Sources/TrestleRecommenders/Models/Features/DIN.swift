@@ -10,7 +10,7 @@ import TrestleTensor
 public final class DIN: ClickModel {
   /// How a history becomes one vector.
   public enum Pooling: String, Codable, Sendable, CaseIterable {
-    /// Weighted by ``TargetAttention`` to the target.
+    /// Weighted by `TargetAttention` to the target.
     case attention
     /// The mean, whatever the target: the publication's base model.
     case mean
