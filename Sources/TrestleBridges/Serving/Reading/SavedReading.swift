@@ -51,9 +51,9 @@ struct SavedReading: Codable {
       scale: scale, adapterFiles: contents)
   }
 
-  /// Whether a name is that of a file in the folder.
+  /// Whether a name is that of a file in the folder itself, and of one that is not hidden.
   private static func isPlain(_ name: String) -> Bool {
-    !name.isEmpty && name.utf8.allSatisfy { $0 != 0x2F && $0 != 0x5C && $0 != 0 } && !name.hasPrefix(".")
+    isPlainPath(name) && !name.utf8.contains(UInt8(ascii: "/")) && name.utf8.first != UInt8(ascii: ".")
   }
 }
 
