@@ -10,7 +10,7 @@ typedef enum trestle_reads { TRESTLE_READS_NOTHING, TRESTLE_READS_INPUT, TRESTLE
 // Functions of one variable:
 //   FUNCTION(code, name, reads, value, slope)
 // `value` is f of the vector `a`. `slope` is f' times `g`, the gradient of the output, where `a` is what `reads` says: the
-// INPUT, the OUTPUT, or NOTHING. The vector functions are those of bodies/elementwise.inc and the math files.
+// INPUT, the OUTPUT, or NOTHING. The vector functions are those of bodies/operations/elementwise.inc and the math files.
 #define TRESTLE_UNARY_FUNCTIONS(FUNCTION)                                                                                \
   FUNCTION(NEGATE, negate, NOTHING, -a, -g)                                                                             \
   FUNCTION(ABS, absolute, INPUT, F(abs)(a), F(v_sign)(a) * g)                                                           \

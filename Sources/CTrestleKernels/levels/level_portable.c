@@ -10,4 +10,4 @@
 #define TRESTLE_LEVEL portable
 #define TRESTLE_VECTOR_BYTES 16
 #define TRESTLE_FUSED 0
-#include "bodies/level.inc"
+#include "../bodies/level.inc"

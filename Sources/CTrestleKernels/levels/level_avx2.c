@@ -13,7 +13,7 @@
 #define TRESTLE_LEVEL avx2
 #define TRESTLE_VECTOR_BYTES 32
 #define TRESTLE_FUSED 1
-#include "bodies/level.inc"
+#include "../bodies/level.inc"
 #pragma clang attribute pop
 #else
 typedef int trestle_level_avx2_is_empty;

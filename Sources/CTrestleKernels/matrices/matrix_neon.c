@@ -7,7 +7,7 @@
 #define ROWS 8
 #define VECTORS 3
 #define LONGEST_K 512
-#include "bodies/matrix_level.inc"
+#include "../bodies/matrix/level.inc"
 #else
 typedef int trestle_matrix_neon_is_empty;
 #endif

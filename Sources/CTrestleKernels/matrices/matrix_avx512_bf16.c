@@ -13,7 +13,7 @@
 #define HALF_TO_FLOAT(x) _cvtsh_ss(x)
 #define BF16_DOT(sum, x, y) ((f32_vector)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(y)))
 #define ROUND_BF16(in, out) _mm256_storeu_si256((__m256i *)(out), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(in)))
-#include "bodies/matrix_level.inc"
+#include "../bodies/matrix/level.inc"
 #pragma clang attribute pop
 #else
 typedef int trestle_matrix_avx512_bf16_is_empty;

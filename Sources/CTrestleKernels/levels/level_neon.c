@@ -12,7 +12,7 @@
 #define TRESTLE_LEVEL neon
 #define TRESTLE_VECTOR_BYTES 16
 #define TRESTLE_FUSED 1
-#include "bodies/level.inc"
+#include "../bodies/level.inc"
 #else
 typedef int trestle_level_neon_is_empty;
 #endif

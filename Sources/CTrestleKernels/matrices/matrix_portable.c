@@ -6,4 +6,4 @@
 #define ROWS 4
 #define VECTORS 2
 #define LONGEST_K 512
-#include "bodies/matrix_level.inc"
+#include "../bodies/matrix/level.inc"

@@ -59,7 +59,7 @@ static inline __attribute__((always_inline)) __m256i group_dot(const int is_sign
 }
 #define GROUP_DOT(is_signed, q0, q1, x) group_dot(is_signed, (__m128i)(q0), (__m128i)(q1), x)
 
-#include "bodies/matrix_level.inc"
+#include "../bodies/matrix/level.inc"
 #pragma clang attribute pop
 #else
 typedef int trestle_matrix_avx512_is_empty;

@@ -13,7 +13,7 @@
 #define TRESTLE_LEVEL avx512
 #define TRESTLE_VECTOR_BYTES 64
 #define TRESTLE_FUSED 1
-#include "bodies/level.inc"
+#include "../bodies/level.inc"
 #pragma clang attribute pop
 #else
 typedef int trestle_level_avx512_is_empty;
