@@ -20,6 +20,24 @@ extension TensorCoreTests {
       #expect(missing.count == 2)
     }
 
+    @Test func gradientsOfGradientsAreRefusedRatherThanZero() async {
+      await #expect(processExitsWith: .failure) {
+        let x = Tape().variable(Tensor([1, 2] as [Float]))
+        let inner = Tape().variable(x.squared())
+        _ = inner.squared().sum().gradients(of: [inner])
+      }
+      await #expect(processExitsWith: .failure) {
+        let weight = Parameter(Tensor([1, 2] as [Float]))
+        _ = valueAndGradients(of: [weight]) {
+          let (_, slopes) = valueAndGradients(of: [weight]) { weight.value.squared().sum() }
+          return slopes[weight]?.dense().sum() ?? Tensor(0 as Float)
+        }
+      }
+      let x = Tape().variable(Tensor([1, 2] as [Float]))
+      let inner = Tape().variable(x.detached)
+      #expect(inner.squared().sum().gradients(of: [inner])[inner]?.floats == [2, 4])
+    }
+
     @Test func aChainOfAMillionNodesRunsBackwardAndIsReleased() {
       weak var released: Tape?
       do {

@@ -52,7 +52,9 @@ public final class Parameter {
   }
 
   func bind(to tape: Tape) -> Int32 {
-    precondition(tracked == nil, "valueAndGradients(of:): a parameter is bound twice, or calls are nested")
+    precondition(
+      tracked == nil,
+      "valueAndGradients(of:): a parameter is named twice, or calls are nested: gradients of gradients are not computed")
     let variable = tape.variable(current)
     tracked = variable
     return variable.node

@@ -58,8 +58,15 @@ public final class Tape: @unchecked Sendable {
   public var count: Int { locked { nodes.count } }
 
   /// `value` as a variable of this tape: the start of what is recorded, with respect to which gradients are taken.
+  ///
+  /// - Precondition: `value` is of a floating-point type and not tracked by another tape, whose gradients would stop here: gradients
+  ///   of gradients are not computed.
   public func variable(_ value: Tensor) -> Tensor {
     precondition(value.dtype.isFloatingPoint, "Tape.variable: a \(value.dtype) tensor has no gradient")
+    precondition(
+      value.tape == nil || value.tape === self,
+      "Tape.variable: the value is tracked by another tape, and gradients of gradients are not computed; "
+        + "pass its detached value to take it for a constant of that tape")
     var result = value
     result.tape = self
     result.node = append("variable", nil)
