@@ -18,7 +18,7 @@ import TrestleTestSupport
     let adapters: LoRAAdapters
     let reader: TextReader
 
-    init(learningRate: Double = 2e-3) throws {
+    init(learningRate: Double = 2e-3, epochItems: Int? = nil) throws {
       let dataset = try SyntheticWorld(seed: 5).dataset()
       new = try NewItemSplit(dataset.interactions, seed: 3)
       vocabulary = EntityVocabulary(
@@ -39,6 +39,7 @@ import TrestleTestSupport
       var reading = ReadingSide.Configuration()
       reading.width = 8
       reading.adapterLearningRate = learningRate
+      reading.epochItems = epochItems
       side = ReadingSide(
         name: "tiny", reader: reader, adapters: adapters, split: new.split,
         validationItems: new.validationItems, vocabulary: vocabulary, configuration: reading)
@@ -94,6 +95,24 @@ import TrestleTestSupport
     let rows = reader.representations(of: [0, 1, 2])
     #expect(rows.gatheredRows(Tensor([Int32(1)])).floats.allSatisfy { $0 == 0 })
     #expect(rows.gatheredRows(Tensor([Int32(2)])).floats.contains { $0 != 0 })
+  }
+
+  /// The items that a side's steps are on, epoch by epoch.
+  private func items(of side: ReadingSide, epochs: Int) throws -> [[Int32]] {
+    try (0..<epochs).map { epoch in
+      try side.batches(epoch: epoch).flatMap { try #require(try side.step(on: $0).items).ids.scalars(as: Int32.self) }
+    }
+  }
+
+  @Test func shortEpochsGoOnWhereTheFormerEnded() throws {
+    let whole = try items(of: Composition().side, epochs: 2)
+    #expect(Set(whole[0]).count == whole[0].count && whole[0] != whole[1])
+    let count = whole[0].count
+    let size = count * 2 / 5
+    let parts = try items(of: Composition(epochItems: size).side, epochs: 5)
+    #expect(parts.allSatisfy { $0.count == size })
+    #expect(Array(parts.joined()) == Array((whole[0] + whole[1]).prefix(5 * size)))
+    #expect(try items(of: Composition(epochItems: count + 9).side, epochs: 2) == whole)
   }
 
   @Test func readingReachesAdaptersThroughWordsAndLowersItsLoss() throws {

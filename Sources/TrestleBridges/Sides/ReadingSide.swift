@@ -19,6 +19,9 @@ public final class ReadingSide: TrainableSide {
     public var width = 64
     /// The items of a batch.
     public var batchItems = 64
+    /// The most items of an epoch, the next one going on where it ended; `nil` for all. On large catalogues an epoch, after which
+    /// the side is validated, is then a part of a pass.
+    public var epochItems: Int?
     /// An item counts as its training interactions, up to this many.
     public var countedInteractions = 20
     /// The rate of the dropout on the standardised states.
@@ -134,18 +137,30 @@ public final class ReadingSide: TrainableSide {
     return groups
   }
 
-  /// The number of batches of an epoch.
-  public var batchCount: Int { (items.count + configuration.batchItems - 1) / configuration.batchItems }
+  /// The items of an epoch.
+  private var epochCount: Int { min(items.count, max(configuration.epochItems ?? items.count, 1)) }
 
-  /// The items with texts and training interactions, in random order.
+  /// The number of batches of an epoch.
+  public var batchCount: Int { (epochCount + configuration.batchItems - 1) / configuration.batchItems }
+
+  /// The items with texts and training interactions, pass by pass in a random order of its own.
   public func batches(epoch: Int) -> AnySequence<any SideBatch> {
-    let source = RandomGenerator(seed: configuration.seed).split(2).split(UInt64(epoch))
-    var generator = source
-    var order = items
-    generator.shuffle(&order)
+    let generator = RandomGenerator(seed: configuration.seed).split(2)
+    var order: [Int32] = []
+    let start = epoch * epochCount
+    if !items.isEmpty {
+      for pass in start / items.count...(start + epochCount - 1) / items.count {
+        var passGenerator = generator.split(UInt64(pass))
+        var shuffled = items
+        passGenerator.shuffle(&shuffled)
+        order += shuffled
+      }
+      order = Array(order.dropFirst(start % items.count).prefix(epochCount))
+    }
+    let source = generator.split(UInt64(epoch))
     let size = configuration.batchItems
     return AnySequence(
-      (0..<batchCount).lazy.map { number -> any SideBatch in
+      (0..<batchCount).lazy.map { [order] number -> any SideBatch in
         Batch(
           items: Array(order[number * size..<min((number + 1) * size, order.count)]),
           generator: source.split(UInt64(number)))

@@ -65,7 +65,8 @@ extension HybridRun {
     let all = try StudyProtocol.warm.split(
       study.dataset.interactions, seed: seed, newItems: study.configuration.split
     ).split
-    let (_, rows) = try Self.train(study, .warm, all, vocabulary, seed: seed)
+    let (_, rows) = try Self.train(
+      study, all, vocabulary, seed: seed, regularization: regularization)
     let result = (rows, Self.weights(all.training, study.configuration))
     unheld = result
     return result

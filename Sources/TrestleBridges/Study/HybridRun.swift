@@ -5,11 +5,16 @@ import TrestleTensor
 
 /// One seed of a ``HybridStudy`` under one protocol: its split, its recommenders, and what the cases share.
 final class HybridRun {
+  /// The most items of a catalogue for which settings are searched.
+  private static let searchedItems = 8000
+
   let study: HybridStudy
   let part: StudyProtocol
   let seed: UInt64
   let data: StudySplit
   let domain: PairwiseSide
+  /// Its regularisation.
+  let regularization: Double
   let vocabulary: EntityVocabulary
   /// How much each item counts where a map is fitted.
   let weights: [Float]
@@ -48,7 +53,40 @@ final class HybridRun {
       generator.shuffle(&order)
       held = [order[..<(order.count / 2)].sorted(), order[(order.count / 2)...].sorted()]
     }
-    (domain, trained) = try Self.train(study, part, data.split, vocabulary, seed: seed)
+    (regularization, domain, trained) = try Self.searched(study, data, vocabulary, seed: seed)
+  }
+
+  /// The bridge's recommender at the regularisation that ranks the validation data best, among the items that are known by then;
+  /// large catalogues, and a study that names none, take the recommended one.
+  private static func searched(
+    _ study: HybridStudy, _ data: StudySplit, _ vocabulary: EntityVocabulary, seed: UInt64
+  ) throws -> (Double, PairwiseSide, Representations) {
+    let values = study.configuration.regularizations
+    guard vocabulary.itemCount <= searchedItems, values.count > 1 else {
+      let own =
+        values.first
+        ?? LightGCN.Configuration.recommended(for: DataProfile(data.split.training)).regularization
+      let (domain, rows) = try train(study, data.split, vocabulary, seed: seed, regularization: own)
+      return (own, domain, rows)
+    }
+    let evaluator = evaluator(study, data)
+    var best: (figure: Double, result: (Double, PairwiseSide, Representations))?
+    for value in values {
+      let (domain, rows) = try train(study, data.split, vocabulary, seed: seed, regularization: value)
+      let figure = try evaluator.evaluate(InnerProductScorer(rows)).mean(.ndcg(10)) ?? 0
+      study.log("    LightGCN, regularisation \(value): validation \(StudyResults.short(figure))")
+      if best.map({ figure > $0.figure }) ?? true { best = (figure, (value, domain, rows)) }
+    }
+    guard let best else { preconditionFailure("HybridRun: no regularisation to choose") }
+    return best.result
+  }
+
+  /// Ranks the validation data, among the items that are known by then.
+  private static func evaluator(_ study: HybridStudy, _ data: StudySplit) -> RankingEvaluator {
+    var evaluation = RankingEvaluator.Configuration(
+      only: [.ndcg(10)], userLimit: study.configuration.choosingUsers)
+    if let known = data.knownItems { evaluation.candidates = .items(known) }
+    return RankingEvaluator(data.split, on: .validation, configuration: evaluation)
   }
 
   /// How much each item of some training data counts where a map is fitted.
@@ -58,15 +96,12 @@ final class HybridRun {
 
   /// The bridge's recommender, trained alone or with its items drawn to prior rows, and its rows.
   static func train(
-    _ study: HybridStudy, _ part: StudyProtocol, _ split: DataSplit, _ vocabulary: EntityVocabulary,
-    seed: UInt64, prior: (items: Tensor, weight: Double)? = nil
+    _ study: HybridStudy, _ split: DataSplit, _ vocabulary: EntityVocabulary, seed: UInt64,
+    regularization: Double, prior: (items: Tensor, weight: Double)? = nil
   ) throws -> (PairwiseSide, Representations) {
     var generator = RandomGenerator(seed: seed).split(1)
     var gcn = study.configuration.recommender
-    if part == .sparse {
-      gcn.regularization =
-        LightGCN.Configuration.recommended(for: DataProfile(split.training)).regularization
-    }
+    gcn.regularization = regularization
     let model = LightGCN(training: split.training, configuration: gcn, using: &generator)
     var training = study.configuration.training
     training.seed = seed
@@ -116,7 +151,7 @@ final class HybridRun {
   /// EASE with the penalty that ranks the validation data best; large catalogues take the recommended one, as a fit takes the
   /// cube of their number.
   private func searchedEASE() throws -> any CatalogueScorer {
-    if vocabulary.itemCount > 8000 { return try EASE(training: data.split.training).makeScorer() }
+    if vocabulary.itemCount > Self.searchedItems { return try EASE(training: data.split.training).makeScorer() }
     return try best(of: [30, 100, 300, 1000], "EASE, penalty") { penalty in
       var configuration = EASE.Configuration()
       configuration.regularization = penalty
@@ -145,10 +180,7 @@ final class HybridRun {
   private func best(
     of values: [Double], _ name: String, _ make: (Double) throws -> any CatalogueScorer
   ) throws -> any CatalogueScorer {
-    var evaluation = RankingEvaluator.Configuration(
-      only: [.ndcg(10)], userLimit: study.configuration.choosingUsers)
-    if let known = data.knownItems { evaluation.candidates = .items(known) }
-    let evaluator = RankingEvaluator(data.split, on: .validation, configuration: evaluation)
+    let evaluator = Self.evaluator(study, data)
     var best: (figure: Double, scorer: any CatalogueScorer)?
     for value in values {
       let scorer = try make(value)
@@ -193,7 +225,8 @@ final class HybridRun {
         of: study.configuration.priorWeights, "\(variant.rawValue), LightGCN with a prior, weight"
       ) { weight in
         let (_, rows) = try Self.train(
-          study, part, data.split, vocabulary, seed: seed, prior: (prior, weight))
+          study, data.split, vocabulary, seed: seed, regularization: regularization,
+          prior: (prior, weight))
         return InnerProductScorer(rows)
       }
     }

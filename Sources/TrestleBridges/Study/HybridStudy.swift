@@ -47,6 +47,9 @@ public struct HybridStudy {
     public var split = NewItemSplit.Configuration()
     /// The recommender that the language model learns from.
     public var recommender = LightGCN.Configuration()
+    /// The regularisations of the recommender, to choose among on validation data; empty takes the one that is recommended for the
+    /// data, as large catalogues do.
+    public var regularizations = [1e-3, 1e-2, 3e-2, 1e-1]
     /// How it is trained.
     public var training = TrainingConfiguration()
     /// The bridge.
@@ -71,6 +74,7 @@ public struct HybridStudy {
     public init() {
       recommender.layers = 3
       training.learningRate = 5e-3
+      side.epochItems = 5000
     }
   }
 

@@ -101,6 +101,7 @@ struct Study: ProgramCommand {
       configuration.bridge.warmUpEpochs = 120
       configuration.models = models ?? [ModelKind.lightGCN.name]
       configuration.layerShares = [1.0 / 3, 0.5]
+      configuration.regularizations = []
     } else if budget == .full {
       configuration.bridge.readingEpochs = 12
       configuration.choosingUsers = 10_000
