@@ -18,6 +18,10 @@ struct Generate: ProgramCommand {
         "--top-p", "P", in: 0...1, "choose among the likeliest tokens of probability P",
         \.generation.sampling.topP),
       .number("--seed", "N", in: 0...UInt64.max, "where random choices come from", \.generation.seed),
+      .number(
+        "--prompt-lookup", "N", in: 0...64,
+        "guesses N tokens ahead from what stands before, for texts that repeat themselves",
+        \.generation.promptLookup),
       .flag("--raw", "the prompt as it is, without the chat template", \.isRaw),
     ]
   }

@@ -114,6 +114,74 @@ import TrestleText
     #expect(a.count == 5)
   }
 
+  @Test func guessesFromTheTextSaveReadingsAndChangeNothing() throws {
+    let prompt: [Int32] = [5, 9, 33, 5, 9, 33, 5, 9]
+    for sampling in [Sampling.greedy, Sampling(temperature: 0.8, repetitionPenalty: 1.2)] {
+      var options = GenerationOptions(sampling: sampling, maximumTokens: 40, seed: 4)
+      let plain = try generate(options, prompt: prompt)
+      options.promptLookup = 4
+      var generator = try TokenGenerator(try model(), prompt: prompt, options: options)
+      var tokens: [Int32] = []
+      while let token = generator.next() { tokens.append(token) }
+      #expect(tokens == plain && generator.end == .length)
+      #expect(generator.passCount <= tokens.count)
+      // The tiny model goes round in circles when it takes the likeliest token.
+      if sampling == .greedy { #expect(generator.passCount < tokens.count * 2 / 3) }
+    }
+    #expect(throws: LanguageModelError.self) {
+      var options = GenerationOptions()
+      options.promptLookup = -1
+      _ = try TokenGenerator(try model(), prompt: prompt, options: options)
+    }
+  }
+
+  @Test func copiesOfAGeneratorThatGuessesDoNotMeet() throws {
+    var options = GenerationOptions(sampling: Sampling(temperature: 1), maximumTokens: 24, seed: 2)
+    options.promptLookup = 5
+    let prompt: [Int32] = [5, 9, 5, 9, 5, 9]
+    let whole = try generate(options, prompt: prompt)
+    for taken in 0..<12 {
+      var first = try TokenGenerator(try model(), prompt: prompt, options: options)
+      var tokens: [Int32] = []
+      for _ in 0..<taken { if let token = first.next() { tokens.append(token) } }
+      var (second, others) = (first, tokens)
+      // Turn by turn, so that either meets what the other would have left behind.
+      for _ in 0..<24 {
+        if let token = first.next() { tokens.append(token) }
+        if let token = second.next() { others.append(token) }
+      }
+      #expect(tokens == whole && others == whole)
+    }
+  }
+
+  @Test func aBatchSaysOfEachPromptWhatIsSaidOfItAlone() throws {
+    let model = try model()
+    let prompts: [[Int32]] = [[5, 9, 33, 7], [5, 9], [5, 9, 33], [5, 9, 2, 2, 60, 1]]
+    let alone = try prompts.map { try generate(GenerationOptions(maximumTokens: 20), prompt: $0) }
+    // One ends early, at a token of its own text; others go on without it.
+    let options = GenerationOptions(maximumTokens: 20, stopTokens: [alone[0][6]])
+    let expected = alone.map { Array($0.prefix { $0 != alone[0][6] }) }
+    let batch = try BatchTokenGenerator(model, prompts: prompts, options: options)
+    #expect(batch.rest() == expected)
+    #expect(batch.counts == expected.map(\.count))
+    #expect(batch.ends == expected.map { $0.count == 20 ? .length : .stop })
+    #expect(batch.next() == nil)
+    // Prompts with nothing in common, one alone, and none.
+    let others: [[Int32]] = [[5, 9, 33], [7, 1]]
+    let plain = try others.map { try generate(GenerationOptions(maximumTokens: 9), prompt: $0) }
+    for count in 0...2 {
+      let batch = try BatchTokenGenerator(
+        model, prompts: Array(others.prefix(count)), options: GenerationOptions(maximumTokens: 9))
+      #expect(batch.rest() == Array(plain.prefix(count)))
+    }
+    let drawn = try BatchTokenGenerator(
+      model, prompts: [[5, 9], [5, 9]],
+      options: GenerationOptions(sampling: Sampling(temperature: 2), maximumTokens: 20)
+    ).rest()
+    #expect(drawn[0] != drawn[1])
+    #expect(throws: LanguageModelError.self) { _ = try BatchTokenGenerator(model, prompts: [[5], []]) }
+  }
+
   @Test func impossibleRequestsAreErrors() throws {
     let model = try model()
     #expect(throws: LanguageModelError.self) { try TokenGenerator(model, prompt: []) }

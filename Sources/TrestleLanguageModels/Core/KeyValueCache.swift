@@ -7,8 +7,8 @@ import TrestleTensor
 public final class KeyValueCache {
   /// What one layer keeps of one sequence: rows shared with other sequences, and its own after them.
   private final class Entry {
-    let sharedKeys: Tensor?
-    let sharedValues: Tensor?
+    private(set) var sharedKeys: Tensor?
+    private(set) var sharedValues: Tensor?
     let keys = RowBuffer()
     let values = RowBuffer()
 
@@ -16,13 +16,22 @@ public final class KeyValueCache {
       self.sharedKeys = sharedKeys
       self.sharedValues = sharedValues
     }
+
+    /// Forgets all rows after the first `length`.
+    func truncate(to length: Int) {
+      let shared = sharedKeys?.shape[0] ?? 0
+      if length < shared {
+        sharedKeys = sharedKeys?.firstRows(length)
+        sharedValues = sharedValues?.firstRows(length)
+      }
+      for rows in [keys, values] { rows.truncate(to: min(rows.count, max(length - shared, 0))) }
+    }
   }
 
   /// Per layer, per sequence.
   private var entries: [[Entry]]
   /// How many tokens of each sequence have been read.
   public private(set) var lengths: [Int]
-  private let sharedLength: Int
 
   /// A cache in which nothing has been read.
   ///
@@ -32,13 +41,11 @@ public final class KeyValueCache {
   public init(layerCount: Int, sequenceCount: Int = 1) {
     entries = (0..<layerCount).map { _ in (0..<sequenceCount).map { _ in Entry() } }
     lengths = Array(repeating: 0, count: sequenceCount)
-    sharedLength = 0
   }
 
-  private init(entries: [[Entry]], lengths: [Int], sharedLength: Int) {
+  private init(entries: [[Entry]], lengths: [Int]) {
     self.entries = entries
     self.lengths = lengths
-    self.sharedLength = sharedLength
   }
 
   /// The number of sequences.
@@ -48,29 +55,41 @@ public final class KeyValueCache {
 
   /// `count` sequences that all go on from the only one of this cache; what has been read is shared, not copied.
   ///
+  /// - Parameters:
+  ///   - count: the number of sequences.
+  ///   - length: how many of the tokens they go on from; all for `nil`.
   /// - Precondition: this cache has one sequence.
-  public func forked(into count: Int) -> KeyValueCache {
+  public func forked(into count: Int, keeping length: Int? = nil) -> KeyValueCache {
     precondition(sequenceCount == 1, "KeyValueCache.forked: \(sequenceCount) sequences, expected 1")
+    let kept = min(length ?? lengths[0], lengths[0])
+    precondition(kept >= 0, "KeyValueCache.forked: keeping \(kept) tokens")
     let forks = entries.map { layer in
       let (keys, values) = rows(of: layer[0])
-      return (0..<count).map { _ in Entry(sharedKeys: keys, sharedValues: values) }
+      return (0..<count).map { _ in
+        Entry(sharedKeys: keys?.firstRows(kept), sharedValues: values?.firstRows(kept))
+      }
     }
-    return KeyValueCache(
-      entries: forks, lengths: Array(repeating: lengths[0], count: count), sharedLength: lengths[0])
+    return KeyValueCache(entries: forks, lengths: Array(repeating: kept, count: count))
   }
 
   /// Forgets the tokens of each sequence after the first `length`.
-  ///
-  /// - Precondition: `length` is not below what the sequences share.
   public func truncate(to length: Int) {
-    precondition(length >= sharedLength, "KeyValueCache.truncate: to \(length), \(sharedLength) are shared")
+    precondition(length >= 0, "KeyValueCache.truncate: to \(length)")
     for layer in entries {
-      for entry in layer {
-        entry.keys.truncate(to: min(entry.keys.count, length - sharedLength))
-        entry.values.truncate(to: min(entry.values.count, length - sharedLength))
-      }
+      for entry in layer { entry.truncate(to: length) }
     }
     lengths = lengths.map { min($0, length) }
+  }
+
+  /// Forgets all sequences but some, which stand in this order afterwards.
+  ///
+  /// - Precondition: `sequences` are places of the cache's sequences, each at most once.
+  public func keep(_ sequences: [Int]) {
+    precondition(
+      Set(sequences).count == sequences.count && sequences.allSatisfy(lengths.indices.contains),
+      "KeyValueCache.keep: \(sequences) of \(sequenceCount) sequences")
+    entries = entries.map { layer in sequences.map { layer[$0] } }
+    lengths = sequences.map { lengths[$0] }
   }
 
   private func rows(of entry: Entry) -> (Tensor?, Tensor?) {
@@ -158,5 +177,12 @@ public final class KeyValueCache {
     for index in 0..<sequences.count {
       lengths[index] += sequences.queryStarts[index + 1] - sequences.queryStarts[index]
     }
+  }
+}
+
+extension Tensor {
+  /// The first rows; `nil` for none.
+  fileprivate func firstRows(_ count: Int) -> Tensor? {
+    count == 0 ? nil : count == shape[0] ? self : sliced(0..<count, along: 0)
   }
 }

@@ -16,6 +16,9 @@ public struct GenerationOptions: Sendable {
   public var seed: UInt64
   /// What may be said; anything for `nil`. Generation ends where a sequence of the trie ends that no other continues.
   public var constraint: TokenTrie?
+  /// How many tokens are guessed ahead from what stands before in prompt and text, and read in one pass with the next one; 0 for
+  /// none. Texts that repeat themselves or their prompt then take fewer passes; the tokens stay the same, but for rounding.
+  public var promptLookup = 0
 
   /// The options.
   public init(
@@ -47,19 +50,16 @@ public enum GenerationEnd: String, Sendable, Hashable {
 /// ```
 public struct TokenGenerator: IteratorProtocol {
   private let model: any LanguageModel
-  private let options: GenerationOptions
+  private let lookup: Int
+  private var state: GenerationState
   /// Made at the first token, and taken over by the copy that goes on: copies of a generator do not meet.
   private var cache: KeyValueCache?
-  private var random: RandomGenerator
-  private var tokens: [Int32]
-  private var pending: [Int32]
-  private var position: TokenTrie.Position?
-  /// The tokens generated so far.
-  public private(set) var count = 0
-  /// Why the generation ended; `nil` while it goes on.
-  public private(set) var end: GenerationEnd?
-  /// The sequences of the constraint that what was generated completes.
-  public private(set) var completed: [Int] = []
+  /// The logits of the next tokens as far as they are known: those of the next one, and one more for each of ``guesses``.
+  private var known: [[Float]] = []
+  /// The tokens that were read ahead of what has been said.
+  private var guesses: ArraySlice<Int32> = []
+  /// How many times the model has read; fewer than tokens where guesses were right.
+  public private(set) var passCount = 0
 
   /// Prepares the generation after `prompt`; nothing is computed yet.
   ///
@@ -68,76 +68,58 @@ public struct TokenGenerator: IteratorProtocol {
   public init(
     _ model: any LanguageModel, prompt: [Int32], options: GenerationOptions = GenerationOptions()
   ) throws(LanguageModelError) {
-    try options.sampling.validate()
-    guard !prompt.isEmpty else {
-      throw .request(.init("", at: "prompt", expected: "at least one token", found: "none"))
-    }
-    guard prompt.count < model.contextLength else {
-      throw .request(
-        .init(
-          "", at: "prompt", expected: "fewer tokens than the context's \(model.contextLength)",
-          found: "\(prompt.count)"))
-    }
-    if let outside = prompt.first(where: { $0 < 0 || Int($0) >= model.vocabularySize }) {
-      throw .request(
-        .init(
-          "", at: "prompt", expected: "tokens in 0..<\(model.vocabularySize)", found: "\(outside)"))
-    }
     self.model = model
-    self.options = options
-    random = RandomGenerator(seed: options.seed)
-    tokens = prompt
-    pending = prompt
-    position = options.constraint?.root
+    lookup = options.promptLookup
+    state = try GenerationState(
+      model, prompt: prompt, options: options, random: RandomGenerator(seed: options.seed))
+    guard lookup >= 0 else {
+      throw .request(.init("", at: "promptLookup", expected: "at least 0", found: "\(lookup)"))
+    }
   }
+
+  /// The tokens generated so far.
+  public var count: Int { state.count }
+  /// Why the generation ended; `nil` while it goes on.
+  public var end: GenerationEnd? { state.end }
+  /// The sequences of the constraint that what was generated completes.
+  public var completed: [Int] { state.completed }
 
   /// The next token; `nil` at the end, a stop token included.
   public mutating func next() -> Int32? {
-    guard end == nil else { return nil }
-    guard count < options.maximumTokens, tokens.count < model.contextLength else {
-      end = .length
-      return nil
+    guard state.mayContinue() else { return nil }
+    if known.isEmpty { read() }
+    guard let token = state.take(known.removeFirst()) else { return nil }
+    if guesses.first == token {
+      guesses = guesses.dropFirst()
+    } else {
+      (known, guesses) = ([], [])
     }
-    var allowed: [Int32]?
-    if let constraint = options.constraint, let position {
-      let choices = constraint.allowed(at: position).filter { Int($0) < model.vocabularySize && $0 >= 0 }
-      guard !choices.isEmpty else {
-        end = .stop
-        return nil
-      }
-      allowed = choices
-    }
-    let token = choose(allowed)
-    if options.stopTokens.contains(token) {
-      end = .stop
-      return nil
-    }
-    if let constraint = options.constraint, let here = position {
-      // What the trie does not allow ends the text; it is never said.
-      guard let there = constraint.position(after: token, from: here) else {
-        end = .stop
-        return nil
-      }
-      position = there
-      completed = constraint.sequences(endingAt: there)
-    }
-    tokens.append(token)
-    pending = [token]
-    count += 1
     return token
   }
 
-  private mutating func choose(_ allowed: [Int32]?) -> Int32 {
+  /// Reads what was said since the last pass, and what is guessed to follow.
+  private mutating func read() {
+    // All but the last token at most: the logits after it are wanted.
+    let said = state.tokens.count
     var cache = self.cache.take() ?? KeyValueCache(layerCount: model.layerCount)
-    if !isKnownUniquelyReferenced(&cache) { cache = cache.forked(into: 1) }
+    let read = min(cache.lengths[0], said - 1)
+    if !isKnownUniquelyReferenced(&cache) {
+      cache = cache.forked(into: 1, keeping: read)
+    } else if cache.lengths[0] > read {
+      cache.truncate(to: read)
+    }
     self.cache = cache
-    let logits = withoutGradients {
+    guesses = state.guess(lookup)[...]
+    let pending = Array(state.tokens[read...] + guesses)
+    passCount += 1
+    known = withoutGradients {
       let states = model.hiddenStates(
         model.embed(pending), sequences: PackedSequences(lengths: [pending.count]), cache: cache)
-      let last = pending.count == 1 ? states : states.rows([pending.count - 1])
-      return model.logits(last).floats
+      let first = said - read - 1
+      let wanted = pending.count == 1 ? states : states.rows(Array(first..<pending.count))
+      let logits = model.logits(wanted)
+      return (0..<wanted.shape[0]).map { logits.rowFloats($0) }
     }
-    return options.sampling.choose(from: logits, allowed: allowed, recent: tokens, using: &random)
   }
 }
 

@@ -40,7 +40,10 @@ package final class RowBuffer {
     precondition(count >= 0 && count <= self.count, "RowBuffer.truncate: to \(count) of \(self.count) rows")
     guard count < self.count else { return }
     self.count = count
-    table = table.map { $0.sliced(0..<count, along: 0) }
+    guard var own = table.take() else { return }
+    // Memory that nobody else sees is written again.
+    if !isKnownUniquelyReferenced(&own.storage) { own = own.sliced(0..<count, along: 0) }
+    table = own
   }
 }
 
