@@ -76,7 +76,9 @@ typedef struct {
 static const format formats[] = {
   {TRESTLE_Q8_0, 34, 32, 0, 0},    {TRESTLE_Q4_0, 18, 32, 0, 0},    {TRESTLE_Q4_1, 20, 32, 0, 2},
   {TRESTLE_Q5_0, 22, 32, 0, 0},    {TRESTLE_Q5_1, 24, 32, 0, 2},    {TRESTLE_Q4_K, 144, 256, 0, 2},
-  {TRESTLE_Q5_K, 176, 256, 0, 2},  {TRESTLE_Q6_K, 210, 256, 208, 208},
+  {TRESTLE_Q5_K, 176, 256, 0, 2},  {TRESTLE_Q6_K, 210, 256, 208, 208}, {TRESTLE_Q2_K, 84, 256, 80, 82},
+  {TRESTLE_Q3_K, 110, 256, 108, 108}, {TRESTLE_IQ4_NL, 18, 32, 0, 0},  {TRESTLE_IQ4_XS, 136, 256, 0, 0},
+  {TRESTLE_MXFP4, 17, 32, -1, -1}, {TRESTLE_Q8_K, 292, 256, 2, 2},
 };
 
 static void run_blocks(recorder *to, const trestle_matrix_kernels *kernels) {
@@ -103,8 +105,8 @@ static void run_blocks(recorder *to, const trestle_matrix_kernels *kernels) {
     }
     // Scales of moderate size.
     for (int64_t block = 0; block < LINES * row_bytes; block += t.bytes) {
-      w[block + t.scale + 1] = 0x2A;
-      w[block + t.minimum + 1] = 0x2B;
+      w[block + t.minimum + 1] = t.storage == TRESTLE_MXFP4 ? 0x7C : t.storage == TRESTLE_Q8_K ? 0x3C : 0x2B;
+      if (t.minimum != t.scale) w[block + t.scale + 1] = 0x2A;
     }
     for (int line = 0; line < 2; line++) {
       kernels->dequantize(t.storage, w + line * row_bytes, 0, K, numbers);

@@ -35,7 +35,7 @@ struct GGUFTests {
     writer.tensors = [
       .init("w", dimensions: [3, 2], type: 0, bytes: Array(0..<24)),
       .init("q", dimensions: [64, 2], type: 2, bytes: [UInt8](repeating: 9, count: 72)),
-      .init("k", dimensions: [256], type: 10, bytes: [UInt8](repeating: 1, count: 84)),
+      .init("k", dimensions: [256], type: 16, bytes: [UInt8](repeating: 1, count: 66)),
       .init("s", dimensions: [], type: 28, bytes: Array(1...8)),
     ]
     return writer
@@ -136,7 +136,7 @@ struct GGUFTests {
       Issue.record("an unsupported type was handed out")
       return
     }
-    #expect(details.found == "Q2_K")
+    #expect(details.found == "IQ2_XXS")
     #expect(throws: FormatError.self) { try file.bytes(of: "absent") }
   }
 

@@ -7,7 +7,8 @@ import TrestleTestSupport
 
 /// Tiny models as GGUF files: what the file means, and what is refused.
 @Suite struct GGUFModelTests {
-  @Test(arguments: ["gemma3", "qwen3_yarn"]) func aFileComputesWhatTheFolderDoes(family: String) throws {
+  @Test(arguments: ["gemma3", "qwen3_yarn", "qwen3_moe", "smollm3", "phi3"])
+  func aFileComputesWhatTheFolderDoes(family: String) throws {
     let fixture = try Fixture(family)
     let model = try LanguageModels.load(fixture.folder.appending(path: "model.gguf"))
     let logits = model.logits(model.hiddenStates(tokens: try fixture.tokens())).floats

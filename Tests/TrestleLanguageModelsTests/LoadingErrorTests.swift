@@ -115,6 +115,37 @@ import TrestleTestSupport
       })
   }
 
+  /// The same for what other families' files say.
+  @Test func aVariantOutOfRangeIsNamed() throws {
+    let edits = [
+      ("qwen3_moe", "\"num_local_experts\": 6", "\"num_local_experts\": 0", "num_experts"),
+      ("qwen3_moe", "\"num_local_experts\": 6", "\"num_local_experts\": 100000000", "num_experts"),
+      ("qwen3_moe", "\"num_local_experts\": 6", "\"num_local_experts\": 7", "mlp.gate"),
+      ("qwen3_moe", "\"num_local_experts\": 6", "\"num_local_experts\": 5", "mlp.gate"),
+      ("qwen3_moe", "\"num_experts_per_tok\": 2", "\"num_experts_per_tok\": 7", "num_experts_per_tok"),
+      ("qwen3_moe", "\"decoder_sparse_step\": 1", "\"decoder_sparse_step\": 0", "decoder_sparse_step"),
+      ("smollm3", "\"no_rope_layers\": [", "\"no_rope_layers\": [1,", "no_rope_layers"),
+      ("smollm3", "\"use_sliding_window\": false", "\"use_sliding_window\": true", "use_sliding_window"),
+      ("phi3", "\"short_factor\": [", "\"short_factor\": [1.0,", "short_factor"),
+      ("phi3", "\"long_factor\": [", "\"long_factor\": [0.0,", "long_factor"),
+      ("phi3", "\"short_factor\"", "\"other\"", "short_factor"),
+      ("phi4", "\"partial_rotary_factor\": 0.75", "\"partial_rotary_factor\": 2", "partial_rotary_factor"),
+      ("phi4", "\"partial_rotary_factor\": 0.75", "\"partial_rotary_factor\": 0.4", "rotary_dim"),
+    ]
+    for (family, old, new, key) in edits {
+      try withCopy(
+        of: family,
+        config: { text in
+          #expect(text.contains(old), "the fixture has no \(old)")
+          return text.replacingOccurrences(of: old, with: new)
+        },
+        { folder in
+          let error = try #require(failure(folder), "\(family) \(new)")
+          #expect("\(error)".contains(key), "\(error)")
+        })
+    }
+  }
+
   @Test func pathsWithoutAModelAreErrors() throws {
     let nowhere = URL(filePath: "/nonexistent/model.gguf")
     guard case .noModel? = failure(nowhere) else {

@@ -30,7 +30,9 @@ uint64_t trestle_nanoseconds(void);
 /// How an operand's numbers are stored. From Q8_0 on: blocks as in GGUF files.
 typedef enum trestle_storage {
   TRESTLE_F32, TRESTLE_F64, TRESTLE_BF16,
-  TRESTLE_Q8_0, TRESTLE_Q4_0, TRESTLE_Q4_1, TRESTLE_Q5_0, TRESTLE_Q5_1, TRESTLE_Q4_K, TRESTLE_Q5_K, TRESTLE_Q6_K,
+  TRESTLE_Q8_0, TRESTLE_Q4_0, TRESTLE_Q4_1, TRESTLE_Q5_0, TRESTLE_Q5_1, TRESTLE_IQ4_NL, TRESTLE_MXFP4,
+  // From here on a block has 256 numbers, before it 32.
+  TRESTLE_Q4_K, TRESTLE_Q5_K, TRESTLE_Q6_K, TRESTLE_Q2_K, TRESTLE_Q3_K, TRESTLE_Q8_K, TRESTLE_IQ4_XS,
   TRESTLE_STORAGE_COUNT
 } trestle_storage;
 

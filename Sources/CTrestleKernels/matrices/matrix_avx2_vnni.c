@@ -11,6 +11,7 @@
 #define VECTORS 2
 #define LONGEST_K 320
 #define HALF_TO_FLOAT(x) _cvtsh_ss(x)
+#define TABLE_BYTES(table, q) _mm_shuffle_epi8((__m128i)(table), (__m128i)(q))
 #define ONLY_INT8 1
 
 // The sums of x q over a group of 32, four numbers to a lane. The instruction multiplies unsigned with signed bytes: where

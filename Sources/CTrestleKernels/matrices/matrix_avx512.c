@@ -11,6 +11,7 @@
 #define VECTORS 3
 #define LONGEST_K 512
 #define HALF_TO_FLOAT(x) _cvtsh_ss(x)
+#define TABLE_BYTES(table, q) _mm_shuffle_epi8((__m128i)(table), (__m128i)(q))
 #define BLOCK_FLOATS(storage, block, out) block_floats(storage, block, (float *)(out))
 
 // The 32 numbers of a block as float, for the formats of most files; 0 for others. The sixteen values that four bits

@@ -11,6 +11,7 @@
 #define VECTORS 3
 #define LONGEST_K 512
 #define HALF_TO_FLOAT(x) _cvtsh_ss(x)
+#define TABLE_BYTES(table, q) _mm_shuffle_epi8((__m128i)(table), (__m128i)(q))
 #define BF16_DOT(sum, x, y) ((f32_vector)_mm512_dpbf16_ps((__m512)(sum), (__m512bh)(x), (__m512bh)(y)))
 #define ROUND_BF16(in, out) _mm256_storeu_si256((__m256i *)(out), (__m256i)_mm512_cvtneps_pbh(_mm512_loadu_ps(in)))
 #include "../bodies/matrix/level.inc"

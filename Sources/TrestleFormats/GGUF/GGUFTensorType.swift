@@ -123,7 +123,8 @@ public enum GGUFTensorType: UInt32, Sendable, CaseIterable {
   public var isSupported: Bool {
     switch self {
     case .f32, .f16, .bf16, .f64, .i8, .i16, .i32, .i64: true
-    case .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q4_K, .q5_K, .q6_K: true
+    case .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .iq4_nl, .mxfp4: true
+    case .q2_K, .q3_K, .q4_K, .q5_K, .q6_K, .q8_K, .iq4_xs: true
     default: false
     }
   }

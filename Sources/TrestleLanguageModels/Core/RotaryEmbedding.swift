@@ -7,7 +7,8 @@ import TrestleTensor
 /// a position costs one cosine and one sine for each pair, little beside what a token costs, and a model that computes
 /// leaves no trace that another task could meet.
 ///
-/// Source: Su et al., *RoFormer* (2021); the Llama 3 scaling as in Meta's release; Peng et al., *YaRN* (2023), section 3.
+/// Source: Su et al., *RoFormer* (2021); the Llama 3 scaling as in Meta's release; Peng et al., *YaRN* (2023), section 3;
+/// Ding et al., *LongRoPE* (2024), as in the Phi-3 report.
 struct RotaryEmbedding: Sendable {
   /// How frequencies are changed for contexts longer than those of the pretraining.
   enum Scaling: Sendable, Hashable {
@@ -20,6 +21,21 @@ struct RotaryEmbedding: Sendable {
     /// Frequencies of few turns divided by a factor, those of many kept, those between blended by their index; cosines and
     /// sines multiplied by a number.
     case yarn(YaRN)
+    /// Each frequency divided by a number of its own, in long sequences by another; cosines and sines multiplied by a
+    /// number.
+    case long(LongRope)
+  }
+
+  /// The numbers of LongRoPE's scaling.
+  struct LongRope: Sendable, Hashable {
+    /// The divisors where the last position is within the original context.
+    var short: [Double]
+    /// The divisors where it is not.
+    var long: [Double]
+    /// The context length of the pretraining.
+    var originalContext: Int
+    /// What cosines and sines are multiplied by.
+    var magnitude: Double
   }
 
   /// The numbers of YaRN's scaling.
@@ -54,14 +70,26 @@ struct RotaryEmbedding: Sendable {
   /// The numbers of a head that are rotated.
   let rotatedSize: Int
   private let frequencies: [Double]
+  /// The frequencies for positions from the second number on, if they are others.
+  private let longFrequencies: (values: [Double], start: Int)?
   private let magnitude: Double
 
   init(rotatedSize: Int, base: Double, scaling: Scaling?) {
     self.rotatedSize = rotatedSize
     let plain = (0..<rotatedSize / 2).map { pow(base, -2 * Double($0) / Double(rotatedSize)) }
+    func divided(_ divisors: [Double]) -> [Double] {
+      plain.enumerated().map { $1 / ($0 < divisors.count ? divisors[$0] : 1) }
+    }
+    if case .long(let long)? = scaling {
+      frequencies = divided(long.short)
+      longFrequencies = (divided(long.long), long.originalContext)
+      magnitude = long.magnitude
+      return
+    }
+    longFrequencies = nil
     frequencies = plain.enumerated().map { index, frequency in
       switch scaling {
-      case nil: return frequency
+      case nil, .long: return frequency
       case .linear(let factor): return frequency / factor
       case .divisors(let divisors): return frequency / (index < divisors.count ? divisors[index] : 1)
       case .yarn(let yarn):
@@ -86,7 +114,10 @@ struct RotaryEmbedding: Sendable {
     }
     // Sequences of a batch share positions: then each is computed once.
     let isShared = Int(last) - Int(first) + 1 < positions.count
-    let (cosines, sines) = table(isShared ? Array(first...last) : positions)
+    // All tokens of a pass have the angles that its last position asks for.
+    let isLong = longFrequencies.map { Int(last) >= $0.start } ?? false
+    let frequencies = isLong ? longFrequencies?.values ?? frequencies : frequencies
+    let (cosines, sines) = table(isShared ? Array(first...last) : positions, frequencies)
     guard isShared else { return (cosines.converted(to: dtype), sines.converted(to: dtype)) }
     let rows = Tensor(positions.map { $0 - first })
     return (
@@ -94,7 +125,7 @@ struct RotaryEmbedding: Sendable {
     )
   }
 
-  private func table(_ positions: [Int32]) -> (cosines: Tensor, sines: Tensor) {
+  private func table(_ positions: [Int32], _ frequencies: [Double]) -> (cosines: Tensor, sines: Tensor) {
     var cosines: [Float] = []
     var sines: [Float] = []
     cosines.reserveCapacity(positions.count * frequencies.count)

@@ -57,9 +57,9 @@ struct GGUFConfigurationReader {
     return heads
   }
 
-  /// Stops mixtures of experts, and heads that are rotated in part.
-  func checkVariants(headSize: Int) throws(LanguageModelError) {
-    if let experts = try int("expert_count"), experts > 0 {
+  /// Stops mixtures of experts, unless the architecture has them, and heads that are rotated in another part.
+  func checkVariants(headSize: Int, hasExperts: Bool = false) throws(LanguageModelError) {
+    if !hasExperts, let experts = try int("expert_count"), experts > 0 {
       throw unsupported("expert_count", "0", "\(experts)")
     }
     if let rotated = try int("rope.dimension_count"), rotated != headSize {
@@ -96,9 +96,34 @@ struct GGUFConfigurationReader {
   }
 }
 
+extension GGUFConfigurationReader {
+  /// LongRoPE's divisors, which files have as tensors.
+  func longRopeScaling(
+    contextLength: Int, count: Int
+  ) throws(LanguageModelError) -> LlamaConfiguration.RopeScaling {
+    var scaling = LlamaConfiguration.RopeScaling(type: "longrope", factor: 1)
+    scaling.originalContext = try int("rope.scaling.original_context_length") ?? contextLength
+    scaling.attentionFactor = try double("rope.scaling.attn_factor") ?? 1
+    scaling.shortDivisors = try divisors("rope_factors_short.weight", count: count)
+    scaling.longDivisors = try divisors("rope_factors_long.weight", count: count)
+    return scaling
+  }
+
+  private func divisors(_ name: String, count: Int) throws(LanguageModelError) -> [Double] {
+    let record = try reading { () throws(FormatError) in try file.entry(name) }
+    guard record.type == .f32, record.shape == [count] else {
+      throw .wrongShape(
+        .init(
+          path, at: "tensor \"\(name)\"", expected: "F32 of the shape [\(count)]",
+          found: "\(record.type.name) \(record.shape)"))
+    }
+    return try reading { () throws(FormatError) in try file.tensor(name) }.floats.map(Double.init)
+  }
+}
+
 extension LlamaConfiguration {
   /// The GGUF architectures that this configuration understands.
-  static let ggufArchitectures: Set<String> = ["llama", "qwen2", "qwen3"]
+  static let ggufArchitectures: Set<String> = ["llama", "phi3", "qwen2", "qwen3", "qwen3moe", "smollm3"]
 
   /// Reads the metadata of a GGUF file.
   ///
@@ -111,18 +136,43 @@ extension LlamaConfiguration {
       layerCount: try reader.requiredInt("block_count"), headCount: try reader.headCount(),
       keyValueHeadCount: try reader.int("attention.head_count_kv"),
       headSize: try reader.int("attention.key_length"))
-    try reader.checkVariants(headSize: headSize)
-    modelType = architecture
+    modelType = architecture == "qwen3moe" ? "qwen3_moe" : architecture
+    if architecture == "phi3" { try readRotatedSize(reader) }
+    try reader.checkVariants(headSize: rotatedSize ?? headSize, hasExperts: architecture == "qwen3moe")
     contextLength = try reader.requiredInt("context_length")
     normEpsilon = try reader.double("attention.layer_norm_rms_epsilon") ?? 1e-6
     ropeBase = try reader.double("rope.freq_base") ?? 10000
-    ropeScaling = try reader.ropeScaling(contextLength: contextLength)
+    ropeScaling =
+      file.tensors["rope_factors_long.weight"] == nil
+      ? try reader.ropeScaling(contextLength: contextLength)
+      : try reader.longRopeScaling(contextLength: contextLength, count: (rotatedSize ?? headSize) / 2)
     slidingWindow = try reader.int("attention.sliding_window").flatMap { $0 > 0 ? $0 : nil }
     tiesEmbeddings = file.tensors["output.weight"] == nil
     hasInputBiases = file.tensors["blk.0.attn_q.bias"] != nil
     hasOutputBias = file.tensors["blk.0.attn_output.bias"] != nil
     hasFeedForwardBiases = file.tensors["blk.0.ffn_gate.bias"] != nil
-    hasQueryKeyNorms = architecture == "qwen3"
+    hasQueryKeyNorms = architecture.hasPrefix("qwen3")
+    // Files do not say so: it is every fourth block in the one model of that architecture.
+    if architecture == "smollm3" { unrotatedLayers = (0..<min(layerCount, 1024)).filter { $0 % 4 == 3 } }
+    if architecture == "qwen3moe" { try readExperts(reader) }
     try validate(path: reader.path)
+  }
+
+  private mutating func readRotatedSize(_ reader: GGUFConfigurationReader) throws(LanguageModelError) {
+    guard let size = try reader.int("rope.dimension_count"), size != headSize else { return }
+    guard size >= 2, size % 2 == 0, size <= headSize else {
+      throw reader.failure("rope.dimension_count", "an even number in 2...\(headSize)", "\(size)")
+    }
+    rotatedSize = size
+  }
+
+  private mutating func readExperts(_ reader: GGUFConfigurationReader) throws(LanguageModelError) {
+    var experts = Experts(
+      count: try reader.requiredInt("expert_count"), perToken: try reader.requiredInt("expert_used_count"),
+      intermediateSize: try reader.requiredInt("expert_feed_forward_length"))
+    experts.denseLayers = (0..<min(layerCount, 1024)).filter {
+      reader.file.tensors["blk.\($0).ffn_gate_inp.weight"] == nil
+    }
+    self.experts = experts
   }
 }

@@ -4,8 +4,8 @@ import TrestleTensor
 
 /// Weights from a GGUF file, under the Hugging Face names that its own stand for.
 ///
-/// For the architecture `llama`, converters reorder the rows of the query and key projections so that rotary pairs are
-/// neighbours; the rows are put back here, so that every model has the Hugging Face layout.
+/// For the architectures `llama` and `smollm3`, converters reorder the rows of the query and key projections so that rotary
+/// pairs are neighbours; the rows are put back here, so that every model has the Hugging Face layout.
 final class GGUFWeights: WeightSource {
   private let file: GGUFFile
   private let storage: WeightStorage
@@ -49,6 +49,7 @@ final class GGUFWeights: WeightSource {
   }
 
   func matrix(_ name: String, rows: Int, columns: Int) throws(LanguageModelError) -> LinearWeight {
+    if let place = expertPlace(name) { return try expert(place, rows: rows, columns: columns) }
     let record = try record(name, [rows, columns])
     let order = rowOrder(name, rows: rows)
     guard let format = record.type.quantizedFormat else {
@@ -86,9 +87,47 @@ final class GGUFWeights: WeightSource {
     return record
   }
 
+  /// Where an expert's matrix lies: the tensor of all experts of a block, and its place in it.
+  private func expertPlace(_ name: String) -> (name: String, index: Int)? {
+    let parts = name.split(separator: ".")
+    guard parts.count == 8, parts[3] == "mlp", parts[4] == "experts", let index = Int(parts[5]),
+      let part = ["gate_proj": "gate", "up_proj": "up", "down_proj": "down"][parts[6]]
+    else { return nil }
+    return ("blk.\(parts[2]).ffn_\(part)_exps.weight", index)
+  }
+
+  /// One expert's matrix, `[rows, columns]`, of a tensor `[experts, rows, columns]`.
+  private func expert(
+    _ place: (name: String, index: Int), rows: Int, columns: Int
+  ) throws(LanguageModelError) -> LinearWeight {
+    let record = try reading { () throws(FormatError) in try file.entry(place.name) }
+    used.insert(place.name)
+    guard record.shape.count == 3, record.shape[0] > place.index,
+      Array(record.shape[1...]) == [rows, columns]
+    else {
+      throw .wrongShape(
+        .init(
+          path, at: "tensor \"\(place.name)\"",
+          expected: "more than \(place.index) matrices [\(rows), \(columns)]", found: "\(record.shape)"))
+    }
+    guard let format = record.type.quantizedFormat else {
+      let tensor = try reading { () throws(FormatError) in try file.tensor(place.name) }
+      return tensor.sliced(place.index..<place.index + 1, along: 0).reshaped(to: [rows, columns])
+        .weight(held: storage)
+    }
+    let bytes = try reading { () throws(FormatError) in try file.bytes(of: place.name) }
+    let size = rows * format.bytesPerRow(columns: columns)
+    let slice = UnsafeRawBufferPointer(rebasing: bytes.buffer[place.index * size..<(place.index + 1) * size])
+    let matrix = QuantizedMatrix(
+      format: format, rows: rows, columns: columns, borrowing: slice, owner: bytes.file)
+    return storage == .asStored ? .quantized(matrix) : matrix.dequantized().weight(held: storage)
+  }
+
   /// Where each row of a query or key projection lies in the file: within a head, row (t, j) of two halves is row (j, t).
   private func rowOrder(_ name: String, rows: Int) -> [Int]? {
-    guard architecture == "llama", name.contains(".q_proj.") || name.contains(".k_proj.") else { return nil }
+    guard architecture == "llama" || architecture == "smollm3",
+      name.contains(".q_proj.") || name.contains(".k_proj.")
+    else { return nil }
     let half = headSize / 2
     return (0..<rows).map { row in
       let (head, inner) = (row / headSize, row % headSize)
@@ -98,7 +137,8 @@ final class GGUFWeights: WeightSource {
 
   /// Stops a file with tensors that the model has not taken.
   func finish() throws(LanguageModelError) {
-    let left = file.names.filter { !used.contains($0) && $0 != "rope_freqs.weight" }
+    let ropes = ["rope_freqs.weight", "rope_factors_long.weight", "rope_factors_short.weight"]
+    let left = file.names.filter { !used.contains($0) && !ropes.contains($0) }
     guard let first = left.first else { return }
     throw .unknownTensor(
       .init(
@@ -145,7 +185,8 @@ final class GGUFWeights: WeightSource {
     "self_attn.q_proj": "attn_q", "self_attn.k_proj": "attn_k", "self_attn.v_proj": "attn_v",
     "self_attn.o_proj": "attn_output", "self_attn.q_norm": "attn_q_norm", "self_attn.k_norm": "attn_k_norm",
     "mlp.gate_proj": "ffn_gate", "mlp.up_proj": "ffn_up", "mlp.down_proj": "ffn_down",
-    "input_layernorm": "attn_norm",
+    "input_layernorm": "attn_norm", "mlp.gate": "ffn_gate_inp", "self_attn.qkv_proj": "attn_qkv",
+    "mlp.gate_up_proj": "ffn_up",
   ]
   /// The norm before the feed-forward part, in models with two norms in a block.
   static let twoNormNames = ["post_attention_layernorm": "ffn_norm"]
@@ -168,6 +209,12 @@ extension GGUFTensorType {
     case .q4_K: .q4_K
     case .q5_K: .q5_K
     case .q6_K: .q6_K
+    case .q2_K: .q2_K
+    case .q3_K: .q3_K
+    case .q8_K: .q8_K
+    case .iq4_nl: .iq4_nl
+    case .iq4_xs: .iq4_xs
+    case .mxfp4: .mxfp4
     default: nil
     }
   }

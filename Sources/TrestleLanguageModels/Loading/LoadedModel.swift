@@ -16,7 +16,7 @@ public struct LoadedModel {
   public let model: any LanguageModel
   /// Its tokenizer: every id has a row in the model's table.
   public let tokenizer: any Tokenizer
-  /// The chat template as the files have it, see `ChatTemplate.init(recognizing:path:)`.
+  /// The chat template as the files have it, see `JinjaTemplate`.
   public let chatTemplate: String?
 
   /// Pairs a model with a tokenizer.

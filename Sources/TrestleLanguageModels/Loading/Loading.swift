@@ -49,7 +49,10 @@ public enum LanguageModels {
     let weights = GGUFWeights(
       file, storage: storage, architecture: architecture, headSize: configuration.headSize)
     let divisors = try weights.frequencyDivisors()
-    let model = try Llama(configuration, weights: weights, frequencyDivisors: divisors)
+    let model =
+      architecture == "phi3"
+      ? try Llama(configuration, weights: SplitWeights(weights, configuration))
+      : try Llama(configuration, weights: weights, frequencyDivisors: divisors)
     try weights.finish()
     return model
   }
@@ -78,9 +81,24 @@ public enum LanguageModels {
         .joined(separator: ", ")
       throw .unsupported(.init(path, at: "model_type", expected: "one of \(known)", found: "\"\(type)\""))
     }
-    let configuration = try LlamaConfiguration(json: json, path: path)
-    let weights = FileWeights(try tensors(of: url, access), storage: storage)
-    let model = try Llama(configuration, weights: weights)
+    return try loadLlama(url, json, path, storage, access)
+  }
+
+  private static func loadLlama(
+    _ url: URL, _ json: JSONValue, _ path: String, _ storage: WeightStorage, _ access: MappedFile.Access
+  ) throws(LanguageModelError) -> Llama {
+    var configuration = try LlamaConfiguration(json: json, path: path)
+    let file = try tensors(of: url, access)
+    // Models of embeddings are saved as the backbone alone, without its name and without an output matrix.
+    let isBare = file.names.contains("embed_tokens.weight")
+    if isBare { configuration.tiesEmbeddings = true }
+    let weights = FileWeights(
+      file, storage: storage,
+      naming: { isBare && $0.hasPrefix("model.") ? String($0.dropFirst("model.".count)) : $0 })
+    let model =
+      configuration.modelType == "phi3"
+      ? try Llama(configuration, weights: SplitWeights(weights, configuration))
+      : try Llama(configuration, weights: weights)
     try weights.finish { name in
       name.hasSuffix(".rotary_emb.inv_freq") || configuration.tiesEmbeddings && name == "lm_head.weight"
     }
@@ -134,6 +152,19 @@ public enum LanguageModels {
         || name == prefix + "embeddings.position_ids"
     }
     return model
+  }
+
+  /// Loads a BERT encoder, or a decoder as one, from a Hugging Face folder.
+  ///
+  /// - Throws: ``LanguageModelError``, naming the file, the place, what was expected and what was found.
+  public static func loadTextEncoder(
+    _ url: URL, storage: WeightStorage = .asStored
+  ) throws(LanguageModelError) -> any TextEncoder {
+    let (json, path) = try configuration(of: url)
+    if try ConfigurationReader(json: json, path: path).string("model_type") == "bert" {
+      return try loadEncoder(url, storage: storage)
+    }
+    return DecoderEncoder(try load(url, storage: storage))
   }
 
   private static func configuration(of url: URL) throws(LanguageModelError) -> (JSONValue, path: String) {

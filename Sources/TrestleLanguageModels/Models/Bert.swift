@@ -192,8 +192,8 @@ public final class Bert: Module {
   ///
   /// - Parameters:
   ///   - tokens: the sequences, none longer than the configuration's `contextLength`.
-  ///   - types: the type of each token; 0 for all by default.
-  public func hiddenStates(tokens: [[Int32]], types: [[Int32]]? = nil) -> Tensor {
+  ///   - types: the type of each token; 0 for all if `nil`.
+  public func hiddenStates(tokens: [[Int32]], types: [[Int32]]?) -> Tensor {
     precondition(
       tokens.allSatisfy { $0.count <= configuration.contextLength },
       "Bert.hiddenStates: sequences of \(tokens.map(\.count).max() ?? 0) tokens, positions for \(configuration.contextLength)"

@@ -62,6 +62,17 @@ struct ConfigurationReader {
     return ConfigurationReader(json: value, path: path)
   }
 
+  /// A list of numbers.
+  func doubles(_ key: String) throws(LanguageModelError) -> [Double]? {
+    guard let value = try member(key) else { return nil }
+    let items = try reading { () throws(FormatError) in try value.array() }
+    var result: [Double] = []
+    for item in items {
+      result.append(try reading { () throws(FormatError) in try item.double() })
+    }
+    return result
+  }
+
   /// A list of strings.
   func strings(_ key: String) throws(LanguageModelError) -> [String]? {
     guard let value = try member(key) else { return nil }

@@ -24,6 +24,7 @@ public final class LlamaAttention: Module {
   let keyNorm: Parameter?
   private let headSize: Int
   private let window: Int
+  private let isRotated: Bool
   private let epsilon: Double
   private let layer: Int
 
@@ -43,6 +44,7 @@ public final class LlamaAttention: Module {
     keyNorm = c.hasQueryKeyNorms ? try weights.parameter(name + ".k_norm.weight", [c.headSize]) : nil
     headSize = c.headSize
     window = c.window(ofLayer: layer)
+    isRotated = c.unrotatedLayers?.contains(layer) != true
     epsilon = c.normEpsilon
     self.layer = layer
   }
@@ -57,8 +59,10 @@ public final class LlamaAttention: Module {
     let v = heads(projections[2])
     if let queryNorm { q = q.rmsNormalized(gain: queryNorm.value, epsilon: epsilon) }
     if let keyNorm { k = k.rmsNormalized(gain: keyNorm.value, epsilon: epsilon) }
-    q = q.rotated(cosines: context.cosines, sines: context.sines)
-    k = k.rotated(cosines: context.cosines, sines: context.sines)
+    if isRotated {
+      q = q.rotated(cosines: context.cosines, sines: context.sines)
+      k = k.rotated(cosines: context.cosines, sines: context.sines)
+    }
     let sequences = context.sequences
     let mixed =
       context.cache?.attention(
@@ -76,17 +80,16 @@ public final class LlamaFeedForward: Module {
   let up: Linear
   let down: Linear
 
+  /// - Parameter name: the part's name in checkpoints.
   init(
-    _ configuration: LlamaConfiguration, layer: Int, weights: some WeightSource
+    _ name: String, hiddenSize: Int, intermediateSize: Int, hasBias: Bool = false, weights: some WeightSource
   ) throws(LanguageModelError) {
-    let (c, name) = (configuration, "model.layers.\(layer).mlp")
-    let hasBias = c.hasFeedForwardBiases
     gate = try weights.linear(
-      name + ".gate_proj", inputs: c.hiddenSize, outputs: c.intermediateSize, hasBias: hasBias)
+      name + ".gate_proj", inputs: hiddenSize, outputs: intermediateSize, hasBias: hasBias)
     up = try weights.linear(
-      name + ".up_proj", inputs: c.hiddenSize, outputs: c.intermediateSize, hasBias: hasBias)
+      name + ".up_proj", inputs: hiddenSize, outputs: intermediateSize, hasBias: hasBias)
     down = try weights.linear(
-      name + ".down_proj", inputs: c.intermediateSize, outputs: c.hiddenSize, hasBias: hasBias)
+      name + ".down_proj", inputs: intermediateSize, outputs: hiddenSize, hasBias: hasBias)
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor {
@@ -99,11 +102,13 @@ public final class LlamaFeedForward: Module {
 public final class LlamaBlock: Module {
   /// The parts' names in checkpoints.
   public static let checkpointKeys = [
-    "attention": "self_attn", "feedForward": "mlp", "inputNorm": "input_layernorm.weight",
+    "attention": "self_attn", "feedForward": "mlp", "experts": "mlp", "inputNorm": "input_layernorm.weight",
     "middleNorm": "post_attention_layernorm.weight",
   ]
   let attention: LlamaAttention
-  let feedForward: LlamaFeedForward
+  /// `nil` where there are experts.
+  let feedForward: LlamaFeedForward?
+  let experts: MixtureOfExperts?
   let inputNorm: Parameter
   let middleNorm: Parameter
   private let epsilon: Double
@@ -113,7 +118,16 @@ public final class LlamaBlock: Module {
   ) throws(LanguageModelError) {
     let (name, hidden) = ("model.layers.\(layer)", configuration.hiddenSize)
     attention = try LlamaAttention(configuration, layer: layer, weights: weights)
-    feedForward = try LlamaFeedForward(configuration, layer: layer, weights: weights)
+    if let experts = configuration.experts, experts.stand(inLayer: layer) {
+      self.experts = try MixtureOfExperts(
+        experts, hiddenSize: hidden, layer: layer, weights: weights)
+      feedForward = nil
+    } else {
+      experts = nil
+      feedForward = try LlamaFeedForward(
+        "model.layers.\(layer).mlp", hiddenSize: hidden, intermediateSize: configuration.intermediateSize,
+        hasBias: configuration.hasFeedForwardBiases, weights: weights)
+    }
     inputNorm = try weights.parameter(name + ".input_layernorm.weight", [hidden])
     middleNorm = try weights.parameter(name + ".post_attention_layernorm.weight", [hidden])
     epsilon = configuration.normEpsilon
@@ -121,7 +135,8 @@ public final class LlamaBlock: Module {
 
   func callAsFunction(_ x: Tensor, _ context: DecoderContext) -> Tensor {
     let y = x + attention(x.rmsNormalized(gain: inputNorm.value, epsilon: epsilon), context)
-    return y + feedForward(y.rmsNormalized(gain: middleNorm.value, epsilon: epsilon))
+    let normalized = y.rmsNormalized(gain: middleNorm.value, epsilon: epsilon)
+    return y + (experts?.callAsFunction(normalized) ?? feedForward?.callAsFunction(normalized) ?? normalized)
   }
 }
 
@@ -144,9 +159,10 @@ public final class LlamaBackbone: Module {
   }
 }
 
-/// A decoder of the LLaMA family: LLaMA, Vicuna, Mistral, Qwen2, Qwen3, SmolLM2, by its configuration.
+/// A decoder of the LLaMA family: LLaMA, Vicuna, Mistral, Qwen2, Qwen3 and its mixtures of experts, SmolLM2, SmolLM3,
+/// Phi-3 and Phi-4, by its configuration.
 ///
-/// Source: Touvron et al., *LLaMA* (2023); Jiang et al., *Mistral 7B* (2023); the Qwen2 and Qwen3 reports.
+/// Source: Touvron et al., *LLaMA* (2023); Jiang et al., *Mistral 7B* (2023); the Qwen2, Qwen3 and Phi-3 reports.
 public final class Llama: LanguageModel {
   /// The parts' names in checkpoints.
   public static let checkpointKeys = ["backbone": "model", "head": "lm_head.weight"]
@@ -169,7 +185,7 @@ public final class Llama: LanguageModel {
       : try weights.matrix(
         "lm_head.weight", rows: configuration.vocabularySize, columns: configuration.hiddenSize)
     rotary = RotaryEmbedding(
-      rotatedSize: configuration.headSize, base: configuration.ropeBase,
+      rotatedSize: configuration.rotatedSize ?? configuration.headSize, base: configuration.ropeBase,
       scaling: frequencyDivisors.map { .divisors($0) } ?? configuration.ropeScaling?.rotary)
   }
 

@@ -8,8 +8,11 @@ import TrestleFormats
 /// | Mistral | ``slidingWindow`` |
 /// | Qwen2 | ``hasInputBiases`` |
 /// | Qwen3 | ``hasQueryKeyNorms``, ``headSize`` given |
+/// | Qwen3's mixtures of experts | as Qwen3, with ``experts`` |
+/// | SmolLM3 | ``unrotatedLayers`` |
+/// | Phi-3, Phi-4 | ``rotatedSize``, ``slidingWindow``, and in files, fused projections |
 public struct LlamaConfiguration: Codable, Sendable, Hashable {
-  /// `model_type`: `llama`, `mistral`, `qwen2` or `qwen3`.
+  /// `model_type`: `llama`, `mistral`, `phi3`, `qwen2`, `qwen3`, `qwen3_moe` or `smollm3`.
   public var modelType = "llama"
   /// The number of tokens.
   public var vocabularySize: Int
@@ -47,6 +50,12 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
   public var slidingWindow: Int?
   /// How many of the first blocks see all tokens, though there is a ``slidingWindow``.
   public var fullAttentionLayerCount = 0
+  /// The blocks that know no positions: their queries and keys are not rotated; none for `nil`.
+  public var unrotatedLayers: [Int]?
+  /// How many of a head's numbers are rotated, the first ones; all for `nil`.
+  public var rotatedSize: Int?
+  /// The mixture of experts in place of the feed-forward part; `nil` for none.
+  public var experts: Experts?
 
   enum CodingKeys: String, CodingKey {
     case modelType = "model_type"
@@ -68,6 +77,9 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
     case hasQueryKeyNorms = "query_key_norm"
     case slidingWindow = "sliding_window"
     case fullAttentionLayerCount = "max_window_layers"
+    case unrotatedLayers = "unrotated_layers"
+    case rotatedSize = "rotary_dim"
+    case experts
   }
 
   /// A configuration; what is not given has the documented defaults.
@@ -106,6 +118,12 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
     try check("rope_theta", ropeBase, in: 1...1e12)
     try check("max_window_layers", fullAttentionLayerCount, in: 0...(1 << 20))
     try ropeScaling?.validate(check)
+    try check("rotary_dim", rotatedSize ?? 2, in: 2...headSize)
+    guard (rotatedSize ?? 2) % 2 == 0 else {
+      throw check.failure("rotary_dim", "an even number", "\(rotatedSize ?? 2)")
+    }
+    try ropeScaling?.validateDivisors(check, count: (rotatedSize ?? headSize) / 2)
+    try experts?.validate(check)
   }
 
   /// How many of the last tokens the block of that index sees at most; 0 for all.
@@ -114,7 +132,7 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
 
 extension LlamaConfiguration {
   /// The model types whose `config.json` this configuration understands.
-  static let modelTypes: Set<String> = ["llama", "mistral", "qwen2", "qwen3"]
+  static let modelTypes: Set<String> = ["llama", "mistral", "phi3", "qwen2", "qwen3", "qwen3_moe", "smollm3"]
 
   /// Reads Hugging Face's `config.json`.
   ///
@@ -139,23 +157,55 @@ extension LlamaConfiguration {
       keyValueHeadCount: try reader.int("num_key_value_heads"), headSize: try reader.int("head_dim"))
     modelType = type
     contextLength = try reader.int("max_position_embeddings") ?? (type == "mistral" ? 131_072 : 2048)
-    normEpsilon = try reader.double("rms_norm_eps") ?? 1e-6
-    tiesEmbeddings = try reader.bool("tie_word_embeddings") ?? false
+    normEpsilon = try reader.double("rms_norm_eps") ?? (type == "phi3" ? 1e-5 : 1e-6)
+    tiesEmbeddings = try reader.bool("tie_word_embeddings") ?? (type == "smollm3")
     let attentionBias = try reader.bool("attention_bias") ?? false
     hasInputBiases = type == "qwen2" || attentionBias
     hasOutputBias = type != "qwen2" && attentionBias
     hasFeedForwardBiases = try reader.bool("mlp_bias") ?? false
-    hasQueryKeyNorms = type == "qwen3"
+    hasQueryKeyNorms = type.hasPrefix("qwen3")
     let isWindowed = try reader.bool("use_sliding_window") ?? false
-    let usesWindow = type == "mistral" || type.hasPrefix("qwen") && isWindowed
+    let usesWindow = type == "mistral" || type == "phi3" || type.hasPrefix("qwen") && isWindowed
     slidingWindow = usesWindow ? try reader.int("sliding_window") : nil
-    if slidingWindow != nil, type.hasPrefix("qwen") { try readFullAttentionLayers(reader) }
+    if slidingWindow != nil, type == "qwen2" || type == "qwen3" { try readFullAttentionLayers(reader) }
+    if type == "smollm3" { try readUnrotatedLayers(reader, isWindowed: isWindowed) }
+    if type == "qwen3_moe" { experts = try Experts(reader, layerCount: layerCount) }
     let activation = try reader.string("hidden_act") ?? "silu"
     guard activation == "silu" else {
       throw .unsupported(.init(path, at: "hidden_act", expected: "\"silu\"", found: "\"\(activation)\""))
     }
     try readRope(reader)
+    try readRotatedSize(reader)
     try validate(path: path)
+  }
+
+  /// How much of a head is rotated: `partial_rotary_factor`, here or in `rope_parameters`.
+  private mutating func readRotatedSize(_ reader: ConfigurationReader) throws(LanguageModelError) {
+    let top = try reader.double("partial_rotary_factor")
+    let inner = try reader.object("rope_parameters")?.double("partial_rotary_factor")
+    guard let share = top ?? inner, share != 1 else { return }
+    try RangeCheck(path: reader.path)("partial_rotary_factor", share, in: 1e-3...1)
+    try RangeCheck(path: reader.path)("head_dim", headSize, in: 2...4096)
+    rotatedSize = Int(Double(headSize) * share)
+  }
+
+  /// SmolLM3: every fourth block, or those where `no_rope_layers` has 0.
+  private mutating func readUnrotatedLayers(
+    _ reader: ConfigurationReader, isWindowed: Bool
+  ) throws(LanguageModelError) {
+    guard !isWindowed else {
+      throw .unsupported(.init(reader.path, at: "use_sliding_window", expected: "false", found: "true"))
+    }
+    if let flags = try reader.doubles("no_rope_layers") {
+      guard flags.count == layerCount else {
+        throw reader.failure("no_rope_layers", "\(layerCount) numbers, one for each block", "\(flags.count)")
+      }
+      unrotatedLayers = flags.indices.filter { flags[$0] == 0 }
+      return
+    }
+    let interval = try reader.int("no_rope_layer_interval") ?? 4
+    try RangeCheck(path: reader.path)("no_rope_layer_interval", interval, in: 1...1024)
+    unrotatedLayers = (0..<min(max(layerCount, 0), 1024)).filter { ($0 + 1) % interval == 0 }
   }
 
   /// Which blocks see all tokens: the first `max_window_layers`, or what `layer_types` says (Transformers 5).
@@ -182,8 +232,10 @@ extension LlamaConfiguration {
     let scalings = try reader.object("rope_scaling")
     let topBase = try reader.double("rope_theta")
     let innerBase = try parameters?.double("rope_theta")
-    ropeBase = topBase ?? innerBase ?? 10000
+    ropeBase = topBase ?? innerBase ?? (modelType == "smollm3" ? 2_000_000 : 10000)
     guard let scaling = parameters ?? scalings else { return }
-    ropeScaling = try RopeScaling(scaling, contextLength: contextLength)
+    ropeScaling = try RopeScaling(
+      scaling, contextLength: contextLength,
+      originalContext: try reader.int("original_max_position_embeddings"))
   }
 }

@@ -11,7 +11,18 @@ import TrestleText
 /// let vectors = encoder.encode(["Toy Story (1995)", "Goldfinger (1964)"])  // [2, 384], of length 1
 /// ```
 ///
-/// Source: Reimers and Gurevych, *Sentence-BERT* (2019).
+/// Some models were trained with words before each text that say what it is for. Those that the model's files name are in
+/// ``prompts``; others are given as they are:
+///
+/// | model | pooling | before a query | before a document |
+/// | --- | --- | --- | --- |
+/// | MiniLM | mean | – | – |
+/// | BGE | first | `Represent this sentence for searching relevant passages: ` | – |
+/// | E5 | mean | `query: ` | `passage: ` |
+/// | Qwen3-Embedding | last | `Instruct: …\nQuery:`, in its files | – |
+///
+/// Source: Reimers and Gurevych, *Sentence-BERT* (2019); Xiao et al., *C-Pack* (2023); Wang et al., *Text Embeddings by
+/// Weakly-Supervised Contrastive Pre-training* (2022); the Qwen3 Embedding report (2025).
 public final class SentenceEncoder {
   /// How the states of a text's tokens become one vector.
   public enum Pooling: String, Sendable, Codable {
@@ -19,10 +30,12 @@ public final class SentenceEncoder {
     case mean
     /// The first token's state.
     case first
+    /// The last token's state.
+    case last
   }
 
   /// The encoder.
-  public let model: Bert
+  public let model: any TextEncoder
   /// The tokenizer.
   public let tokenizer: any Tokenizer
   /// How states are pooled.
@@ -31,41 +44,45 @@ public final class SentenceEncoder {
   public let isNormalized: Bool
   /// The longest token sequence; longer ones are cut, their last special tokens kept.
   public let maximumLength: Int
+  /// What stands before a text, by what it is for, as the model's files have it: `query`, `document`.
+  public let prompts: [String: String]
 
   /// Puts an encoder together.
   ///
   /// - Precondition: the maximum length is at least 1, and every id of the tokenizer has a row in the model's table.
   public init(
-    model: Bert, tokenizer: any Tokenizer, pooling: Pooling = .mean, isNormalized: Bool = true,
-    maximumLength: Int? = nil
+    model: any TextEncoder, tokenizer: any Tokenizer, pooling: Pooling = .mean, isNormalized: Bool = true,
+    maximumLength: Int? = nil, prompts: [String: String] = [:]
   ) {
     precondition(
-      tokenizer.vocabularySize <= model.configuration.vocabularySize && (maximumLength ?? 1) >= 1,
-      "SentenceEncoder: \(tokenizer.vocabularySize) tokens for \(model.configuration.vocabularySize) rows, "
+      tokenizer.vocabularySize <= model.vocabularySize && (maximumLength ?? 1) >= 1,
+      "SentenceEncoder: \(tokenizer.vocabularySize) tokens for \(model.vocabularySize) rows, "
         + "maximum length \(maximumLength ?? 1)")
     self.model = model
     self.tokenizer = tokenizer
     self.pooling = pooling
     self.isNormalized = isNormalized
-    self.maximumLength = min(maximumLength ?? .max, model.configuration.contextLength)
+    self.maximumLength = min(maximumLength ?? .max, model.contextLength)
+    self.prompts = prompts
   }
 
   /// Loads a sentence encoder from its folder: `config.json`, safetensors, the tokenizer, and, if there,
-  /// `modules.json` with the pooling that it names, and `sentence_bert_config.json`.
+  /// `modules.json` with the pooling that it names, `sentence_bert_config.json`, and `config_sentence_transformers.json`
+  /// with its prompts. The model is a BERT, or any decoder that ``LanguageModels`` loads.
   ///
   /// - Throws: ``LanguageModelError``, or `TextError` from the tokenizer's files.
   public convenience init(folder: URL, storage: WeightStorage = .asStored) throws {
     let modules = try SentenceEncoderModules(folder: folder)
-    let model = try LanguageModels.loadEncoder(folder, storage: storage)
+    let model = try LanguageModels.loadTextEncoder(folder, storage: storage)
     let tokenizer = try PretrainedTokenizer(folder: folder).tokenizer
-    try LoadedModel.check(tokenizer, rows: model.configuration.vocabularySize, path: folder.path)
+    try LoadedModel.check(tokenizer, rows: model.vocabularySize, path: folder.path)
     self.init(
       model: model, tokenizer: tokenizer, pooling: modules.pooling, isNormalized: modules.isNormalized,
-      maximumLength: modules.maximumLength)
+      maximumLength: modules.maximumLength, prompts: modules.prompts)
   }
 
   /// The width of the vectors.
-  public var width: Int { model.configuration.hiddenSize }
+  public var width: Int { model.hiddenSize }
 
   /// The tokens of a text, with the special tokens around them.
   public func tokens(of text: String) -> [Int32] {
@@ -80,9 +97,10 @@ public final class SentenceEncoder {
   ///
   /// - Parameters:
   ///   - texts: the texts.
+  ///   - prompt: what stands before each, one of ``prompts`` or the model's own words for it.
   ///   - batchTokens: how many tokens are computed at once, about.
-  public func encode(_ texts: [String], batchTokens: Int = 2048) -> Tensor {
-    let sequences = texts.map(tokens(of:))
+  public func encode(_ texts: [String], prompt: String = "", batchTokens: Int = 2048) -> Tensor {
+    let sequences = texts.map { tokens(of: prompt + $0) }
     let known = sequences.indices.filter { !sequences[$0].isEmpty }
     let vectors = encode(tokens: known.map { sequences[$0] }, batchTokens: batchTokens)
     guard known.count < sequences.count else { return vectors }
@@ -119,6 +137,7 @@ public final class SentenceEncoder {
       switch pooling {
       case .mean: sequences.meanPooled(states)
       case .first: states.rows(sequences.queryStarts.dropLast().map { $0 })
+      case .last: states.rows(sequences.queryStarts.dropFirst().map { $0 - 1 })
       }
     return isNormalized ? vectors.unitNormalized() : vectors
   }

@@ -10,6 +10,7 @@ struct SentenceEncoderModules {
   var pooling = SentenceEncoder.Pooling.mean
   var isNormalized = true
   var maximumLength: Int?
+  var prompts: [String: String] = [:]
 
   init(folder: URL) throws(LanguageModelError) {
     func json(_ path: String) throws(LanguageModelError) -> ConfigurationReader? {
@@ -25,6 +26,13 @@ struct SentenceEncoderModules {
       try RangeCheck(path: settings.path)("max_seq_length", length, in: 1...(1 << 24))
       maximumLength = length
     }
+    if let settings = try json("config_sentence_transformers.json") { try readPrompts(settings) }
+  }
+
+  private mutating func readPrompts(_ settings: ConfigurationReader) throws(LanguageModelError) {
+    guard let list = try settings.object("prompts") else { return }
+    let names = try reading { () throws(FormatError) in Array(try list.json.object().keys.prefix(64)) }
+    for name in names { prompts[name] = try list.string(name) }
   }
 
   /// Checks the list of parts; the path of the pooling's folder.
@@ -74,10 +82,11 @@ struct SentenceEncoderModules {
     switch chosen {
     case ["pooling_mode_cls_token"]: pooling = .first
     case ["pooling_mode_mean_tokens"]: pooling = .mean
+    case ["pooling_mode_lasttoken"]: pooling = .last
     default:
       throw .unsupported(
         .init(
-          settings.path, expected: "pooling by the mean or the first token alone",
+          settings.path, expected: "pooling by the mean, the first or the last token alone",
           found: chosen.isEmpty ? "none of the known modes" : chosen.joined(separator: ", ")))
     }
   }

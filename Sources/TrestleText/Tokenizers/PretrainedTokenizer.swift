@@ -5,7 +5,7 @@ import TrestleFormats
 public struct PretrainedTokenizer: Sendable {
   /// The tokenizer.
   public var tokenizer: any Tokenizer
-  /// The model's chat template as its files have it (Jinja), see ``ChatTemplate/init(recognizing:path:)``.
+  /// The model's chat template as its files have it (Jinja), see ``JinjaTemplate``.
   public var chatTemplate: String?
 
   /// Puts a tokenizer and a template together.

@@ -7,7 +7,8 @@ Made with gguf 0.19.0, safetensors 0.8.0, torch 2.15.0 and numpy 2.4.6.
 reference.safetensors      a tensor of each element type, a scalar, an empty one, and metadata
 reference.gguf             metadata of each type, and tensors of the unquantised types
 quantised.gguf             a tensor of each block-quantised type that can be computed with, [4, 512]
-dequantised.safetensors    the same tensors as float32, dequantised by the reference library
+dequantised.safetensors    the same tensors as float32, dequantised by the reference library; Q8_K, which it lacks, by
+                           its definition
 """
 
 import gguf
@@ -69,13 +70,35 @@ def make_gguf():
     write(writer)
 
 
+# Where blocks that the library does not quantise keep their half-precision scales.
+SCALES = {
+    Q.Q4_K: [0, 2],
+    Q.Q5_K: [0, 2],
+    Q.Q6_K: [208],
+    Q.Q2_K: [80, 82],
+    Q.Q3_K: [108],
+    Q.Q8_K: [],
+    Q.IQ4_NL: [0],
+    Q.IQ4_XS: [0],
+    Q.MXFP4: [],
+}
+
+
+def numbers(data, kind):
+    if kind != Q.Q8_K:
+        return dequantize(data, kind).astype(np.float32)
+    blocks = data.reshape(-1, 292)
+    scales = blocks[:, :4].copy().view(np.float32)
+    return (scales * blocks[:, 4:260].view(np.int8).astype(np.float32)).reshape(4, 512)
+
+
 def make_quantised():
-    types = [Q.Q8_0, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, Q.Q4_K, Q.Q5_K, Q.Q6_K]
+    types = [Q.Q8_0, Q.Q4_0, Q.Q4_1, Q.Q5_0, Q.Q5_1, *SCALES]
     writer = gguf.GGUFWriter("quantised.gguf", "llama")
     expected = {}
     for kind in types:
         block, size = gguf.GGML_QUANT_SIZES[kind]
-        if block == 32:
+        if kind not in SCALES:
             data = quantize(
                 generator.standard_normal((4, 512)).astype(np.float32), kind
             )
@@ -87,15 +110,17 @@ def make_quantised():
                 .astype(np.float16)
                 .view(np.uint8)
             )
-            if kind == Q.Q6_K:
-                data[:, :, -2:] = scales[:, :, :2]
-            else:
-                data[:, :, :4] = scales
+            for index, offset in enumerate(SCALES[kind]):
+                data[:, :, offset : offset + 2] = scales[:, :, 2 * index : 2 * index + 2]
+            if kind == Q.MXFP4:
+                data[:, :, 0] = 110 + data[:, :, 0] % 20
+                data[0, :3, 0] = [0, 1, 255]
+            elif kind == Q.Q8_K:
+                single = generator.uniform(-0.1, 0.1, (4, 512 // block, 1))
+                data[:, :, :4] = single.astype(np.float32).view(np.uint8)
             data = data.reshape(4, -1)
         writer.add_tensor(kind.name, data, raw_dtype=kind)
-        expected[kind.name] = torch.from_numpy(
-            dequantize(data, kind).astype(np.float32)
-        )
+        expected[kind.name] = torch.from_numpy(numbers(data, kind))
     write(writer)
     save_file(expected, "dequantised.safetensors")
 

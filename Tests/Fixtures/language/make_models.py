@@ -13,18 +13,23 @@ llama/lora: twenty AdamW steps of a LoRA adapter on the tiny Llama: initial and 
 batches [20, 2, 10] (four that come again), losses [20] before each step.
 llama_sharded: the weights of llama in several files with an index.
 gemma3/model.gguf: the weights of gemma3 in float32 as llama.cpp's converter lays them out (norms as 1 + w).
-qwen3_yarn/model.gguf: likewise, with the metadata of YaRN.
+qwen3_yarn/model.gguf: likewise, with the metadata of YaRN; qwen3_moe/model.gguf with the experts of a block in one tensor,
+smollm3/model.gguf with reordered queries and keys, phi3/model.gguf with the divisors of LongRoPE as tensors.
+phi3, phi4: the gradients of fused projections are stored in parts, under the names that LLaMA has for them.
+qwen3_moe: those of the experts, which Transformers keeps in one tensor, likewise.
 
 With names as arguments, only those families are made; the order of seeds makes them independent of each other.
 """
 
 import importlib.metadata
 import json
+import math
 import pathlib
 import shutil
 import sys
 
 import gguf
+import numpy as np
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
@@ -39,10 +44,16 @@ from transformers import (
     LlamaForCausalLM,
     MistralConfig,
     MistralForCausalLM,
+    Phi3Config,
+    Phi3ForCausalLM,
     Qwen2Config,
     Qwen2ForCausalLM,
     Qwen3Config,
     Qwen3ForCausalLM,
+    Qwen3MoeConfig,
+    Qwen3MoeForCausalLM,
+    SmolLM3Config,
+    SmolLM3ForCausalLM,
 )
 
 HERE = pathlib.Path(__file__).parent
@@ -91,9 +102,35 @@ def write(folder, name, store):
 def gradients(model, folder):
     """The gradients, under the names in the file that was saved."""
     saved = load_file(folder / "model.safetensors")
-    found = {name: parameter.grad for name, parameter in model.named_parameters()}
+    found = {}
+    for name, parameter in model.named_parameters():
+        if name.endswith("mlp.experts.gate_up_proj"):
+            for expert, both in enumerate(parameter.grad):
+                for part, value in zip(("gate_proj", "up_proj"), both.chunk(2)):
+                    found[name.replace("gate_up_proj", f"{expert}.{part}.weight")] = value
+        elif name.endswith("mlp.experts.down_proj"):
+            for expert, value in enumerate(parameter.grad):
+                found[name.replace("down_proj", f"{expert}.down_proj.weight")] = value
+        else:
+            found[name] = parameter.grad
     assert set(found) == set(saved), set(found) ^ set(saved)
-    return {f"gradient.{name}": value.clone() for name, value in found.items()}
+    return {f"gradient.{name}": value.clone() for name, value in parts_of_fused(found, model.config).items()}
+
+
+def parts_of_fused(found, config):
+    parts = {}
+    for name, value in found.items():
+        if name.endswith("qkv_proj.weight"):
+            size = config.hidden_size // config.num_attention_heads
+            heads = [config.num_attention_heads, config.num_key_value_heads, config.num_key_value_heads]
+            for part, rows in zip("qkv", value.split([size * count for count in heads])):
+                parts[name.replace("qkv_proj", f"{part}_proj")] = rows
+        elif name.endswith("gate_up_proj.weight"):
+            for part, rows in zip(("gate_proj", "up_proj"), value.chunk(2)):
+                parts[name.replace("gate_up_proj", part)] = rows
+        else:
+            parts[name] = value
+    return parts
 
 
 def decoder(family, model, seed, old_config=None):
@@ -142,9 +179,16 @@ GGUF_BLOCK = {
     "mlp.up_proj": "ffn_up",
     "mlp.down_proj": "ffn_down",
     "input_layernorm": "attn_norm",
+    "mlp.gate": "ffn_gate_inp",
+    "self_attn.qkv_proj": "attn_qkv",
+    "mlp.gate_up_proj": "ffn_up",
 }
+TWO_NORMS = {"post_attention_layernorm": "ffn_norm"}
 GGUF_NORMS = {
-    "qwen3": {"post_attention_layernorm": "ffn_norm"},
+    "qwen3": TWO_NORMS,
+    "qwen3moe": TWO_NORMS,
+    "smollm3": TWO_NORMS,
+    "phi3": TWO_NORMS,
     "gemma3": {
         "post_attention_layernorm": "post_attention_norm",
         "pre_feedforward_layernorm": "ffn_norm",
@@ -166,12 +210,21 @@ def gguf_file(family, architecture, extra):
     writer.add_feed_forward_length(config["intermediate_size"])
     writer.add_head_count(config["num_attention_heads"])
     writer.add_head_count_kv(config["num_key_value_heads"])
-    writer.add_key_length(config["head_dim"])
-    writer.add_value_length(config["head_dim"])
+    head_size = config.get("head_dim") or config["hidden_size"] // config["num_attention_heads"]
+    writer.add_key_length(head_size)
+    writer.add_value_length(head_size)
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     extra(writer)
     names = GGUF_BLOCK | GGUF_NORMS[architecture]
-    for name, value in load_file(folder / "model.safetensors").items():
+    weights = load_file(folder / "model.safetensors")
+    for name in [name for name in weights if ".experts.0." in name]:
+        count = config["num_local_experts"]
+        experts = [weights.pop(name.replace("experts.0.", f"experts.{index}.")) for index in range(count)]
+        layer, part = name.split(".")[2], name.split(".")[6].removesuffix("_proj")
+        writer.add_tensor(f"blk.{layer}.ffn_{part}_exps.weight", torch.stack(experts).numpy())
+    for name, value in weights.items():
+        if architecture == "smollm3" and (".q_proj." in name or ".k_proj." in name):
+            value = value.view(-1, 2, head_size // 2, value.shape[1]).transpose(1, 2).reshape(value.shape).contiguous()
         if architecture == "gemma3" and "norm" in name:
             value = value + 1
         if name.endswith("q_norm.weight") and "query_pre_attn_scalar" in config:
@@ -181,7 +234,11 @@ def gguf_file(family, architecture, extra):
             _, _, layer, part = name.removesuffix(".weight").split(".", 3)
             name = f"blk.{layer}.{names[part]}.weight"
         else:
-            name = {"model.embed_tokens.weight": "token_embd.weight", "model.norm.weight": "output_norm.weight"}[name]
+            name = {
+                "model.embed_tokens.weight": "token_embd.weight",
+                "model.norm.weight": "output_norm.weight",
+                "lm_head.weight": "output.weight",
+            }[name]
         writer.add_tensor(name, value.numpy())
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
@@ -203,6 +260,24 @@ def gguf_files():
         writer.add_rope_scaling_factor(4.0)
         writer.add_rope_scaling_orig_ctx_len(16)
 
+    def moe(writer):
+        writer.add_rope_freq_base(10000.0)
+        writer.add_expert_count(6)
+        writer.add_expert_used_count(2)
+        writer.add_expert_feed_forward_length(12)
+
+    def phi3(writer):
+        writer.add_rope_freq_base(10000.0)
+        writer.add_rope_dimension_count(6)
+        writer.add_sliding_window(6)
+        writer.add_rope_scaling_orig_ctx_len(32)
+        writer.add_rope_scaling_attn_factors((1 + math.log(64 / 32) / math.log(32)) ** 0.5)
+        writer.add_tensor("rope_factors_short.weight", np.array([1.0, 1.1, 1.3], dtype=np.float32))
+        writer.add_tensor("rope_factors_long.weight", np.array([1.5, 2.5, 4.0], dtype=np.float32))
+
+    gguf_file("qwen3_moe", "qwen3moe", moe)
+    gguf_file("smollm3", "smollm3", lambda writer: writer.add_rope_freq_base(2000000.0))
+    gguf_file("phi3", "phi3", phi3)
     gguf_file("gemma3", "gemma3", gemma3)
     gguf_file("qwen3_yarn", "qwen3", yarn)
 
@@ -296,6 +371,65 @@ def decoders():
             )
         ),
         750,
+    )
+    decoder(
+        "smollm3",
+        SmolLM3ForCausalLM(
+            SmolLM3Config(
+                **(shared | dict(num_hidden_layers=4)),
+                rms_norm_eps=1e-6,
+                tie_word_embeddings=True,
+            )
+        ),
+        770,
+    )
+    decoder(
+        "qwen3_moe",
+        Qwen3MoeForCausalLM(
+            Qwen3MoeConfig(
+                **(shared | dict(num_hidden_layers=3)),
+                head_dim=8,
+                moe_intermediate_size=12,
+                num_experts=6,
+                num_experts_per_tok=2,
+                norm_topk_prob=True,
+                mlp_only_layers=[1],
+            )
+        ),
+        780,
+    )
+    for family, original, seed in [("phi3", 32, 790), ("phi3_long", 8, 791)]:
+        longrope = dict(
+            rope_type="longrope",
+            rope_theta=10000.0,
+            short_factor=[1.0, 1.1, 1.3],
+            long_factor=[1.5, 2.5, 4.0],
+        )
+        decoder(
+            family,
+            Phi3ForCausalLM(
+                Phi3Config(
+                    **(shared | dict(pad_token_id=0)),
+                    rope_parameters=longrope,
+                    original_max_position_embeddings=original,
+                    sliding_window=6,
+                    tie_word_embeddings=False,
+                )
+            ),
+            seed,
+        )
+    decoder(
+        "phi4",
+        Phi3ForCausalLM(
+            Phi3Config(
+                **(shared | dict(pad_token_id=0, hidden_size=32)),
+                partial_rotary_factor=0.75,
+                sliding_window=None,
+                tie_word_embeddings=True,
+            )
+        ),
+        795,
+        rope_theta_at_top,
     )
     decoder(
         "gpt2",

@@ -236,13 +236,44 @@ import TrestleText
         #expect(throws: LanguageModelError.self, "\(wrong)") { try encoder(folder, files: files) }
       }
       for wrong in [
-        #"{"pooling_mode_lasttoken": true}"#, "{}",
+        #"{"pooling_mode_max_tokens": true}"#, "{}",
         #"{"pooling_mode_mean_tokens": true, "pooling_mode_max_tokens": true}"#,
       ] {
         #expect(throws: LanguageModelError.self, "\(wrong)") {
           try encoder(folder, files: ["1_Pooling/config.json": wrong])
         }
       }
+    }
+  }
+
+  /// A folder as Qwen3-Embedding's: the backbone alone, under names without `model.`.
+  @Test func aDecoderPoolsItsLastTokens() throws {
+    try withFolder { folder in
+      let fixture = try Fixture("qwen3")
+      let decoder = try LanguageModels.load(fixture.folder)
+      try? FileManager.default.removeItem(at: folder)
+      try FileManager.default.createDirectory(
+        at: folder.appending(path: "1_Pooling"), withIntermediateDirectories: true)
+      let weights = try SafetensorsFile(fixture.folder.appending(path: "model.safetensors"))
+      let bare = try weights.names.map { name in
+        SafetensorsSource(name: name.replacing("model.", with: ""), tensor: try weights.tensor(name))
+      }
+      try SafetensorsWriter.write(bare, to: folder.appending(path: "model.safetensors"))
+      try FileManager.default.copyItem(
+        at: fixture.folder.appending(path: "config.json"), to: folder.appending(path: "config.json"))
+      let files = [
+        "tokenizer.json": Self.tokenizerJSON(rows: decoder.vocabularySize, processor: "null"),
+        "1_Pooling/config.json": #"{"pooling_mode_lasttoken": true}"#,
+        "config_sentence_transformers.json": #"{"prompts": {"query": "t7 t8 ", "document": ""}}"#,
+      ]
+      for (name, text) in files { try Data(text.utf8).write(to: folder.appending(path: name)) }
+      let encoder = try SentenceEncoder(folder: folder)
+      #expect(encoder.pooling == .last && encoder.prompts == ["query": "t7 t8 ", "document": ""])
+      let vectors = encoder.encode(["t3 t4 t5", "t9"], prompt: try #require(encoder.prompts["query"]))
+      let sequences: [[Int32]] = [[7, 8, 3, 4, 5], [7, 8, 9]]
+      let expected = decoder.hiddenStates(tokens: sequences).rows([4, 7]).unitNormalized()
+      #expect(largestDifference(vectors.floats, expected.floats) < 1e-6)
+      #expect(vectors.shape == [2, decoder.hiddenSize])
     }
   }
 

@@ -42,8 +42,37 @@ extension FuzzTarget {
         let template = try ChatTemplate(recognizing: String(decoding: bytes, as: UTF8.self))
         _ = try template.prompt(for: [ChatMessage(role: .user, text: "x")])
       },
+      FuzzTarget("jinja-template", seeds: { jinjaSeeds.map { Array($0.utf8) } }) { bytes in
+        let template = try JinjaTemplate(String(decoding: bytes, as: UTF8.self), limits: jinjaLimits)
+        let special = SpecialTokens(ids: ["<|im_end|>": 0, "<s>": 1], beginning: 1, end: 0)
+        let messages = [
+          ChatMessage(role: .system, text: "Be kind."), ChatMessage(role: .user, text: "\u{1F3AC}\u{1F3AD}"),
+        ]
+        let prompt = try template.prompt(for: messages, specialTokens: special)
+        // What the user said has scalars that no seed has: they stay text of others, wherever they went.
+        for case .trusted(let text) in prompt.segments {
+          precondition(
+            bytes.contains(0xF0) || bytes.contains(UInt8(ascii: "\\")) || !text.contains("\u{1F3AC}"),
+            "a message's text became the template's")
+        }
+      },
     ]
   }
+
+  private static let jinjaLimits = {
+    var limits = JinjaTemplate.Limits()
+    (limits.steps, limits.length) = (200_000, 100_000)
+    return limits
+  }()
+
+  private static let jinjaSeeds = [
+    "{{- bos_token }}{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m['content'] | trim }}<|im_end|>{% endfor %}",
+    "{% set ns = namespace(i=0) %}{%- for m in messages[::-1] if m.role != 'tool' -%}{% set ns.i = ns.i + 1 %}"
+      + "{{ loop.index ~ m.content.split('e')[0].strip() ~ (m | tojson(indent=2)) }}{%- else %}{{ none }}{% endfor %}",
+    "{% macro f(a, b=2) %}{{ a * b }}{% if a is string and not b %}{% elif a in [1, 2.5] %}x{% else %}y{% endif %}"
+      + "{% endmacro %}{{ f('z', b=3) }}{# note #}{{ messages | map(attribute='role') | join(', ') | upper }}",
+    "{% set t %}{{ {'a': (1, 'b')}.items() | list | length }}{% endset %}{{ t if t is defined else raise_exception('x') }}",
+  ]
 
   private static func use(_ tokenizer: any Tokenizer) throws {
     let special = tokenizer.specialTokens
