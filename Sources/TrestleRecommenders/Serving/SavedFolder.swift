@@ -76,15 +76,15 @@ package struct SavedFolder {
     return file
   }
 
-  /// A JSON file.
-  package func decode<Value: Decodable>(_ type: Value.Type, _ name: String, _ files: [String: String]) throws
-    -> Value
-  {
+  /// A JSON file, which should hold `what`.
+  package func decode<Value: Decodable>(
+    _ type: Value.Type, _ name: String, _ files: [String: String], what: String = "ids and titles"
+  ) throws -> Value {
     let bytes = try [UInt8](contentsOf: verified(name, files), limit: 4 << 30)
     do {
       return try JSONDecoder().decode(type, from: Data(bytes))
     } catch {
-      throw invalid(name, "", expected: "ids and titles", found: "something else")
+      throw invalid(name, "", expected: what, found: "something else")
     }
   }
 

@@ -163,7 +163,8 @@ public final class RecommenderTrainer {
       only: [configuration.metric], userLimit: configuration.validationUsers)
     let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
     let canValidate = !evaluator.users.isEmpty
-    var run = SavedRun(stopping: EarlyStopping(patience: configuration.patience))
+    var run = SavedRun(
+      stopping: EarlyStopping(patience: configuration.patience), configuration: configuration)
     var best: [Tensor] = []
     if let checkpoint { (run, best) = try resume(from: checkpoint, split) ?? (run, best) }
     try requireAgreement(split)

@@ -169,8 +169,8 @@ import TrestleTestSupport
   }
 
   private static let kinds: [ModelKind] = [
-    .itemKNN, .userKNN, .rp3Beta, .ease, .slim, .implicitALS, .factorization, .lightGCN, .multVAE, .sasRec,
-    .hstu,
+    .itemKNN, .userKNN, .rp3Beta, .ease, .slim, .implicitALS, .factorization, .neuMF, .directAU, .lightGCN,
+    .xSimGCL, .simGCL, .sgl, .multVAE, .recVAE, .sasRec, .bert4Rec, .gru4Rec, .hstu,
   ]
 
   private static let split: DataSplit? = {
@@ -206,6 +206,32 @@ import TrestleTestSupport
       }
       #expect(try kind.make(split.training, seed: 1).name == kind.name)
     }
+  }
+
+  /// Every end of every domain makes a model, and the recommended settings are of the space.
+  @Test func everyModelButPopularityHasASpace() throws {
+    let training = try #require(Self.split).training
+    for kind in ModelKind.allCases where kind != .popularity {
+      let space = try #require(kind.searchSpace(for: training), "\(kind.name)")
+      #expect(space.settings.contains { $0.name == "learningRate" } == kind.isTrainedByEpochs)
+      // Fitting those that are fitted at once takes its time, and is what the other tests do.
+      guard kind.isTrainedByEpochs else { continue }
+      for picksUpper in [false, true] {
+        var settings: SearchSettings = [:]
+        for setting in space.settings {
+          #expect(setting.initial.isFinite, "\(kind.name), \(setting.name)")
+          switch setting.domain {
+          case .logUniform(let range), .uniform(let range):
+            settings[setting.name] = picksUpper ? range.upperBound : range.lowerBound
+          case .integer(let range):
+            settings[setting.name] = Double(picksUpper ? range.upperBound : range.lowerBound)
+          case .choice(let values): settings[setting.name] = picksUpper ? values.max() : values.min()
+          }
+        }
+        #expect(try kind.make(training, seed: 1, settings: settings).name == kind.name)
+      }
+    }
+    #expect(ModelKind.popularity.searchSpace(for: training) == nil)
   }
 
   @Test func aTrainingThatGoesOnFromTheFileIsTheSame() throws {

@@ -82,7 +82,7 @@ final class ServedNetwork: Sendable {
 /// Tensors in memory under their names.
 struct TensorDictionary: TensorSource, Sendable {
   let tensors: [String: Tensor]
-  var sourcePath: String { "memory" }
+  var sourcePath = "memory"
   var names: [String] { tensors.keys.sorted() }
 
   func tensor(_ name: String) throws(FormatError) -> Tensor {

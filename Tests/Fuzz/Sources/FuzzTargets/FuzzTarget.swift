@@ -19,7 +19,9 @@ public struct FuzzTarget {
   }
 
   /// All of them. States are made as they are asked for, in a folder of this process.
-  public static var all: [FuzzTarget] { formats + texts + tables + models + states + served + hybrids }
+  public static var all: [FuzzTarget] {
+    formats + texts + tables + models + states + served + clicks + hybrids
+  }
 
   /// The target of a name.
   public static func named(_ name: String) -> FuzzTarget? { all.first { $0.name == name } }

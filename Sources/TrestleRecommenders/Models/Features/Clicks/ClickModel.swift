@@ -42,12 +42,18 @@ extension ClickModel {
   /// How well the model tells clicked examples from others.
   ///
   /// - Parameter table: with labels.
-  /// - Throws: ``DataError`` if the table is not one of ``schema``, or lacks a column or labels.
+  /// - Throws: ``DataError`` if the table is not one of ``schema``, or lacks a column or labels, or if a logit is not finite.
   public func evaluate(on table: FeatureTable) throws(DataError) -> ClickMetrics {
     guard table.rowCount == table.labels.count else {
       throw .missingField(operation: "the evaluation of \(name)", expected: "labels")
     }
-    return ClickMetrics(logits: try logits(of: table), labels: table.labels, users: table.users)
+    let logits = try logits(of: table)
+    if let row = logits.firstIndex(where: { !$0.isFinite }) {
+      throw .invalidParameter(
+        operation: "the evaluation of \(name)", expected: "finite logits",
+        found: "\(logits[row]) in row \(row)")
+    }
+    return ClickMetrics(logits: logits, labels: table.labels, users: table.users)
   }
 
   /// Throws unless the table is one of the model's schema.

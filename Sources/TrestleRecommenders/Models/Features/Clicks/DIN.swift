@@ -41,8 +41,10 @@ public final class DIN: ClickModel {
   public var name: String { configuration.pooling == .attention ? "DIN" : "DIN's base model" }
   /// How the model was built.
   public let configuration: Configuration
-  private let target: String
-  private let history: String
+  /// The column of categories that the history is compared with.
+  public let target: String
+  /// The column of lists with the user's history.
+  public let history: String
   private let vectors: FieldEmbeddings
   private let attention: TargetAttention?
   private let network: MLP
