@@ -28,6 +28,14 @@ public struct ComparisonBudget: Codable, Sendable, Hashable {
   /// The default budget.
   public init() {}
 
+  /// Longer than the default for whatever is cut short there: more items of a user, and every prompt.
+  public static let full: ComparisonBudget = {
+    var budget = ComparisonBudget()
+    (budget.languageEpochs, budget.trainingItems, budget.readingItems) = (6, 256, 512)
+    (budget.validationUsers, budget.prompts, budget.measuredPrompts) = (1000, nil, 10_000)
+    return budget
+  }()
+
   /// Minutes instead of hours: enough to see that everything runs, not to rank mechanisms.
   public static let quick: ComparisonBudget = {
     var budget = ComparisonBudget()

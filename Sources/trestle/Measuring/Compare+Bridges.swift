@@ -15,7 +15,7 @@ extension Compare {
     var comparison = BridgeComparison(
       dataset: dataset, texts: texts, model: language,
       modelName: url.deletingPathExtension().lastPathComponent,
-      budget: budget == .quick ? .quick : ComparisonBudget(), encode: { tokenizer.encode($0) })
+      budget: budget == .quick ? .quick : budget == .full ? .full : ComparisonBudget(), encode: { tokenizer.encode($0) })
     comparison.log = { say("  " + printable($0)) }
     comparison.shouldStop = { Interrupts.isRequested }
     var results = try StudyResults(contentsOf: json)
