@@ -121,7 +121,8 @@ extension PromptSide {
     let known = examples.filter { !titles[Int($0.item)].isEmpty }
     precondition(
       !known.isEmpty && !naming.words.isEmpty,
-      "PromptSide.titleLoss: \(known.count) of \(examples.count) items have titles, \(naming.words.count) words before them")
+      "PromptSide.titleLoss: \(known.count) of \(examples.count) items have titles, \(naming.words.count) words before them"
+    )
     for (place, example) in known.enumerated() {
       if place == 0 || !example.hasContext(of: known[place - 1]) {
         shared = prompts.begin(opening(of: example), of: place)

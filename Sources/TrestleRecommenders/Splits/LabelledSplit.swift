@@ -183,7 +183,8 @@ public struct LabelledSplit: Sendable {
     var result: [Int32] = []
     for word in reader.text(field).split(separator: " ") {
       guard let item = items.index(of: String(word)) else {
-        throw reader.malformed(field: field, expected: "items that the file of items has, spaces between them")
+        throw reader.malformed(
+          field: field, expected: "items that the file of items has, spaces between them")
       }
       if !titles[item].isEmpty { result.append(Int32(item)) }
     }

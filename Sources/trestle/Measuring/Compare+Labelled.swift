@@ -8,10 +8,12 @@ extension Compare {
     let known = LabelledComparison.mechanisms.map(\.name)
     let names = bridges == nil || bridges == ["all"] ? known : bridges ?? []
     if let other = names.first(where: { !known.contains($0) }) {
-      throw UsageError("--labelled: expected --bridges with names of \(known.joined(separator: ", ")), found '\(other)'")
+      throw UsageError(
+        "--labelled: expected --bridges with names of \(known.joined(separator: ", ")), found '\(other)'")
     }
     guard data.interactions == nil && self.folder == nil && search == nil else {
-      throw UsageError("--labelled brings its own data and settings: leave --data, --interactions and --search out")
+      throw UsageError(
+        "--labelled brings its own data and settings: leave --data, --interactions and --search out")
     }
     let split = try LabelledSplit(contentsOf: folder)
     let sizes = [split.training, split.validation, split.test].map { "\($0.count)" }
@@ -53,7 +55,9 @@ extension Compare {
     say(LabelledComparison.table(own()))
     say("")
     say(comparison.scope)
-    say("intervals are of 95 %; p by drawing users (AUC) and by paired tests over users (UAUC, the larger of two)")
+    say(
+      "intervals are of 95 %; p by drawing users (AUC) and by paired tests over users (UAUC, the larger of two)"
+    )
   }
 
   private func makeComparison(_ split: LabelledSplit) throws -> LabelledComparison {
@@ -64,7 +68,8 @@ extension Compare {
     let tokenizer = try PretrainedTokenizer(contentsOf: url).tokenizer
     var comparison = LabelledComparison(
       split: split, model: language, modelName: url.deletingPathExtension().lastPathComponent,
-      budget: budget == .quick ? .quick : budget == .full ? .full : .default, encode: { tokenizer.encode($0) })
+      budget: budget == .quick ? .quick : budget == .full ? .full : .default, encode: { tokenizer.encode($0) }
+    )
     comparison.folder = json.map { $0.deletingPathExtension().appendingPathExtension("runs") }
       .map { $0.appending(path: budget.rawValue) }
     comparison.shouldStop = { Interrupts.isRequested }

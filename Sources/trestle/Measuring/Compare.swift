@@ -66,7 +66,7 @@ struct Compare: ProgramCommand {
 
   func run() throws {
     if listsBridges {
-      for mechanism in BridgeMechanism.all { print(mechanism.name) }
+      for mechanism in BridgeMechanism.all + BridgeMechanism.written { print(mechanism.name) }
       return
     }
     if let threads { ThreadPool.shared.setThreadCount(threads) }

@@ -135,7 +135,8 @@ private func asking(_ seed: UInt64) throws -> BridgeContext { try SmallCompositi
       #expect(Set(named.map(\.item)) == Set((0..<Int32(count)).filter { $0 != 4 }))
       #expect(zip(named, named.dropFirst()).allSatisfy { $0.logProbability >= $1.logProbability })
       let w = side.configuration.wording
-      let prompt = side.tokens(of: w.opening) + side.tokens(of: "t6") + side.tokens(of: w.separator)
+      let prompt =
+        side.tokens(of: w.opening) + side.tokens(of: "t6") + side.tokens(of: w.separator)
         + side.tokens(of: "t7") + side.tokens(of: w.naming)
       let end = side.tokens(of: w.ending)
       let titles = ["same", "long", "longer", "t9"].map { side.tokens(of: $0) + end }

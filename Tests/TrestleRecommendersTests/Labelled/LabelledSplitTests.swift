@@ -54,10 +54,16 @@ import TrestleRecommenders
   @Test(arguments: [
     ("train.tsv", "user\titem\tlabel\nu\ta\t2\nu\ta\t1\n", "train.tsv:2:5: expected a label, 0 or 1"),
     ("train.tsv", "user\titem\tlabel\nu\ta\tyes\nu\ta\t1\n", "train.tsv:2:5: expected a label, 0 or 1"),
-    ("train.tsv", "user\titem\tlabel\nu\tz\t1\nu\ta\t0\n", "train.tsv:2:3: expected an item that the file of items has"),
+    (
+      "train.tsv", "user\titem\tlabel\nu\tz\t1\nu\ta\t0\n",
+      "train.tsv:2:3: expected an item that the file of items has"
+    ),
     ("valid.tsv", "user\titem\tlabel\thistory\nu\ta\t1\ta z\nu\ta\t0\t\n", "valid.tsv:2:7: expected items"),
     ("valid.tsv", "user\titem\tanswer\nu\ta\t1\n", "expected a column label"),
-    ("test.tsv", "user\titem\tlabel\nu\ta\t1\nv\ta\t1\n", "expected rows with label 1 and rows with label 0, found 2 and 0"),
+    (
+      "test.tsv", "user\titem\tlabel\nu\ta\t1\nv\ta\t1\n",
+      "expected rows with label 1 and rows with label 0, found 2 and 0"
+    ),
     ("test.tsv", "user\titem\tlabel\nu\ta\n", "test.tsv:2:4: expected 3 columns"),
     ("test.tsv", "", "expected a header"),
     ("items.tsv", "item\ttitle\na\tA\na\tB\n", "items.tsv:3:1: expected an item that was not there before"),

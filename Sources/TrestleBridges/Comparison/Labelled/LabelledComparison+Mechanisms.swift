@@ -40,7 +40,8 @@ extension LabelledComparison {
 
   /// Trains a mechanism and asks it the test rows; `nil` if that was stopped.
   func measure(
-    _ mechanism: BridgeMechanism, _ examples: PromptExamples, _ factorization: FactorizationSide.Configuration,
+    _ mechanism: BridgeMechanism, _ examples: PromptExamples,
+    _ factorization: FactorizationSide.Configuration,
     _ baseline: [Float], seed: UInt64
   ) throws -> [StudyRecord]? {
     let start = ContinuousClock.now
@@ -92,7 +93,9 @@ extension LabelledComparison {
       let epoch = 3 * trained + side.examples.validation.count
       self.epoch = epoch
       batches = side.batchCount
-      before = phases.reduce(into: [0]) { $0.append(($0.last ?? 0) + ($1.side == .language ? $1.epochs * epoch : 0)) }
+      before = phases.reduce(into: [0]) {
+        $0.append(($0.last ?? 0) + ($1.side == .language ? $1.epochs * epoch : 0))
+      }
       self.phases = phases
       self.test = test
     }
@@ -154,7 +157,8 @@ extension LabelledComparison {
           let high = value(against, metric + "-upper"), let p = value(against, metric + "-p")
         else { return ["", ""] }
         return [
-          String(format: "%+.4f (%+.4f to %+.4f)", mean, low, high), p < 0.001 ? "< .001" : StudyResults.short(p),
+          String(format: "%+.4f (%+.4f to %+.4f)", mean, low, high),
+          p < 0.001 ? "< .001" : StudyResults.short(p),
         ]
       }
       let cells =

@@ -59,7 +59,8 @@ public struct LabelledComparison {
     func part(_ count: Int?, _ all: Int) -> String {
       count.map { $0 < all ? "\($0) of \(all)" : "all \(all)" } ?? "all \(all)"
     }
-    return "budget \(budget.name): \(Self.baseline) learns all \(split.training.count) training rows; \(modelName) has "
+    return
+      "budget \(budget.name): \(Self.baseline) learns all \(split.training.count) training rows; \(modelName) has "
       + "\(part(budget.trainingRows, split.training.count)) of them an epoch (epochs: \(budget.textEpochs) of text, "
       + "\(budget.slotEpochs) of what connects both) with histories of \(budget.historyItems) titles, and is validated on "
       + "\(part(budget.validationRows, split.validation.count)) rows; measured on "
@@ -110,7 +111,8 @@ public struct LabelledComparison {
   {
     StudyRecord(
       dataset: split.name, protocolName: protocolName, model: model,
-      variant: BridgeMechanism.Outcome.answers.rawValue, seed: seed, slice: slice, metric: metric, value: value)
+      variant: BridgeMechanism.Outcome.answers.rawValue, seed: seed, slice: slice, metric: metric,
+      value: value)
   }
 
   /// AUC and UAUC on all test rows, and on those whose user and item both have training rows.
