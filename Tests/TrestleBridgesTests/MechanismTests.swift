@@ -47,6 +47,17 @@ private struct ShortMechanism: Sendable, CustomStringConvertible {
     },
   ]
 
+  /// The same with texts about users, and with features of texts.
+  static let reading: [ShortMechanism] = [
+    .init("KAR, texts about users") { KAR(textSource: .encodedText, readsUsers: true, epochs: 3) },
+    .init("LLMRec with texts") {
+      var configuration = LLMRec.Configuration()
+      (configuration.domainEpochs, configuration.languageEpochs, configuration.candidates) = (3, 1, 8)
+      configuration.textSource = .encodedText
+      return LLMRec(configuration)
+    },
+  ]
+
   static let alignment = ShortMechanism("A-LLMRec") {
     var configuration = ALLMRec.Configuration()
     (configuration.domainEpochs, configuration.alignmentEpochs, configuration.languageEpochs) = (3, 2, 1)
@@ -56,7 +67,7 @@ private struct ShortMechanism: Sendable, CustomStringConvertible {
 
   static let itemVectors = ShortMechanism("E4SRec") { E4SRec(domainEpochs: 3, languageEpochs: 1) }
 
-  static let all = teachingTheDomain + [alignment, itemVectors]
+  static let all = teachingTheDomain + reading + [alignment, itemVectors]
 }
 
 /// Two towers on one frozen model, as CLLM4Rec has them.

@@ -28,6 +28,24 @@ import TrestleText
     #expect(generated == Array(tokens.dropFirst(3)))
   }
 
+  /// A sequence that goes on from another one has the states of both in one, whoever else goes on from it.
+  @Test(arguments: ["llama", "gpt2", "gemma3"])
+  func sequencesGoOnFromOneAnother(name: String) throws {
+    let model = try LanguageModels.load(try Fixture(name).folder)
+    let (opening, endings): ([Int32], [[Int32]]) = ([5, 9, 33, 2], [[7, 1], [4], [8, 8, 3]])
+    let alone: [Int32] = [6, 2]
+    let parts = [opening] + endings + [alone]
+    let states = model.hiddenStates(
+      model.embed(parts.flatMap { $0 }), sequences: PackedSequences(lengths: parts.map(\.count)),
+      continuing: [nil, 0, 0, 0, nil])
+    let whole = endings.map { ending in
+      model.hiddenStates(tokens: [opening + ending]).rows(Array(4..<4 + ending.count))
+    }
+    let expected = Tensor.concatenated(
+      [model.hiddenStates(tokens: [opening])] + whole + [model.hiddenStates(tokens: [alone])], along: 0)
+    #expect(zip(states.floats, expected.floats).allSatisfy { abs($0 - $1) < 1e-4 })
+  }
+
   @Test func aSeedRepeatsItsDrawsAndAnotherDoesNot() throws {
     try withSteadyInstructionSet {
       let sampling = Sampling(temperature: 1.5, topK: 40, topP: 0.95)

@@ -14,12 +14,18 @@ public struct BridgeComparison {
   public let model: any LanguageModel
   /// Its name in tables.
   public let modelName: String
+  /// Each item's text.
+  public let texts: ItemTexts
   /// The tokens of each item's text.
   public let tokens: [[Int32]]
   /// The model's tokens of a text.
   public let encode: (String) -> [Int32]
   /// How long things train.
   public let budget: ComparisonBudget
+  /// Who writes the texts of the mechanisms that have them written (``BridgeMechanism/written``).
+  public var writer: TextWriter?
+  /// The folder in which these texts are kept; `nil` keeps none.
+  public var writings: URL?
   /// Called with a line for the run's log.
   public var log: (String) -> Void = { _ in }
   /// Whether the comparison should end after the present step; what the present mechanism has is lost.
@@ -38,6 +44,7 @@ public struct BridgeComparison {
     self.modelName = modelName
     self.budget = budget
     self.encode = encode
+    self.texts = texts
     tokens = texts.texts.map(encode)
   }
 
@@ -58,7 +65,9 @@ public struct BridgeComparison {
     for mechanism in mechanisms where !done.contains(mechanism.name) {
       if shouldStop() { return }
       let start = ContinuousClock.now
-      let (strategy, context) = try mechanism.compose(composer)
+      let composed: (strategy: BridgeStrategy, context: BridgeContext)
+      do { composed = try mechanism.compose(composer) } catch BridgeError.interrupted { return }
+      let (strategy, context) = composed
       defer { composer.takeAdaptersOff() }
       let trainer = try BridgeTrainer(strategy, context)
       trainer.onEpoch = { [log] record in
@@ -168,7 +177,7 @@ public struct BridgeComparison {
       "| mechanism | measured | NDCG@10, warm | NDCG@10, new items | AUC | UAUC | seconds |",
       "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for name in [baseline] + BridgeMechanism.all.map(\.name) {
+    for name in [baseline] + (BridgeMechanism.all + BridgeMechanism.written).map(\.name) {
       let own = records.filter { $0.model == name }
       guard !own.isEmpty else { continue }
       func mean(_ slice: String, _ metric: String) -> String {

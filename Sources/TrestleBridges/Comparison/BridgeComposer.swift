@@ -20,6 +20,10 @@ public struct ComparisonBudget: Codable, Sendable, Hashable {
   public var readingItems = 256
   /// How many users it is validated on.
   public var validationUsers = 300
+  /// The most tokens of a text that the language model writes.
+  public var writtenTokens = 24
+  /// The titles of a user's latest items that it writes about that user after.
+  public var writtenItems = 8
   /// The most prompts of an epoch.
   public var prompts: Int? = 4000
   /// The most prompts of a validation, and of the test.
@@ -28,12 +32,21 @@ public struct ComparisonBudget: Codable, Sendable, Hashable {
   /// The default budget.
   public init() {}
 
+  /// Longer than the default for whatever is cut short there: more items of a user, and every prompt.
+  public static let full: ComparisonBudget = {
+    var budget = ComparisonBudget()
+    (budget.languageEpochs, budget.trainingItems, budget.readingItems) = (6, 256, 512)
+    (budget.validationUsers, budget.prompts, budget.measuredPrompts) = (1000, nil, 10_000)
+    return budget
+  }()
+
   /// Minutes instead of hours: enough to see that everything runs, not to rank mechanisms.
   public static let quick: ComparisonBudget = {
     var budget = ComparisonBudget()
     (budget.domainEpochs, budget.patience, budget.languageEpochs, budget.rounds) = (60, 10, 1, 1)
     (budget.trainingItems, budget.readingItems, budget.validationUsers) = (8, 8, 60)
     (budget.prompts, budget.measuredPrompts) = (96, 160)
+    (budget.writtenTokens, budget.writtenItems) = (12, 4)
     return budget
   }()
 }
@@ -60,6 +73,43 @@ public final class BridgeComposer {
     vocabulary = EntityVocabulary(
       userCount: comparison.dataset.userCount, itemCount: comparison.dataset.itemCount,
       hash: comparison.dataset.vocabularyHash)
+  }
+
+  /// What the untrained language model makes half-way up of what it writes about items and users, `[count, hidden]`; written
+  /// once.
+  private lazy var writtenReadings: Result<[EntityKind: Tensor], any Error> = Result {
+    guard let writer = comparison.writer else {
+      throw BridgeError.missingCapability(
+        bridge: "texts that the language model writes", side: comparison.modelName, capability: .promptFields)
+    }
+    let histories = TimedHistories(new.split.training)
+    let titles = comparison.dataset.items.titles
+    let subjects: [(EntityKind, WritingRequest, [String])] = [
+      (.item, .item, comparison.texts.texts),
+      (
+        .user, .user,
+        histories.items.map { own in
+          own.suffix(budget.writtenItems).map { titles[Int($0)] }.filter { !$0.isEmpty }
+            .joined(separator: "; ")
+        }
+      ),
+    ]
+    var result: [EntityKind: Tensor] = [:]
+    for (kind, request, about) in subjects {
+      let file = comparison.writings?.appending(
+        path: "\(new.split.hash)-\(kind.rawValue)s-\(budget.writtenTokens).jsonl")
+      var request = request
+      request.tokens = budget.writtenTokens
+      comparison.log("\(comparison.modelName) writes about \(about.count) \(kind.rawValue)s")
+      let texts = try WrittenTexts(
+        about: about, request, by: writer, splitHash: new.split.hash, file: file,
+        shouldStop: comparison.shouldStop)
+      result[kind] =
+        TextReader.meanStates(
+          of: texts.texts.map(comparison.encode), by: comparison.model,
+          layers: [Swift.max(1, comparison.model.layerCount / 2)])[0]
+    }
+    return result
   }
 
   private func generator(_ stream: UInt64) -> RandomGenerator { RandomGenerator(seed: seed).split(stream) }
@@ -93,7 +143,7 @@ public final class BridgeComposer {
   }
 
   private func language(
-    role: SideRole, adapters: LoRAAdapters?,
+    role: SideRole, adapters: LoRAAdapters?, readings: [EntityKind: Tensor]? = nil,
     _ configure: (inout LanguageSide.Configuration) -> Void = { _ in }
   )
     -> LanguageSide
@@ -111,7 +161,8 @@ public final class BridgeComposer {
     configure(&configuration)
     return LanguageSide(
       name: comparison.modelName, recommender: recommender, adapters: adapters, split: new.split,
-      vocabulary: vocabulary, itemTexts: comparison.tokens, encodedItemTexts: readings, role: role,
+      vocabulary: vocabulary, itemTexts: comparison.tokens,
+      encodedItemTexts: readings?[.item] ?? self.readings, encodedUserTexts: readings?[.user], role: role,
       configuration: configuration)
   }
 
@@ -123,6 +174,13 @@ public final class BridgeComposer {
   /// are its encoded texts.
   public func ordinarySides() throws -> BridgeContext {
     try context(domain(), language(role: .language, adapters: adapt()))
+  }
+
+  /// The same, but what the language model writes about items and users in place of the items' texts.
+  public func writtenSides() throws -> BridgeContext {
+    // Written by the model as it was: adapters are put on afterwards.
+    let readings = try writtenReadings.get()
+    return try context(domain(), language(role: .language, adapters: adapt(), readings: readings))
   }
 
   /// Two towers of the frozen language model, for CLLM4Rec.

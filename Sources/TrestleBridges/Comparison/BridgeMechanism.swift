@@ -27,7 +27,7 @@ public struct BridgeMechanism: Sendable {
   let compose: @Sendable (BridgeComposer) throws -> (strategy: BridgeStrategy, context: BridgeContext)
 
   /// The mechanism with a name; `nil` if there is none.
-  public static func named(_ name: String) -> BridgeMechanism? { all.first { $0.name == name } }
+  public static func named(_ name: String) -> BridgeMechanism? { (all + written).first { $0.name == name } }
 
   /// All mechanisms, in the order of tables.
   public static let all: [BridgeMechanism] = sharing + fromText + teaching + prompting + codes

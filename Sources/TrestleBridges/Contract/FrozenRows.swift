@@ -60,15 +60,24 @@ extension BridgeContext {
   /// What the language side makes of the items, centred and of length 1, and the means of users' histories of that: the texts
   /// that mechanisms with frozen text vectors learn from.
   ///
-  /// - Parameter source: where the items' vectors come from.
+  /// - Parameters:
+  ///   - source: where the items' vectors come from.
+  ///   - readsUsers: whether users' vectors come from there too, centred likewise, rather than from histories.
   /// - Throws: ``BridgeError/missingCapability(bridge:side:capability:)`` if the side has none from there.
-  public func textRows(from source: RepresentationSource) throws -> FrozenRows {
+  public func textRows(
+    from source: RepresentationSource, readsUsers: Bool = false
+  ) throws -> FrozenRows {
     let items = try language.representations(ofAll: .item, from: source)
     var rows = FrozenRows()
     // Centred: the states of a language model share a large common part that tells nothing apart.
     let centred = (items - items.mean(along: [0])).unitNormalized()
     rows[.item] = centred
-    rows[.user] = historyMeans(of: centred)
+    if readsUsers {
+      let users = try language.representations(ofAll: .user, from: source)
+      rows[.user] = (users - users.mean(along: [0])).unitNormalized()
+    } else {
+      rows[.user] = historyMeans(of: centred)
+    }
     return rows
   }
 }

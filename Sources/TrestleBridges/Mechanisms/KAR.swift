@@ -10,10 +10,11 @@ import TrestleTensor
 ///
 /// Source: Xi et al., *Towards Open-World Recommendation with Knowledge Augmentation from Large Language Models* (KAR, 2023).
 /// Differences: the publication asks a large model to write the knowledge out in texts, and encodes these; here a text's
-/// states are taken as they are. Features are added to rows, where the publication concatenates them with the inputs of a
+/// states are taken as they are, unless the language side has texts of such a kind and `readsUsers` is set. Features are added to rows, where the publication concatenates them with the inputs of a
 /// model of click-through rates. Knowledge of users comes from training interactions alone.
 public final class KAR: BridgeStrategy {
   private let textSource: RepresentationSource
+  private let readsUsers: Bool
   private let experts: Int
   private let seed: UInt64
   private var knowledge = FrozenRows()
@@ -57,15 +58,18 @@ public final class KAR: BridgeStrategy {
   ///
   /// - Parameters:
   ///   - textSource: where the items' text vectors come from.
+  ///   - readsUsers: whether users' vectors come from there too, rather than from their histories.
   ///   - experts: how many networks each kind of knowledge has, and how many both share.
   ///   - epochs: the most epochs, ended by `patience` validations without improvement.
   ///   - patience: how many validations without improvement end the training.
   ///   - seed: determines the adaptor's initial weights.
   public init(
-    textSource: RepresentationSource = .text, experts: Int = 2, epochs: Int = 300, patience: Int = 10,
+    textSource: RepresentationSource = .text, readsUsers: Bool = false, experts: Int = 2, epochs: Int = 300,
+    patience: Int = 10,
     seed: UInt64 = 0
   ) {
     self.textSource = textSource
+    self.readsUsers = readsUsers
     self.experts = experts
     self.seed = seed
     super.init(
@@ -80,7 +84,7 @@ public final class KAR: BridgeStrategy {
 
   /// Takes the knowledge, and connects the adaptor.
   public override func prepare(_ context: BridgeContext) throws {
-    knowledge = try context.textRows(from: textSource)
+    knowledge = try context.textRows(from: textSource, readsUsers: readsUsers)
     try connect(context)
   }
 

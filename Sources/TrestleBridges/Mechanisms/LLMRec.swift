@@ -9,9 +9,9 @@ import TrestleTensor
 /// marked pairs of the batch's users, without the share of pairs that has the largest loss.
 ///
 /// Source: Wei et al., *LLMRec: Large Language Models with Graph Augmentation for Recommendation* (2024). Differences: the
-/// language model ranks the candidates by its item head, where the publication asks a chat model to pick two titles; user
-/// profiles and item attributes that it writes, and the features made of them, are left out; an added edge counts in the
-/// loss, not in the graph, as in the publication.
+/// language model ranks the candidates by its item head, where the publication asks a chat model to pick two titles; features
+/// of user profiles and item attributes that it writes are vectors of the language side's texts, through a linear layer for each
+/// kind, and only with ``Configuration/textSource``; an added edge counts in the loss, not in the graph, as in the publication.
 public final class LLMRec: BridgeStrategy {
   /// How the mechanism works.
   public struct Configuration: Codable, Sendable, Hashable {
@@ -23,12 +23,17 @@ public final class LLMRec: BridgeStrategy {
     public var candidates = 20
     /// How many of them are marked as liked, and how many as not.
     public var marks = 2
+    /// Where vectors of texts about items and users come from that become features of the recommender with the edges; `nil` for
+    /// no features.
+    public var textSource: RepresentationSource?
     /// The most epochs of the recommender, alone and then with the edges.
     public var domainEpochs = 300
     /// How many validations without improvement end a phase of the recommender.
     public var patience = 10
     /// The language model's epochs.
     public var languageEpochs = 3
+    /// Determines the initial weights of what is made of texts.
+    public var seed: UInt64 = 0
 
     /// The defaults.
     public init() {}
@@ -37,6 +42,8 @@ public final class LLMRec: BridgeStrategy {
   private let configuration: Configuration
   /// Of each user the items marked as liked and those marked as not, `[users, marks]` each.
   private var marks: (liked: Tensor, other: Tensor)?
+  private var texts = FrozenRows()
+  private var maps: [EntityKind: Linear] = [:]
 
   /// The mechanism.
   public init(_ configuration: Configuration = Configuration()) {
@@ -55,6 +62,45 @@ public final class LLMRec: BridgeStrategy {
       ])
   }
 
+  /// Scores of both; features of the recommender and texts of the language side if there are to be some.
+  public override var requirements: [SideRole: Set<Capability>] {
+    var result = super.requirements
+    if configuration.textSource != nil {
+      result[.domain]?.insert(.featureInjection)
+      result[.language]?.insert(.contextualRepresentations)
+    }
+    return result
+  }
+
+  /// The maps of texts to features, once there are some.
+  public override func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup] {
+    guard phase.kind == .mutual else { return [] }
+    return EntityKind.allCases.compactMap { kind in
+      maps[kind].map {
+        BridgeParameterGroup(name: "features.\(kind.rawValue)", module: $0, learningRate: 1e-3)
+      }
+    }
+  }
+
+  /// Adds what maps make of texts to the recommender's rows.
+  private func connect(_ context: BridgeContext) throws {
+    guard configuration.textSource != nil else { return }
+    let domain = try context.domain.features
+    var generator = RandomGenerator(seed: configuration.seed)
+    maps = [:]
+    for kind in EntityKind.allCases {
+      guard let rows = texts[kind] else { continue }
+      let map = Linear(inputs: rows.shape[1], outputs: domain.featureWidth, using: &generator)
+      // Nothing at first: the phase begins with what the recommender can do alone.
+      for parameter in map.parameters { parameter.update(to: .zeros(parameter.shape)) }
+      maps[kind] = map
+    }
+    domain.injectedFeatures = { [texts, maps] kind in
+      guard let rows = texts[kind], let map = maps[kind] else { return nil }
+      return map(rows)
+    }
+  }
+
   /// Marks the candidates once both sides have trained.
   public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
     guard phase.kind == .mutual else { return }
@@ -69,6 +115,10 @@ public final class LLMRec: BridgeStrategy {
       lists.elements(in: (opinions * -1).topK(marked).indices)
     )
     context.log("\(users.count * marked) pairs marked by \(context.language.name)")
+    if let source = configuration.textSource {
+      texts = try context.textRows(from: source, readsUsers: true)
+      try connect(context)
+    }
   }
 
   /// BPR on the marked pairs of the batch's users, without those that are believed least.
@@ -88,17 +138,20 @@ public final class LLMRec: BridgeStrategy {
     return losses.meanOfSmallest(share: 1 - configuration.prunedShare) * configuration.weight
   }
 
-  /// The marks.
+  /// The marks, and the vectors of texts; the maps are saved with the side's parameters.
   public override func saveState() -> BridgeState {
     var state = BridgeState()
     state.tensors["liked"] = marks?.liked
     state.tensors["other"] = marks?.other
+    texts.save(into: &state, prefix: "texts")
     return state
   }
 
   /// Takes over saved marks.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
     marks = nil
+    texts = try FrozenRows(from: state, prefix: "texts", context.domain.vocabulary)
+    if texts[.item] == nil { maps = [:] } else { try connect(context) }
     guard let liked = state.tensors["liked"] else { return }
     let shape: Shape = [context.split.userCount, liked.rank == 2 ? liked.shape[1] : 0]
     marks = (

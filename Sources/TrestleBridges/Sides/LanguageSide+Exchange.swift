@@ -66,10 +66,12 @@ extension LanguageSide: ContextualRepresentations {
     }
   }
 
-  /// The encoded texts of items, or their means over users' training histories; zeros for a user without one.
+  /// The encoded texts of items or users; without texts about users the means over their training histories, zeros for a user
+  /// without one.
   private func encodedTexts(of kind: EntityKind, _ ids: [Int32]) -> Tensor {
     guard let encodedItemTexts else { return .zeros([ids.count, 0]) }
     if kind == .item { return encodedItemTexts.gatheredRows(Tensor(ids)) }
+    if let encodedUserTexts { return encodedUserTexts.gatheredRows(Tensor(ids)) }
     let result = Tensor.zeros([ids.count, encodedItemTexts.shape[1]])
     for (place, user) in ids.enumerated() {
       let items = histories.items[Int(user)]

@@ -66,6 +66,8 @@ public final class LanguageSide: TrainableSide {
   public let itemTexts: [[Int32]]?
   /// What a sentence encoder makes of the items' texts, `[items, width]`, `nil` if there is none.
   public let encodedItemTexts: Tensor?
+  /// The vectors of texts about users, `[users, width]`; `nil` for the means of their items' vectors.
+  public let encodedUserTexts: Tensor?
   /// Rows that stand for entities in the input instead of the side's own.
   public var injectedRows: ((_ kind: EntityKind, _ ids: Tensor) -> Tensor?)?
   let histories: TimedHistories
@@ -82,12 +84,14 @@ public final class LanguageSide: TrainableSide {
   ///   - vocabulary: the users and items, with the hash of their ids.
   ///   - itemTexts: the text tokens of each item, for representations of text.
   ///   - encodedItemTexts: the items' texts as a sentence encoder sees them, `[items, width]`.
+  ///   - encodedUserTexts: vectors of texts about users, `[users, width]`, of the width of the items'.
   ///   - role: which partner the side is.
   ///   - configuration: how the side trains and reads.
   public init(
     name: String, recommender: ItemSequenceModel, adapters: LoRAAdapters?, split: DataSplit,
     vocabulary: EntityVocabulary, itemTexts: [[Int32]]? = nil, encodedItemTexts: Tensor? = nil,
-    role: SideRole = .language, configuration: Configuration = Configuration()
+    encodedUserTexts: Tensor? = nil, role: SideRole = .language,
+    configuration: Configuration = Configuration()
   ) {
     self.role = role
     precondition(
@@ -95,6 +99,10 @@ public final class LanguageSide: TrainableSide {
         && itemTexts?.count ?? vocabulary.itemCount == vocabulary.itemCount
         && encodedItemTexts?.shape[0] ?? vocabulary.itemCount == vocabulary.itemCount,
       "LanguageSide: tokens of \(recommender.entities.itemCount) items, texts of \(itemTexts?.count ?? 0), encoded texts of \(encodedItemTexts?.shape[0] ?? 0), a vocabulary of \(vocabulary.itemCount)"
+    )
+    precondition(
+      encodedUserTexts.map { $0.shape == [vocabulary.userCount, encodedItemTexts?.shape[1] ?? 0] } ?? true,
+      "LanguageSide: encoded texts \(encodedItemTexts?.shape ?? []) of items, \(encodedUserTexts?.shape ?? []) of users"
     )
     precondition(
       configuration.windowItems >= 4,
@@ -105,6 +113,7 @@ public final class LanguageSide: TrainableSide {
     self.vocabulary = vocabulary
     self.itemTexts = itemTexts
     self.encodedItemTexts = encodedItemTexts
+    self.encodedUserTexts = encodedUserTexts
     self.configuration = configuration
     histories = TimedHistories(split.training)
     let evaluation = RankingEvaluator.Configuration(only: [configuration.metric])

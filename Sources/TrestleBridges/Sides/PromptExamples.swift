@@ -19,6 +19,39 @@ public struct PromptExample: Sendable, Hashable {
     self.label = label
     self.history = history
   }
+
+  /// Whether both are about one user with one history.
+  func hasContext(of other: PromptExample) -> Bool { user == other.user && history == other.history }
+}
+
+extension [PromptExample] {
+  /// The examples in groups of neighbours with the same user and history.
+  var inContexts: [[PromptExample]] {
+    reduce(into: []) { groups, example in
+      if let last = groups.last?.last, example.hasContext(of: last) {
+        groups[groups.count - 1].append(example)
+      } else {
+        groups.append([example])
+      }
+    }
+  }
+
+  /// Whole groups of neighbours with the same user and history, drawn at random until there are `count` examples or more; all
+  /// if there are no more, in their order.
+  func sampledContexts(_ count: Int, seed: UInt64) -> [PromptExample] {
+    guard count < self.count else { return self }
+    var generator = RandomGenerator(seed: seed)
+    let groups = inContexts
+    var order = Array<Int>(groups.indices)
+    generator.shuffle(&order)
+    var chosen: [Int] = []
+    var total = 0
+    for place in order where total < count {
+      chosen.append(place)
+      total += groups[place].count
+    }
+    return chosen.sorted().flatMap { groups[$0] }
+  }
 }
 
 /// The questions that a ``PromptSide`` is trained and validated on.
@@ -78,5 +111,33 @@ public struct PromptExamples: Sendable {
     }
     validation = asked(split.validation, 1 << 40)
     test = asked(split.test, 1 << 41)
+  }
+
+  /// The rows of a split with labels.
+  ///
+  /// A row's history is cut to the latest items, and neighbours share one as far as it goes: a row keeps the history of the row of
+  /// the same user before it while all of that is in its own, and its own has no more than that to give. So a prompt says nothing
+  /// that its row did not know.
+  ///
+  /// - Parameters:
+  ///   - split: the rows.
+  ///   - historyItems: the most items of a history.
+  public init(_ split: LabelledSplit, historyItems: Int) {
+    func examples(_ rows: [LabelledSplit.Row]) -> [PromptExample] {
+      var result: [PromptExample] = []
+      for row in rows {
+        var history = Array(row.history.suffix(historyItems))
+        if let last = result.last, last.user == row.user, last.history.count == history.count,
+          Set(last.history).isSubset(of: row.history)
+        {
+          history = last.history
+        }
+        result.append(
+          PromptExample(user: row.user, item: row.item, label: row.isLiked ? 1 : 0, history: history))
+      }
+      return result
+    }
+    self.init(
+      training: examples(split.training), validation: examples(split.validation), test: examples(split.test))
   }
 }

@@ -29,6 +29,10 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
     public var yes = " Yes"
     /// The negative answer, of which the first token counts.
     public var no = " No"
+    /// Before the title of another item, when the side names items.
+    public var naming = "\nAnother item that the user likes: "
+    /// After such a title, of which the first token counts.
+    public var ending = "\n"
 
     /// The defaults, in English.
     public init() {}
@@ -48,6 +52,8 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
     public var validationExamples = 1000
     /// Whether states are compared by the mean AUC of users rather than by the AUC of all examples.
     public var validatesByUser = false
+    /// Whether a batch has examples with the same user and history together, which cost their history once, rather than any.
+    public var sharesHistories = false
     /// The learning rate of the adapters.
     public var adapterLearningRate = 1e-3
     /// Determines the prompts' order.
@@ -77,11 +83,13 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
   public var promptFields: ((_ user: Int32, _ item: Int32?) -> [Int32])?
   /// How each user's adapters are mixed.
   public var adapterGates: ((_ users: Tensor) -> Tensor?)?
-  private let titles: [[Int32]]
+  let titles: [[Int32]]
   private let encode: (String) -> [Int32]
   private let words:
     (opening: [Int32], separator: [Int32], user: [Int32], question: [Int32], closing: [Int32])
   private let answers: (yes: Int32, no: Int32)
+  /// What is said before a title that the side is to name, and the token after it.
+  let naming: (words: [Int32], end: Int32)
 
   /// Makes a side of a language model.
   ///
@@ -113,6 +121,7 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
     self.titles = titles.map { Array(encode($0).prefix(configuration.titleTokens)) }
     words = (encode(w.opening), encode(w.separator), encode(w.user), encode(w.question), encode(w.closing))
     answers = (encode(w.yes).first ?? 0, encode(w.no).first ?? 0)
+    naming = (encode(w.naming), encode(w.ending).first ?? 0)
     precondition(answers.yes != answers.no, "PromptSide: both answers begin with the token \(answers.yes)")
   }
 
@@ -125,12 +134,13 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
 
   // MARK: Prompts
 
-  private enum Piece {
+  enum Piece {
     case words([Int32])
     case slot(EntityKind, Int32)
   }
 
-  private func pieces(of example: PromptExample) -> [Piece] {
+  /// The part of a prompt that questions about a user with one history share.
+  func opening(of example: PromptExample) -> [Piece] {
     var pieces = [Piece.words(words.opening)]
     let hasSlots = injectedRows != nil
     for (place, item) in example.history.enumerated() {
@@ -141,22 +151,38 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
       pieces.append(.words(words.user + (promptFields?(example.user, nil) ?? [])))
       if hasSlots { pieces.append(.slot(.user, example.user)) }
     }
-    pieces.append(.words(words.question + titles[Int(example.item)]))
+    return pieces
+  }
+
+  private func question(of example: PromptExample) -> [Piece] {
+    var pieces = [Piece.words(words.question + titles[Int(example.item)])]
     if let promptFields { pieces.append(.words(promptFields(example.user, example.item))) }
-    if hasSlots { pieces.append(.slot(.item, example.item)) }
+    if injectedRows != nil { pieces.append(.slot(.item, example.item)) }
     return pieces + [.words(words.closing)]
   }
 
-  /// The logits of the answers, "Yes" less "No", `[examples]`; tracked while gradients are taken.
-  public func logits(_ examples: [PromptExample]) -> Tensor {
+  /// The prompts of a pass: the rows that go in, and the sequences that they are.
+  struct Prompts {
     var tokens: [Int32] = []
     var slots: [EntityKind: [Int32]] = [.item: [], .user: []]
-    // Where each row of the prompts comes from: words, items' slots, users' slots; and its place there.
+    /// Where each row comes from: words, items' slots, users' slots; and its place there.
     var places: [(source: Int, index: Int)] = []
     var lengths: [Int] = []
-    for example in examples {
+    /// The sequence that each one goes on from.
+    var continuing: [Int?] = []
+    /// The example whose user each sequence is about.
+    var owners: [Int] = []
+
+    /// Adds what others go on from, and returns its place; `nil` if it says nothing.
+    mutating func begin(_ opening: [Piece], of example: Int) -> Int? {
+      let isEmpty = opening.allSatisfy { if case .words(let words) = $0 { words.isEmpty } else { false } }
+      if !isEmpty { add(opening, of: example, after: nil) }
+      return isEmpty ? nil : lengths.count - 1
+    }
+
+    mutating func add(_ pieces: [Piece], of example: Int, after earlier: Int?) {
       let before = places.count
-      for piece in pieces(of: example) {
+      for piece in pieces {
         switch piece {
         case .words(let words):
           places += words.indices.map { (0, tokens.count + $0) }
@@ -167,27 +193,62 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
         }
       }
       lengths.append(places.count - before)
+      continuing.append(earlier)
+      owners.append(example)
     }
-    var parts = [model.embed(tokens)]
-    var starts = [0, tokens.count, tokens.count]
+  }
+
+  /// The prompts of some examples. Neighbours with one user and one history share what comes before their questions.
+  private func prompts(_ examples: [PromptExample]) -> (prompts: Prompts, lastRows: [Int]) {
+    var result = Prompts()
+    var lastRows: [Int] = []
+    var shared: Int?
+    for (place, example) in examples.enumerated() {
+      if place == 0 || !example.hasContext(of: examples[place - 1]) {
+        shared = result.begin(opening(of: example), of: place)
+      }
+      result.add(question(of: example), of: place, after: shared)
+      lastRows.append(result.places.count - 1)
+    }
+    return (result, lastRows)
+  }
+
+  /// The logits of the answers, "Yes" less "No", `[examples]`; tracked while gradients are taken.
+  ///
+  /// Examples beside each other with the same user and the same history cost their history once.
+  public func logits(_ examples: [PromptExample]) -> Tensor {
+    let (prompts, lastRows) = prompts(examples)
+    return model.yesNoLogits(states(of: prompts, examples).rows(lastRows), yes: answers.yes, no: answers.no)
+  }
+
+  /// What goes into the model, `[rows, hidden]`: words, and what a bridge gives for the slots.
+  func inputs(of prompts: Prompts) -> Tensor {
+    var parts = [model.embed(prompts.tokens)]
+    var starts = [0, prompts.tokens.count, prompts.tokens.count]
     for (place, kind) in [EntityKind.item, .user].enumerated() {
-      let ids = slots[kind, default: []]
+      let ids = prompts.slots[kind, default: []]
       guard !ids.isEmpty else { continue }
       let rows = injectedRows?(kind, Tensor(ids)) ?? .zeros([ids.count, model.hiddenSize])
       if place == 0 { starts[2] += ids.count }
       parts.append(rows)
     }
-    var rows = Tensor.concatenated(parts, along: 0)
-    if parts.count > 1 { rows = rows.rows(places.map { starts[$0.source] + $0.index }) }
-    let sequences = PackedSequences(lengths: lengths)
-    let states =
-      adapters?.gated(by: gates(examples, lengths)) { model.hiddenStates(rows, sequences: sequences) }
-      ?? model.hiddenStates(rows, sequences: sequences)
-    return model.yesNoLogits(states.rows(sequences.lastRows), yes: answers.yes, no: answers.no)
+    if parts.count == 1 { return parts[0] }
+    return Tensor.concatenated(parts, along: 0).rows(prompts.places.map { starts[$0.source] + $0.index })
+  }
+
+  /// The top-layer states, `[rows, hidden]`, through the adapters of each prompt's user.
+  func states(of prompts: Prompts, _ examples: [PromptExample]) -> Tensor {
+    let rows = inputs(of: prompts)
+    let sequences = PackedSequences(lengths: prompts.lengths)
+    let gates = gates(prompts.owners.map { examples[$0] }, prompts.lengths)
+    func states() -> Tensor {
+      model.hiddenStates(rows, sequences: sequences, continuing: prompts.continuing)
+    }
+    return adapters?.gated(by: gates, states) ?? states()
   }
 
   /// The gates of each row of the prompts, `[rows, rank]`; `nil` without any.
-  private func gates(_ examples: [PromptExample], _ lengths: [Int]) -> Tensor? {
+  func gates(_ examples: [PromptExample], _ lengths: [Int]) -> Tensor? {
     guard adapterRank > 0, let experts = adapterGates?(Tensor(examples.map(\.user))) else { return nil }
     let count = experts.shape[1]
     precondition(
@@ -237,7 +298,13 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
   public func batches(epoch: Int) -> AnySequence<any SideBatch> {
     var generator = RandomGenerator(seed: configuration.seed).split(UInt64(epoch))
     var order = examples.training
-    generator.shuffle(&order)
+    if configuration.sharesHistories {
+      var groups = order.inContexts
+      generator.shuffle(&groups)
+      order = groups.flatMap { $0 }
+    } else {
+      generator.shuffle(&order)
+    }
     order = Array(order.prefix(epochExamples))
     let size = configuration.batchSize
     return AnySequence(

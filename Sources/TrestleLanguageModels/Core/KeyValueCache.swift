@@ -32,6 +32,8 @@ public final class KeyValueCache {
   private var entries: [[Entry]]
   /// How many tokens of each sequence have been read.
   public private(set) var lengths: [Int]
+  /// The sequence of the same pass that each one goes on from; `nil` for a cache that keeps rows.
+  private var continuing: [Int?]?
 
   /// A cache in which nothing has been read.
   ///
@@ -41,6 +43,19 @@ public final class KeyValueCache {
   public init(layerCount: Int, sequenceCount: Int = 1) {
     entries = (0..<layerCount).map { _ in (0..<sequenceCount).map { _ in Entry() } }
     lengths = Array(repeating: 0, count: sequenceCount)
+  }
+
+  /// A cache for one pass in which sequences go on from others of the same pass. It keeps nothing, and gradients flow.
+  ///
+  /// - Parameter continuing: for each sequence the earlier one that it goes on from, which itself goes on from none; or `nil`.
+  init(continuing: [Int?]) {
+    precondition(
+      continuing.enumerated().allSatisfy { place, earlier in
+        earlier.map { (0..<place).contains($0) && continuing[$0] == nil } ?? true
+      }, "KeyValueCache: sequences go on from \(continuing)")
+    entries = []
+    lengths = continuing.map { _ in 0 }
+    self.continuing = continuing
   }
 
   private init(entries: [[Entry]], lengths: [Int]) {
@@ -107,7 +122,19 @@ public final class KeyValueCache {
       sequences.count == sequenceCount,
       "hiddenStates: \(sequences.count) sequences, the cache has \(sequenceCount)")
     let queries = (0..<sequences.count).map { sequences.queryStarts[$0 + 1] - sequences.queryStarts[$0] }
-    return PackedSequences(queryLengths: queries, keyLengths: zip(queries, lengths).map { $0 + $1 })
+    let before = continuing?.map { $0.map { queries[$0] } ?? 0 } ?? lengths
+    return PackedSequences(queryLengths: queries, keyLengths: zip(queries, before).map { $0 + $1 })
+  }
+
+  /// Rows of a pass, `[tokens, heads, size]`, those of each sequence after those of the one that it goes on from.
+  private func spread(_ rows: Tensor, _ sequences: PackedSequences, _ continuing: [Int?]) -> Tensor {
+    let starts = sequences.queryStarts
+    let places = continuing.enumerated().flatMap { place, earlier in
+      (earlier.map { Array(starts[$0]..<starts[$0 + 1]) } ?? []) + Array(starts[place]..<starts[place + 1])
+    }
+    let shape = rows.shape
+    return rows.reshaped(to: [shape[0], shape[1] * shape[2]]).rows(places)
+      .reshaped(to: [places.count, shape[1], shape[2]])
   }
 
   /// Adds one layer's keys and values of new tokens, and returns those of all tokens, packed.
@@ -152,6 +179,11 @@ public final class KeyValueCache {
     layer: Int, queries: Tensor, keys: Tensor, values: Tensor, sequences: PackedSequences, window: Int = 0,
     scale: Double? = nil
   ) -> Tensor {
+    if let continuing {
+      return queries.decoderAttention(
+        keys: spread(keys, sequences, continuing), values: spread(values, sequences, continuing),
+        sequences: sequences, window: window, scale: scale)
+    }
     let entries = entries[layer]
     let isStep = queries.shape[0] == entries.count && sequences.queryStarts == Array(0...entries.count)
     let isPlain = entries.count == 1 && entries[0].sharedKeys == nil
@@ -174,6 +206,7 @@ public final class KeyValueCache {
 
   /// Counts the new tokens as read, once all layers have added theirs.
   func advance(by sequences: PackedSequences) {
+    guard continuing == nil else { return }
     for index in 0..<sequences.count {
       lengths[index] += sequences.queryStarts[index + 1] - sequences.queryStarts[index]
     }

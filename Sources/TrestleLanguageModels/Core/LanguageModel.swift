@@ -68,6 +68,23 @@ extension LanguageModel {
     hiddenStates(embeddings, sequences: sequences, cache: nil)
   }
 
+  /// The top-layer states of whole sequences of which some go on from another one, as several questions do from one text: what
+  /// they share is computed once, and gradients flow as if each had it for itself.
+  ///
+  /// - Parameters:
+  ///   - embeddings: `[tokens, hidden]`, those of all sequences; of one that goes on, only what is new.
+  ///   - sequences: where each sequence lies.
+  ///   - continuing: for each sequence the earlier one that it goes on from, or `nil`.
+  /// - Precondition: a sequence that others go on from goes on from none.
+  public func hiddenStates(
+    _ embeddings: Tensor, sequences: PackedSequences, continuing: [Int?]
+  ) -> Tensor {
+    precondition(
+      continuing.count == sequences.count,
+      "hiddenStates: \(continuing.count) sequences to go on from for \(sequences.count)")
+    return hiddenStates(embeddings, sequences: sequences, cache: KeyValueCache(continuing: continuing))
+  }
+
   /// Runs blocks from layer `start` on and collects the states of `layers`: what models share of
   /// ``states(_:sequences:from:layers:)``.
   ///

@@ -15,7 +15,10 @@ extension Compare {
     var comparison = BridgeComparison(
       dataset: dataset, texts: texts, model: language,
       modelName: url.deletingPathExtension().lastPathComponent,
-      budget: budget == .quick ? .quick : ComparisonBudget(), encode: { tokenizer.encode($0) })
+      budget: budget == .quick ? .quick : budget == .full ? .full : ComparisonBudget(),
+      encode: { tokenizer.encode($0) })
+    comparison.writer = try writer(url, language, tokenizer, mechanisms)
+    comparison.writings = json.map { $0.deletingPathExtension().appendingPathExtension("texts") }
     comparison.log = { say("  " + printable($0)) }
     comparison.shouldStop = { Interrupts.isRequested }
     var results = try StudyResults(contentsOf: json)
@@ -35,13 +38,25 @@ extension Compare {
     say(BridgeComparison.table(results.records.filter { $0.dataset == dataset.name }))
   }
 
+  /// Who writes texts, if a mechanism has some written.
+  private func writer(
+    _ url: URL, _ model: any LanguageModel, _ tokenizer: any Tokenizer, _ mechanisms: [BridgeMechanism]
+  ) throws -> TextWriter? {
+    let names = Set(BridgeMechanism.written.map(\.name))
+    guard mechanisms.contains(where: { names.contains($0.name) }) else { return nil }
+    return TextWriter(
+      model, identity: try ItemTextReader.hash(of: url), encode: { tokenizer.encode($0) },
+      decode: { tokenizer.decode($0, skippingSpecialTokens: true) },
+      isEnd: { tokenizer.specialTokens.contains($0) })
+  }
+
   /// The mechanisms with the given names; all for `all` alone.
   static func mechanisms(_ names: [String]) throws -> [BridgeMechanism] {
     if names == ["all"] { return BridgeMechanism.all }
     return try names.map { name in
       guard let found = BridgeMechanism.named(name) else {
         throw UsageError(
-          "--bridges: expected 'all' or names of \(BridgeMechanism.all.map(\.name).joined(separator: ", ")), found '\(name)'"
+          "--bridges: expected 'all' or names of \((BridgeMechanism.all + BridgeMechanism.written).map(\.name).joined(separator: ", ")), found '\(name)'"
         )
       }
       return found

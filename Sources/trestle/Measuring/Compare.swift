@@ -30,6 +30,10 @@ struct Compare: ProgramCommand {
       .flag("--list-bridges", "prints the names of these mechanisms, one a line", \.listsBridges),
       .file("--data", "DIR", "a folder of data, as --interactions takes it", \.folder),
       .file(
+        "--labelled", "DIR",
+        "compares them on a given split with labels, by AUC and UAUC beside matrix factorisation: train, valid, test and items, .tsv or .csv",
+        \.labelled),
+      .file(
         "--model", "PATH",
         "the language model of --bridges: a GGUF file or a Hugging Face folder (SmolLM2 if absent)", \.model),
       .text("--noun", "WORD", "what the items of --bridges are called, in front of each text", \.noun),
@@ -53,15 +57,16 @@ struct Compare: ProgramCommand {
   var bridges: [String]?
   var listsBridges = false
   var folder: URL?
+  var labelled: URL?
   var model: URL?
   var noun = ""
   var budget = Budget.default
 
-  enum Budget: String, CaseIterable { case quick, `default` }
+  enum Budget: String, CaseIterable { case quick, `default`, full }
 
   func run() throws {
     if listsBridges {
-      for mechanism in BridgeMechanism.all { print(mechanism.name) }
+      for mechanism in BridgeMechanism.all + BridgeMechanism.written { print(mechanism.name) }
       return
     }
     if let threads { ThreadPool.shared.setThreadCount(threads) }
@@ -73,6 +78,7 @@ struct Compare: ProgramCommand {
       }
       data.interactions = folder
     }
+    if let labelled { return try compare(labelled: labelled) }
     let mechanisms = try bridges.map(Self.mechanisms)
     if search != nil && mechanisms != nil {
       throw UsageError("--search looks for the settings of --models; --bridges has none")

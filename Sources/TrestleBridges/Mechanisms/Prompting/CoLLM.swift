@@ -12,8 +12,17 @@ import TrestleTensor
 ///
 /// Source: Zhang et al., *CoLLM: Integrating Collaborative Embeddings into Large Language Models for Recommendation* (2023).
 /// Differences: the answer's logit is that of "Yes" less that of "No"; one prompt, where the publication draws from several;
-/// rows are brought to length 1 before the projector.
+/// rows are brought to length 1 before the projector, each or in the mean.
 public final class CoLLM: BridgeStrategy {
+  /// How the recommender's rows are scaled before the projector.
+  public enum RowScale: String, Codable, Sendable, CaseIterable {
+    /// Each to length 1: what counts is its direction.
+    case each
+    /// All of a kind by one number, so that their mean length is 1: how long a row is says something too, such as a bias.
+    case common
+  }
+
+  private let rowScale: RowScale
   private let expansion: Int
   private let learningRate: Double
   private let seed: UInt64
@@ -29,11 +38,13 @@ public final class CoLLM: BridgeStrategy {
   ///   - slotEpochs: the projector's epochs.
   ///   - expansion: the projector's inner width in multiples of the recommender's.
   ///   - learningRate: the projector's.
+  ///   - rowScale: how the recommender's rows are scaled before the projector.
   ///   - seed: determines the projector's initial weights.
   public init(
     domainEpochs: Int = 300, patience: Int = 10, textEpochs: Int = 2, slotEpochs: Int = 2,
-    expansion: Int = 10, learningRate: Double = 1e-3, seed: UInt64 = 0
+    expansion: Int = 10, learningRate: Double = 1e-3, rowScale: RowScale = .each, seed: UInt64 = 0
   ) {
+    self.rowScale = rowScale
     self.expansion = expansion
     self.learningRate = learningRate
     self.seed = seed
@@ -58,9 +69,16 @@ public final class CoLLM: BridgeStrategy {
   public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
     guard phase.side == .language, phase.kind == .mutual else { return }
     for kind in EntityKind.allCases {
-      rows[kind] = try context.domain.representations(ofAll: kind, from: .row).unitNormalized()
+      rows[kind] = scaled(try context.domain.representations(ofAll: kind, from: .row))
     }
     try connect(context)
+  }
+
+  private func scaled(_ rows: Tensor) -> Tensor {
+    guard rowScale == .common else { return rows.unitNormalized() }
+    let lengths = rows.detached.norm().floats
+    let mean = lengths.reduce(0) { $0 + Double($1) } / Double(Swift.max(lengths.count, 1))
+    return rows * (1 / Swift.max(mean, 1e-12))
   }
 
   private func connect(_ context: BridgeContext) throws {

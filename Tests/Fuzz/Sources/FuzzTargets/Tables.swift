@@ -59,6 +59,17 @@ extension FuzzTarget {
         let file = try Scratch.file("candidates.json", bytes)
         _ = try CandidateLists(contentsOf: file, userCount: 5, itemCount: 5)
       },
+      FuzzTarget(
+        "labelled-split",
+        seeds: { [Array("user\titem\tlabel\thistory\nu\ta\t1\t\nu\tb\t0\ta a\nv\tb\t1\tb\n".utf8)] }
+      ) { bytes in
+        let folder = Scratch.folder.appending(path: "labelled")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        _ = try Scratch.file("labelled/items.tsv", Array("item\ttitle\na\tA\nb\tB\n".utf8))
+        for part in ["train", "valid", "test"] { _ = try Scratch.file("labelled/\(part).tsv", bytes) }
+        let split = try LabelledSplit(contentsOf: folder)
+        precondition(split.liked.training.count <= split.training.count, "more liked rows than rows")
+      },
       FuzzTarget("id-map", seeds: { [Array(#"["a","b","\u00e9"]"#.utf8)] }) { bytes in
         guard let map = try? JSONDecoder().decode(IDMap.self, from: Data(bytes)) else { return }
         for index in 0..<map.count {

@@ -115,6 +115,72 @@ private func asking(_ seed: UInt64) throws -> BridgeContext { try SmallCompositi
     #expect(side.answers(to: some) != plain)
   }
 
+  /// A side whose items 0 and 1 share a title, whose item 2 has one that begins item 3's, and whose item 4 has none.
+  private func naming() throws -> PromptSide {
+    let small = try SmallComposition(seed: 3)
+    let titles = ["same", "same", "long", "longer", ""] + (5..<small.dataset.itemCount).map { "t\($0)" }
+    return PromptSide(
+      name: "small LM, naming", model: small.language.recommender.model, adapters: small.language.adapters,
+      titles: titles, examples: PromptExamples(sampling: small.context.split, historyItems: 3, seed: 0),
+      vocabulary: small.language.vocabulary
+    ) { text in text.utf8.filter { $0 != 32 }.map { Int32($0 % 32) } }
+  }
+
+  /// With enough beams the items come in the order of their titles' probabilities, each computed by itself.
+  @Test func titlesAreNamedByTheirProbabilities() throws {
+    try withSteadyInstructionSet {
+      let side = try naming()
+      let count = side.vocabulary.itemCount
+      let named = side.namedItems(for: 1, after: [6, 7], count: count, beams: 1000)
+      #expect(Set(named.map(\.item)) == Set((0..<Int32(count)).filter { $0 != 4 }))
+      #expect(zip(named, named.dropFirst()).allSatisfy { $0.logProbability >= $1.logProbability })
+      let w = side.configuration.wording
+      let prompt =
+        side.tokens(of: w.opening) + side.tokens(of: "t6") + side.tokens(of: w.separator)
+        + side.tokens(of: "t7") + side.tokens(of: w.naming)
+      let end = side.tokens(of: w.ending)
+      let titles = ["same", "long", "longer", "t9"].map { side.tokens(of: $0) + end }
+      let alone = side.model.logLikelihoods(of: titles, after: prompt)
+      func found(_ item: Int32) -> Double { named.first { $0.item == item }?.logProbability ?? 0 }
+      // A title of two items is parted between them.
+      let expected = [alone[0] - log(2), alone[0] - log(2), alone[1], alone[2], alone[3]]
+      #expect(zip([0, 1, 2, 3, 9].map(found), expected).allSatisfy { abs($0 - $1) < 1e-3 })
+      let few = side.namedItems(for: 1, after: [6, 7], count: 5, beams: 1000)
+      #expect(few == Array(named.prefix(5)))
+      let first = try #require(named.first).item
+      let others = side.namedItems(for: 1, after: [6, 7], count: 5, beams: 1000, excluding: [first])
+      #expect(!others.contains { $0.item == first } && others.count == 5)
+      let narrow = side.namedItems(for: 1, after: [6, 7], count: 3, beams: 2)
+      #expect(!narrow.isEmpty && narrow.allSatisfy { item in named.contains { $0.item == item.item } })
+    }
+  }
+
+  /// What was learnt is named first, and the loss of a title is the mean of what its tokens cost.
+  @Test func titlesAreLearnt() throws {
+    try withSteadyInstructionSet {
+      let side = try naming()
+      let taught = [
+        PromptExample(user: 1, item: 9, label: 1, history: [6]),
+        PromptExample(user: 2, item: 12, label: 1, history: [8]),
+      ]
+      func likelihood(_ example: PromptExample) -> Double {
+        side.namedItems(for: example.user, after: example.history, count: 40, beams: 1000)
+          .first { $0.item == example.item }?.logProbability ?? -1000
+      }
+      let loss = withoutGradients { side.titleLoss(taught) }.item
+      let tokens = ["t9", "t12"].map { Double(side.tokens(of: $0).count + 1) }
+      let before = taught.map(likelihood)
+      #expect(abs(loss * tokens.reduce(0, +) + before.reduce(0, +)) < 1e-2)
+      let optimizer = AdamW(side.adapters?.parameters ?? [], learningRate: 0.02)
+      for _ in 0..<40 {
+        let step = valueAndGradients(of: side.adapters?.parameters ?? []) { side.titleLoss(taught) }
+        optimizer.update(with: step.gradients)
+      }
+      let after = taught.map(likelihood)
+      #expect(zip(after, before).allSatisfy { $0 > $1 + 0.5 }, "\(before) \(after)")
+    }
+  }
+
   /// The mean over users, ties as halves.
   @Test func areasUnderTheCurve() {
     func example(_ user: Int32, _ label: Float) -> PromptExample {
