@@ -75,7 +75,7 @@ extension LlamaConfiguration.RopeScaling {
       highFactor: try reader.double("high_freq_factor"),
       originalContext: try reader.int("original_max_position_embeddings"))
     guard type == "yarn" else { return }
-    originalContext = originalContext ?? contextLength
+    self.originalContext = self.originalContext ?? contextLength
     betaFast = try reader.double("beta_fast")
     betaSlow = try reader.double("beta_slow")
     truncates = try reader.bool("truncate")
