@@ -23,7 +23,6 @@ final class TemplateMachine {
   private var scopes: [[String: TemplateValue]]
   private var floor = 0
   private var callDepth = 0
-  private var loopDepth = 0
   var namespaces: [[String: TemplateValue]] = []
   private var output = TemplateText()
 
@@ -176,11 +175,9 @@ final class TemplateMachine {
       return
     }
     let depth = items.lazy.map(\.depth).max() ?? 0
-    loopDepth += 1
-    defer { loopDepth -= 1 }
     for index in items.indices {
       try spend(1, at: place)
-      let state = TemplateLoop(items: items, index: index, level: loopDepth, depth: depth)
+      let state = TemplateLoop(items: items, index: index, depth: depth)
       scopes[scopes.count - 1] = ["loop": .loop(state)]
       try set(loop.targets, items[index], at: place)
       if case .leave = try run(loop.body) { break }
@@ -218,14 +215,14 @@ final class TemplateMachine {
         place, expected: "at most \(macro.parameters.count) arguments for the macro \(macro.name)",
         found: "\(arguments.values.count)")
     }
-    let (formerFloor, formerLoops) = (floor, loopDepth)
-    (floor, loopDepth) = (scopes.count, 0)
+    let formerFloor = floor
+    floor = scopes.count
     callDepth += 1
     scopes.append([:])
     defer {
       callDepth -= 1
       scopes.removeLast()
-      (floor, loopDepth) = (formerFloor, formerLoops)
+      floor = formerFloor
     }
     for (position, parameter) in macro.parameters.enumerated() {
       var value = TemplateValue.undefined(parameter.name)

@@ -129,8 +129,6 @@ struct TemplateObject: Sendable {
 struct TemplateLoop: Sendable {
   let items: [TemplateValue]
   let index: Int
-  /// How many loops it stands in, itself counted.
-  let level: Int
   /// That of its items: looked up where the loop begins.
   let depth: Int
 
@@ -143,8 +141,9 @@ struct TemplateLoop: Sendable {
     case "first": .bool(index == 0)
     case "last": .bool(index == items.count - 1)
     case "length": .int(items.count)
-    case "depth": .int(level)
-    case "depth0": .int(level - 1)
+    // How often a recursive loop has called itself; there are none.
+    case "depth": .int(1)
+    case "depth0": .int(0)
     case "previtem": index > 0 ? items[index - 1] : .undefined("loop.previtem")
     case "nextitem": index + 1 < items.count ? items[index + 1] : .undefined("loop.nextitem")
     default: .undefined("loop.\(name)")
