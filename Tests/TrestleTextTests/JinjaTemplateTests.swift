@@ -213,16 +213,16 @@ struct JinjaTemplateTests {
   }
 
   @Test func hostileTemplatesEndInErrors() throws {
-    let deep = String(repeating: "(", count: 5000) + "1" + String(repeating: ")", count: 5000)
+    let deep = "{{ " + String(repeating: "(", count: 5000) + "1" + String(repeating: ")", count: 5000) + " }}"
     let blocks = String(repeating: "{% if true %}", count: 5000)
     let negations = "{{ " + String(repeating: "not ", count: 5000) + "1 }}"
-    let cases = [
+    let cases: [String] = [
       "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
       "{% set ns = namespace(t='ab') %}{% for i in range(99) %}{% set ns.t = ns.t + ns.t %}{% endfor %}",
       "{% set ns = namespace(t=[1]) %}{% for i in range(99) %}{% set ns.t = [ns.t] %}{% endfor %}",
       "{% set ns = namespace(t=[1]) %}{% for i in range(30) %}{% set ns.t = [ns.t, ns.t] %}{% endfor %}{{ ns.t }}",
       "{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "{{ range(9999999999) }}", "{{ 'a' * 99999999999 }}",
-      "{{ " + deep + " }}", blocks, negations, "{{ 9223372036854775807 + 1 }}",
+      deep, blocks, negations, "{{ 9223372036854775807 + 1 }}",
       "{{ -9223372036854775807 - 2 }}",
       "{{ 99999999999999999999 }}", "{{ 'x'[::0] }}", "{{ 1 % 0 }}",
       "{{ messages | tojson(indent=9223372036854775807) ~ missing.x }}",
