@@ -409,7 +409,7 @@ def decoders():
             family,
             Phi3ForCausalLM(
                 Phi3Config(
-                    **(shared | dict(pad_token_id=0)),
+                    **shared,
                     rope_parameters=longrope,
                     original_max_position_embeddings=original,
                     sliding_window=6,
@@ -422,7 +422,7 @@ def decoders():
         "phi4",
         Phi3ForCausalLM(
             Phi3Config(
-                **(shared | dict(pad_token_id=0, hidden_size=32)),
+                **(shared | dict(hidden_size=32)),
                 partial_rotary_factor=0.75,
                 sliding_window=None,
                 tie_word_embeddings=True,
