@@ -1,5 +1,6 @@
 import Foundation
 import Trestle
+import TrestleTestSupport
 
 extension FuzzTarget {
   /// JSON, safetensors, the shards' index and GGUF.
@@ -35,7 +36,28 @@ extension FuzzTarget {
         for name in file.names { _ = try? file.tensor(name).converted(to: .float32).floats }
         for key in file.metadata.keys { _ = try? file.metadata.string(key) }
       },
+      columnar("arrow", "clicks.arrow", "types.arrow"), columnar("npy", "records.npy"),
+      columnar("npz", "clicks.npz"),
     ]
+  }
+
+  private static func columnar(_ name: String, _ fixtures: String...) -> FuzzTarget {
+    FuzzTarget(
+      "columns-\(name)",
+      seeds: {
+        try fixtures.map {
+          try Array(Data(contentsOf: TestAssets.fixtures.appending(path: "formats/columns/\($0)")))
+        }
+      }
+    ) { bytes in
+      let file = try ColumnarFile(MappedFile(copying: bytes, name: "input"))
+      precondition(file.columns.allSatisfy { $0.count == file.rowCount }, "columns of other lengths")
+      for column in file.columns {
+        guard case .lists(let starts, let entries) = column.values else { continue }
+        precondition(
+          starts.last == entries.count && zip(starts, starts.dropFirst()).allSatisfy(<=), "lists outside")
+      }
+    }
   }
 
   private static let jsonSeeds = [

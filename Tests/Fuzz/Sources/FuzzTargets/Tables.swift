@@ -70,6 +70,20 @@ extension FuzzTarget {
         let split = try LabelledSplit(contentsOf: folder)
         precondition(split.liked.training.count <= split.training.count, "more liked rows than rows")
       },
+      FuzzTarget(
+        "dataset-cache",
+        seeds: {
+          var world = SyntheticWorld.Configuration()
+          (world.users, world.items, world.interactions) = (4, 5, 20)
+          let url = Scratch.folder.appending(path: "cache-seed")
+          try SyntheticWorld(world, seed: 1).dataset().saveCache(to: url)
+          return [try Array(Data(contentsOf: url))]
+        }
+      ) { bytes in
+        let data = try Dataset(cache: Scratch.file("cache", bytes))
+        precondition(data.items.count == data.itemCount, "attributes of other items")
+        _ = data.interactions.userCounts()
+      },
       FuzzTarget("id-map", seeds: { [Array(#"["a","b","\u00e9"]"#.utf8)] }) { bytes in
         guard let map = try? JSONDecoder().decode(IDMap.self, from: Data(bytes)) else { return }
         for index in 0..<map.count {

@@ -61,9 +61,7 @@ extension FittedClickModel {
     try manifest.validate(in: saved)
     let schema = try saved.decode(
       FeatureSchema.self, Self.schemaName, manifest.files, what: "columns and categories")
-    if let fault = schema.fault() {
-      throw saved.invalid(Self.schemaName, fault.place, expected: fault.expected, found: fault.found)
-    }
+    try schema.validate { saved.invalid(Self.schemaName, $0, expected: $1, found: $2) }
     let tensors = try saved.tensors(Self.modelName, manifest.files)
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
       guard tensor.dtype == .float32 else {
@@ -94,34 +92,34 @@ extension FeatureSchema {
   /// More columns than any table has; products of counts up to here do not overflow.
   private static let maximumFields = 1 << 16
 
-  /// What no table's schema has; `nil` if there is nothing.
-  func fault() -> (place: String, expected: String, found: String)? {
+  /// Stops what no table's schema has.
+  ///
+  /// - Parameter fault: makes the error from a place, what was expected there and what was found.
+  func validate(_ fault: (String, String, String) -> ServingError) throws(ServingError) {
     let names = Set(fields.map(\.name))
     guard (1...Self.maximumFields).contains(fields.count), names.count == fields.count else {
-      return (
+      throw fault(
         "fields", "1 to \(Self.maximumFields) columns of different names",
-        "\(fields.count), \(names.count) names"
-      )
+        "\(fields.count), \(names.count) names")
     }
     var used = Set<String>()
     for field in fields {
       switch field.kind {
       case .number(let mean, let deviation):
         guard mean.isFinite, deviation.isFinite, deviation > 0 else {
-          return (field.name, "a finite mean and a deviation above 0", "\(mean), \(deviation)")
+          throw fault(field.name, "a finite mean and a deviation above 0", "\(mean), \(deviation)")
         }
       case .category(let vocabulary), .list(let vocabulary):
         guard vocabularies[vocabulary] != nil else {
-          return (field.name, "its vocabulary \(vocabulary)", "none")
+          throw fault(field.name, "its vocabulary \(vocabulary)", "none")
         }
         used.insert(vocabulary)
       }
     }
     for (name, ids) in vocabularies.sorted(by: { $0.key < $1.key }) {
       guard used.contains(name), ids.index(of: "") == nil else {
-        return (name, "a vocabulary of a column, without the empty text", "another")
+        throw fault(name, "a vocabulary of a column, without the empty text", "another")
       }
     }
-    return nil
   }
 }
