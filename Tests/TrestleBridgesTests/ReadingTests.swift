@@ -100,7 +100,9 @@ import TrestleTestSupport
   /// The items that a side's steps are on, epoch by epoch.
   private func items(of side: ReadingSide, epochs: Int) throws -> [[Int32]] {
     try (0..<epochs).map { epoch in
-      try side.batches(epoch: epoch).flatMap { try #require(try side.step(on: $0).items).ids.scalars(as: Int32.self) }
+      try side.batches(epoch: epoch).flatMap {
+        try #require(try side.step(on: $0).items).ids.scalars(as: Int32.self)
+      }
     }
   }
 

@@ -151,7 +151,9 @@ final class HybridRun {
   /// EASE with the penalty that ranks the validation data best; large catalogues take the recommended one, as a fit takes the
   /// cube of their number.
   private func searchedEASE() throws -> any CatalogueScorer {
-    if vocabulary.itemCount > Self.searchedItems { return try EASE(training: data.split.training).makeScorer() }
+    if vocabulary.itemCount > Self.searchedItems {
+      return try EASE(training: data.split.training).makeScorer()
+    }
     return try best(of: [30, 100, 300, 1000], "EASE, penalty") { penalty in
       var configuration = EASE.Configuration()
       configuration.regularization = penalty

@@ -54,7 +54,8 @@ public final class Parameter {
   func bind(to tape: Tape) -> Int32 {
     precondition(
       tracked == nil,
-      "valueAndGradients(of:): a parameter is named twice, or calls are nested: gradients of gradients are not computed")
+      "valueAndGradients(of:): a parameter is named twice, or calls are nested: gradients of gradients are not computed"
+    )
     let variable = tape.variable(current)
     tracked = variable
     return variable.node
