@@ -9,6 +9,8 @@ public protocol TextEncoder: Module, AnyObject {
   var hiddenSize: Int { get }
   /// The longest sequence that the model was made for.
   var contextLength: Int { get }
+  /// In what the products with the weights are computed.
+  var arithmetic: Arithmetic { get set }
 
   /// The top-layer states of token sequences, packed without padding, `[tokens, hidden]`.
   func hiddenStates(tokens: [[Int32]]) -> Tensor
@@ -42,6 +44,11 @@ public final class DecoderEncoder: TextEncoder {
   public var hiddenSize: Int { model.hiddenSize }
   /// The longest sequence that the model was made for.
   public var contextLength: Int { model.contextLength }
+  /// In what the decoder's products with the weights are computed.
+  public var arithmetic: Arithmetic {
+    get { model.arithmetic }
+    set { model.arithmetic = newValue }
+  }
 
   /// The top-layer states of token sequences, `[tokens, hidden]`.
   public func hiddenStates(tokens: [[Int32]]) -> Tensor { model.hiddenStates(tokens: tokens) }
