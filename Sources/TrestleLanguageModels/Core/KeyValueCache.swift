@@ -2,7 +2,7 @@ import TrestleTensor
 
 /// The keys and values of the tokens that a decoder has read, so that the next ones need not read them again.
 ///
-/// A cache belongs to one model and covers one or more sequences. ``forked(into:)`` lets many continuations share what
+/// A cache belongs to one model and covers one or more sequences. ``forked(into:keeping:)`` lets many continuations share what
 /// has been read so far.
 public final class KeyValueCache {
   /// What one layer keeps of one sequence: rows shared with other sequences, and its own after them.
