@@ -60,6 +60,18 @@ import TrestleTestSupport
     let ease = try #require(figure("EASE", .bridge, "all"))
     #expect(untuned > 1.5 * random, "\(untuned) beside \(random)")
     #expect(shuffled < untuned, "\(shuffled) beside \(untuned)")
+    // Among new items a reading that is heard ranks as it does at any scale; one that is not is measured all the same.
+    for variant in [HybridStudy.Variant.bridge, .noLanguageTraining, .shuffledTexts] {
+      let own = results.records.filter { $0.model == "LightGCN" && $0.variant == variant.rawValue }
+      let reading = try #require(own.first { $0.metric == StudyRecord.readingNDCG }?.value)
+      let chosen = try #require(figure("LightGCN", variant, "new"))
+      #expect(
+        abs(chosen - reading) < 1e-6 || abs(chosen - random) < 1e-6, "\(variant): \(chosen), \(reading)")
+    }
+    #expect(
+      !results.records.contains {
+        $0.metric == StudyRecord.readingNDCG && ["alone", "Random"].contains($0.variant)
+      })
     // A reading gives a closed form new items too, and so more among all items than it has alone.
     #expect(ease > (figure("EASE", .alone, "all") ?? 1))
     #expect(figure("fusion", .bridge, "all") != nil)

@@ -26,6 +26,8 @@ final class HybridRun {
   var chosenLayers: [Int]?
   private var fitted: [ModelKind: any CatalogueScorer] = [:]
   private var withReading: [StudyCase: any CatalogueScorer] = [:]
+  /// What readings say of new items, at a scale that is not chosen.
+  private var heard: [StudyCase: any CatalogueScorer] = [:]
   var smoothers: [HybridStudy.Variant: [SmoothedScorer.Smoother]] = [:]
   /// For each variant and part of ``held``, the map that was chosen.
   var chosenMaps: [HybridStudy.Variant: [KernelRidge.Configuration]] = [:]
@@ -204,6 +206,7 @@ final class HybridRun {
     let smoothers = try smoothers(variant)
     let scorer: any CatalogueScorer
     if data.hasNewItems {
+      heard[item] = SmoothedScorer(base, smoothers)
       scorer = try best(of: study.configuration.bridge.scales, "\(kind.name), \(variant.rawValue), scale") {
         SmoothedScorer(base, smoothers, scale: $0)
       }
@@ -293,11 +296,19 @@ final class HybridRun {
           dataset: study.dataset.name, protocolName: part.rawValue, model: item.model,
           variant: item.variant.rawValue, seed: seed, slice: slice, metric: metric, value: value))
     }
+    func keep(_ result: EvaluationResult, _ metric: String, of slice: String) {
+      values.append(
+        StudyValues(
+          protocolName: part.rawValue, model: item.model, variant: item.variant.rawValue, seed: seed,
+          slice: slice, metric: metric, users: result.users,
+          values: result.values(.ndcg(10)).map { ($0 * 1e4).rounded() / 1e4 }))
+    }
     for slice in part.slices {
       var evaluation = RankingEvaluator.Configuration(only: study.configuration.metrics)
       evaluation.slices = slice == "all" ? [.warm, .longTail, .cold] : []
       if slice == "new" { evaluation.candidates = .items(data.testItems) }
-      let result = try RankingEvaluator(data.split, on: .test, configuration: evaluation).evaluate(scorer)
+      let evaluator = RankingEvaluator(data.split, on: .test, configuration: evaluation)
+      let result = try evaluator.evaluate(scorer)
       for metric in study.configuration.metrics {
         if let value = result.mean(metric) { add(metric.name, of: slice, value) }
       }
@@ -306,11 +317,12 @@ final class HybridRun {
           add(RankingMetric.ndcg(10).name, of: own.rawValue, value)
         }
       }
-      values.append(
-        StudyValues(
-          protocolName: part.rawValue, model: item.model, variant: item.variant.rawValue, seed: seed,
-          slice: slice, metric: RankingMetric.ndcg(10).name, users: result.users,
-          values: result.values(.ndcg(10)).map { ($0 * 1e4).rounded() / 1e4 }))
+      keep(result, RankingMetric.ndcg(10).name, of: slice)
+      if slice == "new", let reading = heard[item] {
+        let result = try evaluator.evaluate(reading)
+        if let value = result.mean(.ndcg(10)) { add(StudyRecord.readingNDCG, of: slice, value) }
+        keep(result, StudyRecord.readingNDCG, of: slice)
+      }
     }
     add(StudyRecord.seconds, of: part.slices[0], start.duration(to: .now) / .seconds(1))
     if item.model == ModelKind.lightGCN.name, item.variant != .alone, item.variant != .meanRow {

@@ -22,6 +22,10 @@ public struct StudyRecord: Codable, Sendable, Hashable {
   /// The metric of a reading: the share of the variance of held items' rows that it explains, by `RowReading.explainedVariance`.
   public static let explainedVariance = "explained-variance"
 
+  /// The metric of a reading among the new items alone: NDCG@10 of what it says, whether or not the validation data let it speak. The
+  /// scale that is chosen there is for all items, and at 0 nothing is heard; among new items any other ranks alike.
+  public static let readingNDCG = "NDCG@10 of the reading"
+
   enum CodingKeys: String, CodingKey {
     case dataset, model, variant, seed, slice, metric, value
     case protocolName = "protocol"

@@ -170,7 +170,7 @@ public struct StudyResults: Sendable {
       Self.means(
         values.filter {
           $0.protocolName == part.rawValue && $0.model == item.model && $0.variant == variant.rawValue
-            && $0.slice == part.slices[0]
+            && $0.slice == part.slices[0] && $0.metric == RankingMetric.ndcg(10).name
         })
     }
     let (first, second) = (means(.bridge), means(item.variant))
