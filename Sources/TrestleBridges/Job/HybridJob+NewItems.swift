@@ -57,7 +57,7 @@ extension HybridJob {
           defer { isStopped = stopping.isRequested }
           return try run.measure(item).values
         }
-      let outcome = ModelOutcome(name, values)
+      let outcome = ModelOutcome(name, values.filter { $0.metric == RankingMetric.ndcg(10).name })
       result.models.append(outcome)
       result.seconds = before + (ContinuousClock.now - start).seconds
       try result.write(to: file)
