@@ -59,15 +59,14 @@ final class HybridRun {
   }
 
   /// The bridge's recommender at the regularisation that ranks the validation data best, among the items that are known by then;
-  /// large catalogues, and a study that names none, take the recommended one.
+  /// a single one is taken as it is; large catalogues, and a study that names none, take the recommended one.
   private static func searched(
     _ study: HybridStudy, _ data: StudySplit, _ vocabulary: EntityVocabulary, seed: UInt64
   ) throws -> (Double, PairwiseSide, Representations) {
     let values = study.configuration.regularizations
     guard vocabulary.itemCount <= searchedItems, values.count > 1 else {
-      let own =
-        values.first
-        ?? LightGCN.Configuration.recommended(for: DataProfile(data.split.training)).regularization
+      let recommended = LightGCN.Configuration.recommended(for: DataProfile(data.split.training))
+      let own = values.count == 1 ? values[0] : recommended.regularization
       let (domain, rows) = try train(study, data.split, vocabulary, seed: seed, regularization: own)
       return (own, domain, rows)
     }

@@ -3,8 +3,7 @@ import TrestleTensor
 
 /// Generates after several prompts side by side, a token of each at a time.
 ///
-/// A step reads the weights once for all prompts, so that four texts take far less time than four times one. What all prompts
-/// begin with is read once. A text that has ended leaves the batch.
+/// A step reads the weights once for all prompts. What all prompts begin with is read once. A text that has ended leaves the batch.
 ///
 /// ```swift
 /// let batch = try BatchTokenGenerator(model, prompts: prompts, options: options)
