@@ -15,6 +15,8 @@ struct JobBudget {
   init(share: Double, seed: UInt64, level: HybridJobPlan.Level, isSynthetic: Bool, hasEncoder: Bool) {
     gcn.layers = 3
     gcn.regularization = share < 0.15 ? 3e-2 : share < 0.5 ? 1e-2 : 1e-3
+    // One training of the recommender for new items is planned for; a search would be four.
+    study.regularizations = [study.recommender.regularization]
     training.learningRate = 5e-3
     training.seed = seed
     side.seed = seed
