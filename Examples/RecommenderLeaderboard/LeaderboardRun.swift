@@ -15,6 +15,14 @@ struct LeaderboardRun {
       "\(data.name): \(data.interactions.count) interactions of \(data.userCount) users with \(data.itemCount) items; "
         + "split \(options.split.name)" + (options.share < 1 ? ", \(options.share) of the training rows" : "")
     )
+    if options.answers {
+      let kind = options.models.first { $0 != .popularity } ?? .factorization
+      let split = try data.interactions.split(options.split, seed: 0)
+      let (model, seconds) = try fit(kind, split, 0)
+      log.line(String(format: "%@: fitted in %.1f s", kind.rawValue, seconds))
+      try AnswerCheck(recommender: FittedRecommender(model, dataset: data, training: split.training)).run()
+      return
+    }
     if let json = options.json {
       // Fails before the long work rather than after it.
       try Data().write(to: json)
@@ -24,8 +32,8 @@ struct LeaderboardRun {
         try data.interactions.split(options.split, seed: seed), to: options.share, seed: seed)
       let evaluator = RankingEvaluator(split)
       for kind in options.models {
-        let (scorer, seconds) = try fit(kind, split, seed)
-        let result = try evaluator.evaluate(scorer) { [log] done in
+        let (model, seconds) = try fit(kind, split, seed)
+        let result = try evaluator.evaluate(scorer(model, kind, split)) { [log] done in
           log.status("\(kind.rawValue), seed \(seed): \(done) users evaluated")
         }
         leaderboard.add(model: kind.rawValue, seed: seed, result: result, trainingSeconds: seconds)
@@ -43,13 +51,13 @@ struct LeaderboardRun {
   }
 
   private func fit(_ kind: ModelKind, _ split: DataSplit, _ seed: UInt64) throws -> (
-    any CatalogueScorer, Double
+    any Recommender, Double
   ) {
     let start = ContinuousClock.now
     log.status("\(kind.rawValue), seed \(seed): fitting")
     let model = try kind.make(split.training, seed: seed)
     guard let trainable = model as? any TrainableRecommender else {
-      return (model.makeScorer(), seconds(since: start))
+      return (model, seconds(since: start))
     }
     var configuration = kind.training(split.training, seed: seed)
     configuration.epochs = options.epochs
@@ -67,12 +75,16 @@ struct LeaderboardRun {
     log.line(
       "\(kind.rawValue), seed \(seed): \(reports.count) epochs, best after \((best?.epoch ?? 0) + 1)"
         + String(format: " (NDCG@10 %.4f on validation)", best?.validation ?? 0))
-    // A sequential model goes on from all that came before the test items.
-    if kind.isSequential, let sequential = trainable as? any HistoryRecommender {
-      let histories = UserHistories(split.training, split.validation)
-      return (sequential.makeScorer(histories: histories), seconds(since: start))
+    return (model, seconds(since: start))
+  }
+
+  /// What ranks; a sequential model goes on from all that came before the test items.
+  private func scorer(_ model: any Recommender, _ kind: ModelKind, _ split: DataSplit) -> any CatalogueScorer
+  {
+    guard kind.isSequential, let sequential = model as? any HistoryRecommender else {
+      return model.makeScorer()
     }
-    return (model.makeScorer(), seconds(since: start))
+    return sequential.makeScorer(histories: UserHistories(split.training, split.validation))
   }
 
   private func seconds(since start: ContinuousClock.Instant) -> Double {

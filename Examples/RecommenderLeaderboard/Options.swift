@@ -51,6 +51,11 @@ struct Options: ProgramCommand {
         "--scale", "N", in: 1000...1_000_000_000,
         "instead of all that: a synthetic world of N interactions, one epoch of MF-BPR and LightGCN, and the evaluation "
           + "of 10,000 users, with times and peak memory", \.scale),
+      .flag(
+        "--answers",
+        "instead of a leaderboard: how long answers to single users take, exactly and by an index of the items, and what "
+          + "the index misses; of the first of --models on the data, or of MF-BPR on --scale's world",
+        \.answers),
     ]
   }
 
@@ -66,12 +71,13 @@ struct Options: ProgramCommand {
   var checkpoints: URL?
   var threads: Int?
   var scale: Int?
+  var answers = false
 
   var split: SplitStrategy { splitChoice.strategy }
 
   func run() throws {
     if let threads { ThreadPool.shared.setThreadCount(threads) }
-    if let scale { return try ScaleCheck(interactions: scale).run() }
+    if let scale { return try ScaleCheck(interactions: scale, answers: answers).run() }
     try LeaderboardRun(self).run()
   }
 }

@@ -1,16 +1,21 @@
 import Foundation
 import Trestle
 
-/// One epoch of MF-BPR and LightGCN and an evaluation on a large synthetic world, with times and memory.
+/// One epoch of MF-BPR and LightGCN and an evaluation on a large synthetic world, or answers to single users, with times and
+/// memory.
 struct ScaleCheck {
   let interactions: Int
+  /// Whether MF-BPR is trained for a few epochs and answers single users, in place of the rest.
+  var answers = false
 
   func run() throws {
     var world = SyntheticWorld.Configuration()
     (world.users, world.items) = (max(100, interactions / 20), max(100, interactions / 100))
     (world.interactions, world.hasTexts) = (interactions, false)
     print("\(world.users) users, \(world.items) items, \(interactions) interactions")
-    let data = try timed("making the world") { try SyntheticWorld(world, seed: 0).dataset().interactions }
+    let dataset = try timed("making the world") { try SyntheticWorld(world, seed: 0).dataset() }
+    if answers { return try answerRequests(dataset) }
+    let data = dataset.interactions
     let split = try timed("splitting it") { try data.split(.ratio(), seed: 0) }
     var generator = RandomGenerator(seed: 0)
     var configuration = TrainingConfiguration()
@@ -32,6 +37,21 @@ struct ScaleCheck {
     let evaluator = RankingEvaluator(sampled, configuration: evaluation)
     let result = try timed("evaluating") { try evaluator.evaluate(model.makeScorer()) }
     print("NDCG@10 \(result.mean(.ndcg(10)) ?? 0) of \(result.users.count) users")
+  }
+
+  private func answerRequests(_ dataset: Dataset) throws {
+    var generator = RandomGenerator(seed: 0)
+    var configuration = TrainingConfiguration()
+    configuration.batchSize = 2048
+    let model = MatrixFactorization(
+      userCount: dataset.userCount, itemCount: dataset.itemCount, using: &generator)
+    let trainer = try RecommenderTrainer(
+      model, training: dataset.interactions, configuration: configuration)
+    try timed("five epochs of MF-BPR") { for _ in 0..<5 { _ = try trainer.trainEpoch() } }
+    let recommender = try timed("making the recommender") {
+      try FittedRecommender(model, dataset: dataset, training: dataset.interactions)
+    }
+    try AnswerCheck(recommender: recommender).run()
   }
 
   private func epoch(

@@ -26,9 +26,9 @@ extension HybridJob {
   private func measuredPlan() throws -> HybridJobPlan {
     guard data.modelURL != nil else {
       // The built-in world is small on every machine.
-      return HybridJobPlan(level: configuration.isQuick ? .quick : .long, arithmetic: .float32)
+      return HybridJobPlan(level: configuration.isQuick ? .brief : .long, arithmetic: .float32)
     }
-    var plan = HybridJobPlan(level: .quick, arithmetic: .float32)
+    var plan = HybridJobPlan(level: .brief, arithmetic: .float32)
     plan.tokensPerSecond = try measureArithmetics()
     let fastest = plan.tokensPerSecond.max { ($0.value, $1.key) < ($1.value, $0.key) }
     plan.arithmetic = fastest.flatMap { Arithmetic(rawValue: $0.key) } ?? .float32
@@ -40,7 +40,7 @@ extension HybridJob {
     let epochSeconds = plan.epochSeconds
     plan.choose(
       within: configuration.minutes * 60 * Double(configuration.seeds),
-      among: configuration.isQuick ? [.quick] : HybridJobPlan.Level.allCases
+      among: configuration.isQuick ? [.brief] : HybridJobPlan.Level.allCases
     ) { level in
       work.expected(
         budget(share: 1, seed: 0, level: level), tokensPerSecond: fastest?.value ?? 1,
@@ -99,7 +99,7 @@ extension HybridJob {
 
   /// Seconds of an epoch of the recommender, from a few of its steps.
   private func measureEpoch() throws -> Double {
-    let budget = budget(share: 1, seed: 0, level: .quick)
+    let budget = budget(share: 1, seed: 0, level: .brief)
     let side = PairwiseSide(
       makeGCN(split, budget, 0), split: split, vocabulary: vocabulary, configuration: budget.training)
     let parameters = side.parameterGroups.flatMap { $0.parameters.map(\.parameter) }

@@ -18,7 +18,7 @@ extension HybridJob {
     variants: [HybridVariant] = HybridVariant.protocolVariants, shares: [Double] = protocolShares,
     results: URL, maximumRuns: Int = .max
   ) throws {
-    let plan = HybridJobPlan(level: configuration.isQuick ? .quick : .long, arithmetic: .fastest)
+    let plan = HybridJobPlan(level: configuration.isQuick ? .brief : .long, arithmetic: .fastest)
     var left = maximumRuns
     for seed in configuration.seed..<configuration.seed + UInt64(configuration.seeds) {
       for share in shares {

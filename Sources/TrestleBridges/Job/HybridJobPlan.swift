@@ -14,6 +14,8 @@ public struct HybridJobPlan: Codable, Sendable, Equatable {
     case short
     /// As `short`, with a shorter warm-up and one epoch on new items: shows how things work, not how well.
     case quick
+    /// As `quick`, with still fewer items of each history and fewer users to validate on.
+    case brief
   }
 
   /// How long things train.

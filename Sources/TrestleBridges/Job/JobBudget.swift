@@ -38,7 +38,7 @@ struct JobBudget {
     schedule.domainValidationInterval = 2
     schedule.languagePatience = 2
     // Where steps are few, falling rates leave the language model short of them.
-    if level != .quick { schedule.languageAnnealing = 0.1 }
+    if ![.quick, .brief].contains(level) { schedule.languageAnnealing = 0.1 }
     shorten(level)
     if isSynthetic {
       training.batchSize = 1024
@@ -62,17 +62,17 @@ struct JobBudget {
       side.trainingItems = 64
       side.readingItems = 128
       side.validationUsers = 100
-    case .short, .quick:
+    case .short, .quick, .brief:
       schedule.tuningEpochs = 1
       schedule.rounds = 1
-      side.windowItems = 20
-      side.trainingItems = 20
+      side.windowItems = level == .brief ? 12 : 20
+      side.trainingItems = level == .brief ? 12 : 20
       side.batchTokens = 512
-      side.readingItems = 32
-      side.validationUsers = 60
-      study.bridge.readingEpochs = level == .quick ? 1 : 3
+      side.readingItems = level == .brief ? 20 : 32
+      side.validationUsers = level == .brief ? 40 : 60
+      study.bridge.readingEpochs = level == .short ? 3 : 1
       study.layerShares = [1.0 / 3, 0.5]
-      guard level == .quick else { return }
+      guard level != .short else { return }
       schedule.warmUpEpochs = 120
       schedule.roundDomainEpochs = 40
       study.bridge.warmUpEpochs = 120

@@ -45,7 +45,7 @@ import TrestleTestSupport
       try #require(mean("EASE + LM's reading, tuned", "new-among-all")) > mean("EASE", "new-among-all") ?? 1)
     #expect(figures.first { $0.model == "LightGCN + shuffled texts" && $0.slice == "new" }?.baseline == tuned)
     #expect(!figures.contains { $0.model.contains("MiniLM") })
-    #expect(messages.contains { $0.hasPrefix("Plan: float32, the quick budget") })
+    #expect(messages.contains { $0.hasPrefix("Plan: float32, the brief budget") })
 
     let page = try String(contentsOf: folder.appending(path: "index.html"), encoding: .utf8)
     for part in [
@@ -110,7 +110,7 @@ import TrestleTestSupport
 
   @Test func theLongestBudgetThatFitsIsTaken() {
     let costs: [HybridJobPlan.Level: Double] = [
-      .long: 900, .medium: 500, .modest: 300, .short: 200, .quick: 90,
+      .long: 900, .medium: 500, .modest: 300, .short: 200, .quick: 90, .brief: 60,
     ]
     func level(_ seconds: Double) -> HybridJobPlan.Level {
       var plan = HybridJobPlan(level: .quick, arithmetic: .float32)
@@ -121,7 +121,7 @@ import TrestleTestSupport
     #expect(level(1000) == .long && level(900) == .long && level(899) == .medium)
     #expect(level(300) == .modest && level(299) == .short && level(100) == .quick)
     // What fits nowhere is done as shortly as can be, and says how long it takes.
-    #expect(level(10) == .quick)
+    #expect(level(89) == .brief && level(10) == .brief)
   }
 
   @Test func aPlanSaysWhatWasMeasuredAndSurvivesItsFile() throws {

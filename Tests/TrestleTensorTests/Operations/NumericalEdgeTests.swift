@@ -161,6 +161,38 @@ import TrestleTestSupport
     #expect(cache.keptByteCount == 8192)
   }
 
+  @Test func remaindersAreExactForAllNumbers() throws {
+    // Random bits: every magnitude, signs, denormals, infinities and NaN; and quotients that are nearly whole.
+    var generator = RandomGenerator(seed: 11)
+    var (x, y): ([Float], [Float]) = (
+      [0, -0.0, 6, -6, .infinity, 5, -5, 5, 1, .nan], [2, 2, 2, 2, 3, .infinity, .infinity, 0, .nan, 1]
+    )
+    for index in 0..<20_000 {
+      let (a, b) = (
+        UInt32(truncatingIfNeeded: generator.next()), UInt32(truncatingIfNeeded: generator.next())
+      )
+      if index % 2 == 0 {
+        x.append(Float(bitPattern: a))
+        y.append(Float(bitPattern: b))
+      } else {
+        let divisor = Float(bitPattern: 0x3F80_0000 | b & 0x7F_FFFF)
+        let near = divisor * Float(a % (1 << 26))
+        x.append(index % 4 == 1 ? near.nextUp : -near.nextDown)
+        y.append(index % 8 < 4 ? divisor : -divisor)
+      }
+    }
+    try atEveryLevel { level in
+      let found = Tensor(x).remainder(dividingBy: Tensor(y)).floats
+      for ((x, y), value) in zip(zip(x, y), found) {
+        let rest = x.truncatingRemainder(dividingBy: y)
+        let expected = rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest
+        #expect(
+          value.bitPattern == expected.bitPattern || (value.isNaN && expected.isNaN),
+          "\(x) by \(y) is \(value), expected \(expected), at \(level)")
+      }
+    }
+  }
+
   @Test func theFastestArithmeticIsOneThatTheProcessorHas() throws {
     try atEveryLevel { level in
       let hasInstruction = trestle_level_has_bf16(level.level) != 0
