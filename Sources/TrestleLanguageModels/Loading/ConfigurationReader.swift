@@ -13,7 +13,7 @@ struct ConfigurationReader {
   private func value<Value>(
     _ key: String, _ read: (JSONValue) throws(FormatError) -> Value
   ) throws(LanguageModelError) -> Value? {
-    try reading { () throws(FormatError) in
+    try reading { () throws(FormatError) -> Value? in
       guard let member = try json.optionalMember(key), !member.isNull else { return nil }
       return try read(member)
     }
@@ -41,7 +41,7 @@ struct ConfigurationReader {
   }
 
   func object(_ key: String) throws(LanguageModelError) -> ConfigurationReader? {
-    try value(key) { member throws(FormatError) in
+    try value(key) { member throws(FormatError) -> ConfigurationReader in
       _ = try member.object()
       return ConfigurationReader(json: member, path: path)
     }
@@ -49,7 +49,7 @@ struct ConfigurationReader {
 
   /// A list of numbers.
   func doubles(_ key: String) throws(LanguageModelError) -> [Double]? {
-    try value(key) { member throws(FormatError) in
+    try value(key) { member throws(FormatError) -> [Double] in
       var result: [Double] = []
       for item in try member.array() { result.append(try item.double()) }
       return result
@@ -58,7 +58,7 @@ struct ConfigurationReader {
 
   /// A list of strings.
   func strings(_ key: String) throws(LanguageModelError) -> [String]? {
-    try value(key) { member throws(FormatError) in
+    try value(key) { member throws(FormatError) -> [String] in
       var result: [String] = []
       for item in try member.array() { result.append(try item.string()) }
       return result
