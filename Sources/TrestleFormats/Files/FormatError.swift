@@ -2,15 +2,15 @@
 ///
 /// Each case carries ``Details``: the file, the place in it, what was expected there and what was found.
 public enum FormatError: Error, Equatable, Sendable {
-  /// The four facts that every error states.
+  /// The four facts that every error states, of this module and of those above.
   public struct Details: Equatable, Sendable {
-    /// The file's path, or the name that the caller gave to bytes in memory.
+    /// The path of the file or folder, or the name that the caller gave to something in memory, which may be empty.
     public let path: String
-    /// Where in the file: a byte offset, a line and column, a key or a tensor's name. Empty means the whole file.
+    /// Where in it: a byte offset, a line and column, a key, a tensor's name. Empty means the whole.
     public let place: String
-    /// What a valid file has at that place.
+    /// What is valid at that place.
     public let expected: String
-    /// What this file has there.
+    /// What is there.
     public let found: String
 
     /// Collects the four facts.

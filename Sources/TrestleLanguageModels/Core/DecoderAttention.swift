@@ -25,4 +25,15 @@ extension Tensor {
     let weights = scaled.matmul(byGroup(keys), transposingOther: true).softmax()
     return weights.matmul(byGroup(values)).reshaped(to: shape)
   }
+
+  /// The same in one layer of a model, to keys and values of earlier tokens, too, if there is a cache of them.
+  func decoderAttention(
+    keys: Tensor, values: Tensor, sequences: PackedSequences, window: Int = 0, scale: Double? = nil,
+    layer: Int, cache: KeyValueCache?
+  ) -> Tensor {
+    cache?.attention(
+      layer: layer, queries: self, keys: keys, values: values, sequences: sequences, window: window,
+      scale: scale)
+      ?? decoderAttention(keys: keys, values: values, sequences: sequences, window: window, scale: scale)
+  }
 }

@@ -85,29 +85,6 @@ extension LanguageModel {
     return hiddenStates(embeddings, sequences: sequences, cache: KeyValueCache(continuing: continuing))
   }
 
-  /// Runs blocks from layer `start` on and collects the states of `layers`: what models share of
-  /// ``states(_:sequences:from:layers:)``.
-  ///
-  /// - Parameters:
-  ///   - block: applies the block with the given number to the states of the layer of that number.
-  ///   - norm: the last normalisation.
-  func collectStates(
-    _ inputs: Tensor, from start: Int, layers: [Int], block: (Int, Tensor) -> Tensor, norm: (Tensor) -> Tensor
-  ) -> [Tensor] {
-    precondition(
-      start >= 0 && start < layerCount && !layers.isEmpty
-        && layers.allSatisfy { $0 >= start && $0 <= layerCount },
-      "states(from: \(start), layers: \(layers)): a model of \(layerCount) layers")
-    let last = layers.max() ?? start
-    var collected: [Int: Tensor] = [:]
-    var x = inputs
-    for layer in start...last {
-      if layers.contains(layer) { collected[layer] = layer == layerCount ? norm(x) : x }
-      if layer < last { x = block(layer, x) }
-    }
-    return layers.map { collected[$0] ?? x }
-  }
-
   /// The logits of all tokens of the vocabulary.
   public func logits(_ states: Tensor) -> Tensor { logits(states, columns: nil) }
 

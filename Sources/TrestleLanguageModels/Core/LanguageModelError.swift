@@ -5,24 +5,7 @@ import TrestleFormats
 /// Each case carries ``Details``: the file, the place in it, what was expected there and what was found.
 public enum LanguageModelError: Error, Equatable, Sendable {
   /// The four facts that every error states.
-  public struct Details: Equatable, Sendable {
-    /// The file's or folder's path; empty for something in memory.
-    public let path: String
-    /// Where in it: a key or a tensor's name. Empty means the whole.
-    public let place: String
-    /// What a valid file or call has at that place.
-    public let expected: String
-    /// What this one has there.
-    public let found: String
-
-    /// Collects the four facts.
-    public init(_ path: String, at place: String = "", expected: String, found: String) {
-      self.path = path
-      self.place = place
-      self.expected = expected
-      self.found = found
-    }
-  }
+  public typealias Details = FormatError.Details
 
   /// A file cannot be read, or breaks its format.
   case format(FormatError)
@@ -46,10 +29,7 @@ public enum LanguageModelError: Error, Equatable, Sendable {
   /// The facts of the error, whatever its kind.
   public var details: Details {
     switch self {
-    case .format(let error):
-      Details(
-        error.details.path, at: error.details.place, expected: error.details.expected,
-        found: error.details.found)
+    case .format(let error): error.details
     case .noModel(let details), .unsupported(let details), .configuration(let details),
       .missingTensor(let details), .unknownTensor(let details), .wrongShape(let details),
       .adapter(let details), .request(let details):

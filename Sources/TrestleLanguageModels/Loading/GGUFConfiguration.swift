@@ -16,10 +16,17 @@ struct GGUFConfigurationReader {
     .unsupported(.init(path, at: "\(architecture).\(key)", expected: expected, found: found))
   }
 
-  func int(_ key: String) throws(LanguageModelError) -> Int? {
+  /// What `read` makes of a key's full name, if there is such a key.
+  private func value<Value>(
+    _ key: String, _ read: (String) throws(FormatError) -> Value
+  ) throws(LanguageModelError) -> Value? {
     let full = architecture + "." + key
     guard metadata.contains(full) else { return nil }
-    return try reading { () throws(FormatError) in try metadata.int(full, in: 0...(1 << 40)) }
+    return try reading { () throws(FormatError) in try read(full) }
+  }
+
+  func int(_ key: String) throws(LanguageModelError) -> Int? {
+    try value(key) { name throws(FormatError) in try metadata.int(name, in: 0...(1 << 40)) }
   }
 
   func requiredInt(_ key: String) throws(LanguageModelError) -> Int {
@@ -28,15 +35,11 @@ struct GGUFConfigurationReader {
   }
 
   func double(_ key: String) throws(LanguageModelError) -> Double? {
-    let full = architecture + "." + key
-    guard metadata.contains(full) else { return nil }
-    return try reading { () throws(FormatError) in try metadata.double(full) }
+    try value(key) { name throws(FormatError) in try metadata.double(name) }
   }
 
   func string(_ key: String) throws(LanguageModelError) -> String? {
-    let full = architecture + "." + key
-    guard metadata.contains(full) else { return nil }
-    return try reading { () throws(FormatError) in try metadata.string(full) }
+    try value(key) { name throws(FormatError) in try metadata.string(name) }
   }
 
   /// The number of tokens: the embedding's rows.

@@ -92,9 +92,7 @@ public enum LanguageModels {
     // Models of embeddings are saved as the backbone alone, without its name and without an output matrix.
     let isBare = file.names.contains("embed_tokens.weight")
     if isBare { configuration.tiesEmbeddings = true }
-    let weights = FileWeights(
-      file, storage: storage,
-      naming: { isBare && $0.hasPrefix("model.") ? String($0.dropFirst("model.".count)) : $0 })
+    let weights = FileWeights(file, storage: storage, naming: names(leavingOut: isBare ? "model." : ""))
     let model =
       configuration.modelType == "phi3"
       ? try Llama(configuration, weights: SplitWeights(weights, configuration))
@@ -122,16 +120,18 @@ public enum LanguageModels {
     let file = try tensors(of: url, access)
     // The first releases have the backbone's tensors alone, without its name.
     let isBare = file.names.contains("wte.weight")
-    let prefix = "transformer."
-    let weights = FileWeights(
-      file, storage: storage,
-      naming: { isBare && $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : $0 })
+    let weights = FileWeights(file, storage: storage, naming: names(leavingOut: isBare ? "transformer." : ""))
     let model = try GPT2(configuration, weights: weights)
     // Causal masks are part of some files; the head is the embedding.
     try weights.finish { name in
       name.hasSuffix(".attn.bias") || name.hasSuffix(".attn.masked_bias") || name == "lm_head.weight"
     }
     return model
+  }
+
+  /// The names of a file that leaves `prefix` out where the model's names begin with it.
+  private static func names(leavingOut prefix: String) -> (String) -> String {
+    { $0.hasPrefix(prefix) ? String($0.dropFirst(prefix.count)) : $0 }
   }
 
   /// Loads a BERT encoder from a Hugging Face folder.

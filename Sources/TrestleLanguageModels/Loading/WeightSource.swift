@@ -36,6 +36,11 @@ extension WeightSource {
     return Linear(matrix: matrix, bias: bias)
   }
 
+  /// The matrix that makes logits of states; `nil` where the embedding serves as it.
+  func outputMatrix(isEmbedding: Bool, rows: Int, columns: Int) throws(LanguageModelError) -> LinearWeight? {
+    isEmbedding ? nil : try matrix("lm_head.weight", rows: rows, columns: columns)
+  }
+
   /// A parameter of the tensor `name`.
   func parameter(_ name: String, _ shape: Shape) throws(LanguageModelError) -> Parameter {
     Parameter(try tensor(name, shape))

@@ -46,14 +46,9 @@ public struct BertConfiguration: Codable, Sendable, Hashable {
   /// Reads Hugging Face's `config.json`.
   init(json: JSONValue, path: String) throws(LanguageModelError) {
     let reader = ConfigurationReader(json: json, path: path)
-    func expect(_ key: String, _ expected: String) throws(LanguageModelError) {
-      if let found = try reader.string(key), found != expected {
-        throw .unsupported(.init(path, at: key, expected: "\"\(expected)\"", found: "\"\(found)\""))
-      }
-    }
-    try expect("model_type", "bert")
-    try expect("hidden_act", "gelu")
-    try expect("position_embedding_type", "absolute")
+    try reader.expect("model_type", "bert")
+    try reader.expect("hidden_act", "gelu")
+    try reader.expect("position_embedding_type", "absolute")
     self.init(
       vocabularySize: try reader.requiredInt("vocab_size"), hiddenSize: try reader.requiredInt("hidden_size"),
       intermediateSize: try reader.requiredInt("intermediate_size"),
@@ -70,11 +65,7 @@ public struct BertConfiguration: Codable, Sendable, Hashable {
   /// - Throws: ``LanguageModelError/configuration(_:)`` with the key and the range.
   public func validate(path: String = "") throws(LanguageModelError) {
     let check = RangeCheck(path: path)
-    try check("vocab_size", vocabularySize, in: 1...(1 << 24))
-    try check("hidden_size", hiddenSize, in: 1...(1 << 16))
-    try check("intermediate_size", intermediateSize, in: 1...(1 << 20))
-    try check("num_hidden_layers", layerCount, in: 1...1024)
-    try check("num_attention_heads", headCount, in: 1...4096)
+    try validateSizes(check)
     try check("max_position_embeddings", contextLength, in: 1...(1 << 20))
     try check("type_vocab_size", tokenTypeCount, in: 1...1024)
     try check("layer_norm_eps", normEpsilon, in: 0...1)
@@ -83,6 +74,8 @@ public struct BertConfiguration: Codable, Sendable, Hashable {
     }
   }
 }
+
+extension BertConfiguration: TransformerSizes {}
 
 /// The sum of token, position and type rows, normalised.
 final class BertEmbeddings: Module {

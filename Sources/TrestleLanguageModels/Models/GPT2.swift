@@ -46,19 +46,10 @@ public struct GPT2Configuration: Codable, Sendable, Hashable {
   /// Reads Hugging Face's `config.json`.
   init(json: JSONValue, path: String) throws(LanguageModelError) {
     let reader = ConfigurationReader(json: json, path: path)
-    let activation = try reader.string("activation_function") ?? "gelu_new"
-    guard activation == "gelu_new" else {
-      throw .unsupported(
-        .init(path, at: "activation_function", expected: "\"gelu_new\"", found: "\"\(activation)\""))
-    }
-    for (key, value) in [("scale_attn_by_inverse_layer_idx", false), ("scale_attn_weights", true)] {
-      if let found = try reader.bool(key), found != value {
-        throw .unsupported(.init(path, at: key, expected: "\(value)", found: "\(found)"))
-      }
-    }
-    if let isTied = try reader.bool("tie_word_embeddings"), !isTied {
-      throw .unsupported(.init(path, at: "tie_word_embeddings", expected: "true", found: "false"))
-    }
+    try reader.expect("activation_function", "gelu_new")
+    try reader.expect("scale_attn_by_inverse_layer_idx", false)
+    try reader.expect("scale_attn_weights", true)
+    try reader.expect("tie_word_embeddings", true)
     let context = try reader.int("n_positions")
     let epsilon = try reader.double("layer_norm_epsilon")
     self.init(
@@ -168,9 +159,7 @@ final class GPT2Block: Module {
     let q = heads.sliced(0..<headCount, along: 1)
     let k = heads.sliced(headCount..<2 * headCount, along: 1)
     let v = heads.sliced(2 * headCount..<3 * headCount, along: 1)
-    let mixed =
-      cache?.attention(layer: layer, queries: q, keys: k, values: v, sequences: sequences)
-      ?? q.decoderAttention(keys: k, values: v, sequences: sequences)
+    let mixed = q.decoderAttention(keys: k, values: v, sequences: sequences, layer: layer, cache: cache)
     return output(mixed.reshaped(to: [x.shape[0], -1]))
   }
 }
@@ -247,28 +236,21 @@ public final class GPT2: LanguageModel {
   public func hiddenStates(
     _ embeddings: Tensor, sequences: PackedSequences, cache: KeyValueCache?
   ) -> Tensor {
-    precondition(
-      embeddings.shape == [sequences.queryCount, hiddenSize],
-      "hiddenStates: embeddings \(embeddings.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)"
-    )
-    let placed = cache?.extended(by: sequences) ?? sequences
-    var x = embeddings + backbone.positions.value.gatheredRows(Tensor(placed.queryPositions))
-    for layer in backbone.layers { x = layer(x, sequences: placed, cache: cache) }
-    cache?.advance(by: sequences)
-    return backbone.norm(x)
+    topStates(embeddings, sequences: sequences, cache: cache, through: pass)
   }
 
   /// The states of chosen layers, `[tokens, hidden]` each; see ``LanguageModel``. Positions are added to inputs of layer 0.
   public func states(
     _ inputs: Tensor, sequences: PackedSequences, from start: Int, layers: [Int]
   ) -> [Tensor] {
-    precondition(
-      inputs.shape == [sequences.queryCount, hiddenSize],
-      "states: inputs \(inputs.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)")
+    collectStates(inputs, sequences: sequences, from: start, layers: layers, through: pass)
+  }
+
+  private func pass(_ sequences: PackedSequences, _ dtype: DType, _ cache: KeyValueCache?) -> DecoderPass {
     let positions = backbone.positions.value.gatheredRows(Tensor(sequences.queryPositions))
-    return collectStates(start == 0 ? inputs + positions : inputs, from: start, layers: layers) {
-      backbone.layers[$0]($1, sequences: sequences, cache: nil)
-    } norm: {
+    return DecoderPass(positions: positions) { [backbone] in
+      backbone.layers[$0]($1, sequences: sequences, cache: cache)
+    } norm: { [backbone] in
       backbone.norm($0)
     }
   }

@@ -71,35 +71,10 @@ final class Gemma3Attention: Module {
     let q = queryNorm(heads(projections[0])).rotated(cosines: angles.cosines, sines: angles.sines)
     let k = keyNorm(heads(projections[1])).rotated(cosines: angles.cosines, sines: angles.sines)
     let v = heads(projections[2])
-    let sequences = context.sequences
-    let mixed =
-      context.cache?.attention(
-        layer: layer, queries: q, keys: k, values: v, sequences: sequences, window: window, scale: scale)
-      ?? q.decoderAttention(keys: k, values: v, sequences: sequences, window: window, scale: scale)
+    let mixed = q.decoderAttention(
+      keys: k, values: v, sequences: context.sequences, window: window, scale: scale, layer: layer,
+      cache: context.cache)
     return output(mixed.reshaped(to: [x.shape[0], -1]))
-  }
-}
-
-/// The gated feed-forward part: down(gelu(gate(x)) · up(x)), with the tanh form of GELU.
-final class Gemma3FeedForward: Module {
-  static let checkpointKeys = ["gate": "gate_proj", "up": "up_proj", "down": "down_proj"]
-  let gate: Linear
-  let up: Linear
-  let down: Linear
-
-  init(
-    _ configuration: Gemma3Configuration, layer: Int, weights: some WeightSource
-  ) throws(LanguageModelError) {
-    let name = "model.layers.\(layer).mlp"
-    let (hidden, inner) = (configuration.hiddenSize, configuration.intermediateSize)
-    gate = try weights.linear(name + ".gate_proj", inputs: hidden, outputs: inner)
-    up = try weights.linear(name + ".up_proj", inputs: hidden, outputs: inner)
-    down = try weights.linear(name + ".down_proj", inputs: inner, outputs: hidden)
-  }
-
-  func callAsFunction(_ x: Tensor) -> Tensor {
-    let parts = Linear.outputs(of: [gate, up], for: x)
-    return down(parts[0].geluTanh() * parts[1])
   }
 }
 
@@ -112,7 +87,7 @@ final class Gemma3Block: Module {
     "afterFeedForward": "post_feedforward_layernorm.weight",
   ]
   let attention: Gemma3Attention
-  let feedForward: Gemma3FeedForward
+  let feedForward: LlamaFeedForward
   let attentionNorm: Gemma3Norm
   let afterAttention: Gemma3Norm
   let feedForwardNorm: Gemma3Norm
@@ -128,7 +103,9 @@ final class Gemma3Block: Module {
         weights: weights)
     }
     attention = try Gemma3Attention(configuration, layer: layer, weights: weights)
-    feedForward = try Gemma3FeedForward(configuration, layer: layer, weights: weights)
+    feedForward = try LlamaFeedForward(
+      name + ".mlp", hiddenSize: configuration.hiddenSize, intermediateSize: configuration.intermediateSize,
+      activation: .geluTanh, weights: weights)
     attentionNorm = try norm("input_layernorm")
     afterAttention = try norm("post_attention_layernorm")
     feedForwardNorm = try norm("pre_feedforward_layernorm")
@@ -182,9 +159,8 @@ public final class Gemma3: LanguageModel {
     let c = configuration
     self.configuration = c
     backbone = try Gemma3Backbone(c, weights: weights)
-    head =
-      c.tiesEmbeddings
-      ? nil : try weights.matrix("lm_head.weight", rows: c.vocabularySize, columns: c.hiddenSize)
+    head = try weights.outputMatrix(
+      isEmbedding: c.tiesEmbeddings, rows: c.vocabularySize, columns: c.hiddenSize)
     localRotary = RotaryEmbedding(rotatedSize: c.headSize, base: c.localRopeBase, scaling: nil)
     globalRotary = RotaryEmbedding(
       rotatedSize: c.headSize, base: c.ropeBase,
@@ -223,39 +199,26 @@ public final class Gemma3: LanguageModel {
   public func hiddenStates(
     _ embeddings: Tensor, sequences: PackedSequences, cache: KeyValueCache?
   ) -> Tensor {
-    precondition(
-      embeddings.shape == [sequences.queryCount, hiddenSize],
-      "hiddenStates: embeddings \(embeddings.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)"
-    )
-    let placed = cache?.extended(by: sequences) ?? sequences
-    let context = context(placed, embeddings.dtype, cache)
-    var x = embeddings
-    for layer in backbone.layers { x = layer(x, context) }
-    cache?.advance(by: sequences)
-    return backbone.norm(x)
+    topStates(embeddings, sequences: sequences, cache: cache, through: pass)
   }
 
   /// The states of chosen layers, `[tokens, hidden]` each; see ``LanguageModel``.
   public func states(
     _ inputs: Tensor, sequences: PackedSequences, from start: Int, layers: [Int]
   ) -> [Tensor] {
-    precondition(
-      inputs.shape == [sequences.queryCount, hiddenSize],
-      "states: inputs \(inputs.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)")
-    let context = context(sequences, inputs.dtype, nil)
-    return collectStates(inputs, from: start, layers: layers) {
-      backbone.layers[$0]($1, context)
-    } norm: {
-      backbone.norm($0)
-    }
+    collectStates(inputs, sequences: sequences, from: start, layers: layers, through: pass)
   }
 
-  private func context(_ sequences: PackedSequences, _ dtype: DType, _ cache: KeyValueCache?) -> Gemma3Context
-  {
+  private func pass(_ sequences: PackedSequences, _ dtype: DType, _ cache: KeyValueCache?) -> DecoderPass {
     let positions = sequences.queryPositions
-    return Gemma3Context(
+    let context = Gemma3Context(
       sequences: sequences, local: localRotary.angles(at: positions, dtype: dtype),
       global: globalRotary.angles(at: positions, dtype: dtype), cache: cache)
+    return DecoderPass { [backbone] in
+      backbone.layers[$0]($1, context)
+    } norm: { [backbone] in
+      backbone.norm($0)
+    }
   }
 
   /// The logits of the next token, `[rows, columns]`; see ``LanguageModel``.

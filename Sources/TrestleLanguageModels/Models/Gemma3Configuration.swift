@@ -87,19 +87,7 @@ public struct Gemma3Configuration: Codable, Sendable, Hashable {
   /// - Throws: ``LanguageModelError/configuration(_:)`` with the key and the range.
   public func validate(path: String = "") throws(LanguageModelError) {
     let check = RangeCheck(path: path)
-    try check("vocab_size", vocabularySize, in: 1...(1 << 24))
-    try check("hidden_size", hiddenSize, in: 1...(1 << 16))
-    try check("intermediate_size", intermediateSize, in: 1...(1 << 20))
-    try check("num_hidden_layers", layerCount, in: 1...1024)
-    try check("num_attention_heads", headCount, in: 1...4096)
-    try check("num_key_value_heads", keyValueHeadCount, in: 1...headCount)
-    try check("head_dim", headSize, in: 2...4096)
-    try check("max_position_embeddings", contextLength, in: 1...(1 << 24))
-    try check("sliding_window", slidingWindow, in: 1...(1 << 24))
-    guard headCount % keyValueHeadCount == 0 else {
-      throw check.failure("num_key_value_heads", "a divisor of \(headCount)", "\(keyValueHeadCount)")
-    }
-    guard headSize % 2 == 0 else { throw check.failure("head_dim", "an even number", "\(headSize)") }
+    try validateHeads(check, slidingWindow: slidingWindow)
     guard layerKinds.count == layerCount else {
       throw check.failure("layer_types", "\(layerCount) types, one for each block", "\(layerKinds.count)")
     }
@@ -110,6 +98,8 @@ public struct Gemma3Configuration: Codable, Sendable, Hashable {
     try check("query_pre_attn_scalar", queryScale, in: 1e-6...1e9)
   }
 }
+
+extension Gemma3Configuration: GroupedHeadSizes {}
 
 extension Gemma3Configuration {
   /// The model type whose `config.json` this configuration understands.
@@ -159,16 +149,9 @@ extension Gemma3Configuration {
 
   /// Stops what Gemma 3's text models do not have, though the configuration could say it.
   private func refuseVariants(_ reader: ConfigurationReader) throws(LanguageModelError) {
-    let activation = try reader.string("hidden_activation") ?? "gelu_pytorch_tanh"
-    guard activation == "gelu_pytorch_tanh" else {
-      throw .unsupported(
-        .init(
-          reader.path, at: "hidden_activation", expected: "\"gelu_pytorch_tanh\"", found: "\"\(activation)\"")
-      )
-    }
-    for key in ["attention_bias", "use_bidirectional_attention"] where try reader.bool(key) == true {
-      throw .unsupported(.init(reader.path, at: key, expected: "false", found: "true"))
-    }
+    try reader.expect("hidden_activation", "gelu_pytorch_tanh")
+    try reader.expect("attention_bias", false)
+    try reader.expect("use_bidirectional_attention", false)
     for key in ["attn_logit_softcapping", "final_logit_softcapping"] {
       if let cap = try reader.double(key) {
         throw .unsupported(.init(reader.path, at: key, expected: "null", found: "\(cap)"))

@@ -63,26 +63,32 @@ public final class LlamaAttention: Module {
       q = q.rotated(cosines: context.cosines, sines: context.sines)
       k = k.rotated(cosines: context.cosines, sines: context.sines)
     }
-    let sequences = context.sequences
-    let mixed =
-      context.cache?.attention(
-        layer: layer, queries: q, keys: k, values: v, sequences: sequences, window: window)
-      ?? q.decoderAttention(keys: k, values: v, sequences: sequences, window: window)
+    let mixed = q.decoderAttention(
+      keys: k, values: v, sequences: context.sequences, window: window, layer: layer, cache: context.cache)
     return output(mixed.reshaped(to: [x.shape[0], -1]))
   }
 }
 
-/// The gated feed-forward part: down(silu(gate(x)) · up(x)).
+/// What the gate of a feed-forward part passes through.
+enum GateActivation {
+  case silu
+  /// The tanh form of GELU.
+  case geluTanh
+}
+
+/// The gated feed-forward part: down(silu(gate(x)) · up(x)), or with another activation.
 public final class LlamaFeedForward: Module {
   /// The projections' names in checkpoints.
   public static let checkpointKeys = ["gate": "gate_proj", "up": "up_proj", "down": "down_proj"]
   let gate: Linear
   let up: Linear
   let down: Linear
+  private let activation: GateActivation
 
   /// - Parameter name: the part's name in checkpoints.
   init(
-    _ name: String, hiddenSize: Int, intermediateSize: Int, hasBias: Bool = false, weights: some WeightSource
+    _ name: String, hiddenSize: Int, intermediateSize: Int, hasBias: Bool = false,
+    activation: GateActivation = .silu, weights: some WeightSource
   ) throws(LanguageModelError) {
     gate = try weights.linear(
       name + ".gate_proj", inputs: hiddenSize, outputs: intermediateSize, hasBias: hasBias)
@@ -90,11 +96,15 @@ public final class LlamaFeedForward: Module {
       name + ".up_proj", inputs: hiddenSize, outputs: intermediateSize, hasBias: hasBias)
     down = try weights.linear(
       name + ".down_proj", inputs: intermediateSize, outputs: hiddenSize, hasBias: hasBias)
+    self.activation = activation
   }
 
   func callAsFunction(_ x: Tensor) -> Tensor {
     let parts = Linear.outputs(of: [gate, up], for: x)
-    return down(parts[0].swiGLU(up: parts[1]))
+    return switch activation {
+    case .silu: down(parts[0].swiGLU(up: parts[1]))
+    case .geluTanh: down(parts[0].geluTanh() * parts[1])
+    }
   }
 }
 
@@ -179,11 +189,9 @@ public final class Llama: LanguageModel {
     try configuration.validate(path: weights.path)
     self.configuration = configuration
     backbone = try LlamaBackbone(configuration, weights: weights)
-    head =
-      configuration.tiesEmbeddings
-      ? nil
-      : try weights.matrix(
-        "lm_head.weight", rows: configuration.vocabularySize, columns: configuration.hiddenSize)
+    head = try weights.outputMatrix(
+      isEmbedding: configuration.tiesEmbeddings, rows: configuration.vocabularySize,
+      columns: configuration.hiddenSize)
     rotary = RotaryEmbedding(
       rotatedSize: configuration.rotatedSize ?? configuration.headSize, base: configuration.ropeBase,
       scaling: frequencyDivisors.map { .divisors($0) } ?? configuration.ropeScaling?.rotary)
@@ -219,33 +227,23 @@ public final class Llama: LanguageModel {
   public func hiddenStates(
     _ embeddings: Tensor, sequences: PackedSequences, cache: KeyValueCache?
   ) -> Tensor {
-    precondition(
-      embeddings.shape == [sequences.queryCount, hiddenSize],
-      "hiddenStates: embeddings \(embeddings.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)"
-    )
-    let placed = cache?.extended(by: sequences) ?? sequences
-    let angles = rotary.angles(at: placed.queryPositions, dtype: embeddings.dtype)
-    let context = DecoderContext(
-      sequences: placed, cosines: angles.cosines, sines: angles.sines, cache: cache)
-    var x = embeddings
-    for layer in backbone.layers { x = layer(x, context) }
-    cache?.advance(by: sequences)
-    return x.rmsNormalized(gain: backbone.norm.value, epsilon: configuration.normEpsilon)
+    topStates(embeddings, sequences: sequences, cache: cache, through: pass)
   }
 
   /// The states of chosen layers, `[tokens, hidden]` each; see ``LanguageModel``.
   public func states(
     _ inputs: Tensor, sequences: PackedSequences, from start: Int, layers: [Int]
   ) -> [Tensor] {
-    precondition(
-      inputs.shape == [sequences.queryCount, hiddenSize],
-      "states: inputs \(inputs.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)")
-    let angles = rotary.angles(at: sequences.queryPositions, dtype: inputs.dtype)
+    collectStates(inputs, sequences: sequences, from: start, layers: layers, through: pass)
+  }
+
+  private func pass(_ sequences: PackedSequences, _ dtype: DType, _ cache: KeyValueCache?) -> DecoderPass {
+    let angles = rotary.angles(at: sequences.queryPositions, dtype: dtype)
     let context = DecoderContext(
-      sequences: sequences, cosines: angles.cosines, sines: angles.sines, cache: nil)
-    return collectStates(inputs, from: start, layers: layers) {
+      sequences: sequences, cosines: angles.cosines, sines: angles.sines, cache: cache)
+    return DecoderPass { [backbone] in
       backbone.layers[$0]($1, context)
-    } norm: {
+    } norm: { [backbone, configuration] in
       $0.rmsNormalized(gain: backbone.norm.value, epsilon: configuration.normEpsilon)
     }
   }

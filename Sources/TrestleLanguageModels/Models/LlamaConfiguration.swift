@@ -101,19 +101,7 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
   /// - Throws: ``LanguageModelError/configuration(_:)`` with the key and the range.
   public func validate(path: String = "") throws(LanguageModelError) {
     let check = RangeCheck(path: path)
-    try check("vocab_size", vocabularySize, in: 1...(1 << 24))
-    try check("hidden_size", hiddenSize, in: 1...(1 << 16))
-    try check("intermediate_size", intermediateSize, in: 1...(1 << 20))
-    try check("num_hidden_layers", layerCount, in: 1...1024)
-    try check("num_attention_heads", headCount, in: 1...4096)
-    try check("num_key_value_heads", keyValueHeadCount, in: 1...headCount)
-    try check("head_dim", headSize, in: 2...4096)
-    try check("max_position_embeddings", contextLength, in: 1...(1 << 24))
-    try check("sliding_window", slidingWindow ?? 1, in: 1...(1 << 24))
-    guard headCount % keyValueHeadCount == 0 else {
-      throw check.failure("num_key_value_heads", "a divisor of \(headCount)", "\(keyValueHeadCount)")
-    }
-    guard headSize % 2 == 0 else { throw check.failure("head_dim", "an even number", "\(headSize)") }
+    try validateHeads(check, slidingWindow: slidingWindow ?? 1)
     try check("rms_norm_eps", normEpsilon, in: 0...1)
     try check("rope_theta", ropeBase, in: 1...1e12)
     try check("max_window_layers", fullAttentionLayerCount, in: 0...(1 << 20))
@@ -129,6 +117,8 @@ public struct LlamaConfiguration: Codable, Sendable, Hashable {
   /// How many of the last tokens the block of that index sees at most; 0 for all.
   func window(ofLayer layer: Int) -> Int { layer < fullAttentionLayerCount ? 0 : slidingWindow ?? 0 }
 }
+
+extension LlamaConfiguration: GroupedHeadSizes {}
 
 extension LlamaConfiguration {
   /// The model types whose `config.json` this configuration understands.
@@ -170,10 +160,7 @@ extension LlamaConfiguration {
     if slidingWindow != nil, type == "qwen2" || type == "qwen3" { try readFullAttentionLayers(reader) }
     if type == "smollm3" { try readUnrotatedLayers(reader, isWindowed: isWindowed) }
     if type == "qwen3_moe" { experts = try Experts(reader, layerCount: layerCount) }
-    let activation = try reader.string("hidden_act") ?? "silu"
-    guard activation == "silu" else {
-      throw .unsupported(.init(path, at: "hidden_act", expected: "\"silu\"", found: "\"\(activation)\""))
-    }
+    try reader.expect("hidden_act", "silu")
     try readRope(reader)
     try readRotatedSize(reader)
     try validate(path: path)

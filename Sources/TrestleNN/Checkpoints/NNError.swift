@@ -3,24 +3,7 @@ import TrestleFormats
 /// What can go wrong when a model or a training state is loaded.
 public enum NNError: Error, Equatable, Sendable, CustomStringConvertible {
   /// Where it went wrong, what was expected there and what was found.
-  public struct Details: Equatable, Sendable {
-    /// The file or folder.
-    public let path: String
-    /// The tensor, key or part in question.
-    public let place: String
-    /// What should have been there.
-    public let expected: String
-    /// What was there.
-    public let found: String
-
-    /// Details of an error.
-    public init(_ path: String, at place: String, expected: String, found: String) {
-      self.path = path
-      self.place = place
-      self.expected = expected
-      self.found = found
-    }
-  }
+  public typealias Details = FormatError.Details
 
   /// Tensors that the model needs are not there.
   case missing(Details)

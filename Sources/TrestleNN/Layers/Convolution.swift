@@ -22,14 +22,9 @@ public final class Conv2d: Module {
     groups: Int = 1,
     hasBias: Bool = true, dtype: DType = .float32, using generator: inout RandomGenerator
   ) {
-    precondition(
-      groups > 0 && inputs % groups == 0 && outputs % groups == 0,
-      "Conv2d: \(inputs) inputs and \(outputs) outputs in \(groups) groups")
-    let bound = 1 / Double(max(1, inputs / groups * kernel.height * kernel.width)).squareRoot()
-    let shape: Shape = [outputs, inputs / groups, kernel.height, kernel.width]
-    weight = Parameter(.uniform(shape, in: -bound..<bound, dtype: dtype, using: &generator))
-    bias =
-      hasBias ? Parameter(.uniform([outputs], in: -bound..<bound, dtype: dtype, using: &generator)) : nil
+    (weight, bias) = drawnKernels(
+      "Conv2d", inputs: inputs, outputs: outputs, kernel: [kernel.height, kernel.width], groups: groups,
+      hasBias: hasBias, dtype: dtype, using: &generator)
     self.stride = stride
     self.padding = padding
     self.dilation = dilation
@@ -65,14 +60,9 @@ public final class Conv1d: Module {
     groups: Int = 1,
     hasBias: Bool = true, dtype: DType = .float32, using generator: inout RandomGenerator
   ) {
-    precondition(
-      groups > 0 && inputs % groups == 0 && outputs % groups == 0,
-      "Conv1d: \(inputs) inputs and \(outputs) outputs in \(groups) groups")
-    let bound = 1 / Double(max(1, inputs / groups * kernel)).squareRoot()
-    weight = Parameter(
-      .uniform([outputs, inputs / groups, kernel], in: -bound..<bound, dtype: dtype, using: &generator))
-    bias =
-      hasBias ? Parameter(.uniform([outputs], in: -bound..<bound, dtype: dtype, using: &generator)) : nil
+    (weight, bias) = drawnKernels(
+      "Conv1d", inputs: inputs, outputs: outputs, kernel: [kernel], groups: groups, hasBias: hasBias,
+      dtype: dtype, using: &generator)
     self.stride = stride
     self.padding = padding
     self.dilation = dilation
@@ -85,4 +75,20 @@ public final class Conv1d: Module {
       with: weight.value, bias: bias?.value, stride: stride, padding: padding, dilation: dilation,
       groups: groups)
   }
+}
+
+/// Kernels `[outputs, inputs / groups, kernel…]` and offsets, drawn uniformly from ±1/√(numbers that an output is made of).
+private func drawnKernels(
+  _ layer: String, inputs: Int, outputs: Int, kernel: [Int], groups: Int, hasBias: Bool, dtype: DType,
+  using generator: inout RandomGenerator
+) -> (weight: Parameter, bias: Parameter?) {
+  precondition(
+    groups > 0 && inputs % groups == 0 && outputs % groups == 0,
+    "\(layer): \(inputs) inputs and \(outputs) outputs in \(groups) groups")
+  let bound = 1 / Double(max(1, kernel.reduce(inputs / groups, *))).squareRoot()
+  func draw(_ shape: Shape) -> Parameter {
+    Parameter(.uniform(shape, in: -bound..<bound, dtype: dtype, using: &generator))
+  }
+  let weight = draw(Shape([outputs, inputs / groups] + kernel))
+  return (weight, hasBias ? draw([outputs]) : nil)
 }

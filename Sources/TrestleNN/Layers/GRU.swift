@@ -9,9 +9,7 @@ import TrestleTensor
 public final class GRU: Module {
   /// The parameters lie directly under the layer: `weight_ih_l0`, as in PyTorch.
   public static let checkpointKeys = ["weights": ""]
-  /// For layer k: `weight_ih_lk` `[3 · hidden, inputs]`, `weight_hh_lk` `[3 · hidden, hidden]`, `bias_ih_lk`,
-  /// `bias_hh_lk` `[3 · hidden]`.
-  private let weights: [String: Parameter]
+  private let weights: RecurrentWeights
   /// The width of the states.
   public let hidden: Int
   /// The number of layers, each fed with the states of the one below.
@@ -22,15 +20,11 @@ public final class GRU: Module {
     inputs: Int, hidden: Int, layerCount: Int = 1, hasBias: Bool = true, dtype: DType = .float32,
     using generator: inout RandomGenerator
   ) {
-    weights = RecurrentWeights.drawn(
+    weights = RecurrentWeights(
       gates: 3, inputs: inputs, hidden: hidden, layerCount: layerCount, hasBias: hasBias, dtype: dtype,
       using: &generator)
     self.hidden = hidden
     self.layerCount = layerCount
-  }
-
-  private func projected(_ x: Tensor, _ name: String, _ layer: Int) -> Tensor {
-    RecurrentWeights.projected(x, by: weights, name, layer)
   }
 
   /// The top layer's states at every step.
@@ -44,12 +38,12 @@ public final class GRU: Module {
     let (batch, time) = (x.shape[0], x.shape[1])
     var sequence = x.permuted([1, 0, 2])
     for layer in 0..<layerCount {
-      let input = projected(sequence, "ih", layer)
+      let input = weights.ofInputs(sequence, layer: layer)
       var state = initial?[layer] ?? .zeros([batch, hidden], dtype: x.dtype)
       var states: [Tensor] = []
       states.reserveCapacity(time)
       for step in 0..<time {
-        state = Self.step(input[step], projected(state, "hh", layer), state, hidden)
+        state = Self.step(input[step], weights.ofState(state, layer: layer), state, hidden)
         states.append(state)
       }
       sequence = states.isEmpty ? .zeros([0, batch, hidden], dtype: x.dtype) : .stacked(states)

@@ -9,9 +9,7 @@ import TrestleTensor
 public final class LSTM: Module {
   /// The parameters lie directly under the layer: `weight_ih_l0`, as in PyTorch.
   public static let checkpointKeys = ["weights": ""]
-  /// For layer k: `weight_ih_lk` `[4 · hidden, inputs]`, `weight_hh_lk` `[4 · hidden, hidden]`, `bias_ih_lk`,
-  /// `bias_hh_lk` `[4 · hidden]`.
-  private let weights: [String: Parameter]
+  private let weights: RecurrentWeights
   /// The width of the states.
   public let hidden: Int
   /// The number of layers, each fed with the states of the one below.
@@ -22,15 +20,11 @@ public final class LSTM: Module {
     inputs: Int, hidden: Int, layerCount: Int = 1, hasBias: Bool = true, dtype: DType = .float32,
     using generator: inout RandomGenerator
   ) {
-    weights = RecurrentWeights.drawn(
+    weights = RecurrentWeights(
       gates: 4, inputs: inputs, hidden: hidden, layerCount: layerCount, hasBias: hasBias, dtype: dtype,
       using: &generator)
     self.hidden = hidden
     self.layerCount = layerCount
-  }
-
-  private func projected(_ x: Tensor, _ name: String, _ layer: Int) -> Tensor {
-    RecurrentWeights.projected(x, by: weights, name, layer)
   }
 
   /// What the layers remember between steps, `[layers, batch, hidden]` each.
@@ -60,12 +54,12 @@ public final class LSTM: Module {
     var sequence = x.permuted([1, 0, 2])
     var last: [(Tensor, Tensor)] = []
     for layer in 0..<layerCount {
-      let input = projected(sequence, "ih", layer)
+      let input = weights.ofInputs(sequence, layer: layer)
       var (output, memory) = (initial?.output[layer] ?? zeros, initial?.memory[layer] ?? zeros)
       var outputs: [Tensor] = []
       outputs.reserveCapacity(time)
       for step in 0..<time {
-        let parts = (input[step] + projected(output, "hh", layer)).split(into: 4, along: 1)
+        let parts = (input[step] + weights.ofState(output, layer: layer)).split(into: 4, along: 1)
         memory = parts[1].sigmoid() * memory + parts[0].sigmoid() * parts[2].tanh()
         output = parts[3].sigmoid() * memory.tanh()
         outputs.append(output)

@@ -2,12 +2,15 @@ import TrestleTensor
 
 /// The weights of layers of recurrent units, by PyTorch's names: for layer k `weight_ih_lk` `[gates · hidden, inputs]`,
 /// `weight_hh_lk` `[gates · hidden, hidden]`, and, if there are offsets, `bias_ih_lk`, `bias_hh_lk` `[gates · hidden]`.
-enum RecurrentWeights {
+struct RecurrentWeights: Module {
+  static let checkpointKeys = ["byName": ""]
+  private let byName: [String: Parameter]
+
   /// Weights drawn uniformly from ±1/√hidden.
-  static func drawn(
+  init(
     gates: Int, inputs: Int, hidden: Int, layerCount: Int, hasBias: Bool, dtype: DType,
     using generator: inout RandomGenerator
-  ) -> [String: Parameter] {
+  ) {
     let bound = 1 / Double(max(hidden, 1)).squareRoot()
     func draw(_ shape: Shape) -> Parameter {
       Parameter(.uniform(shape, in: -bound..<bound, dtype: dtype, using: &generator))
@@ -20,17 +23,20 @@ enum RecurrentWeights {
       weights["bias_ih_l\(layer)"] = draw([gates * hidden])
       weights["bias_hh_l\(layer)"] = draw([gates * hidden])
     }
-    return weights
+    byName = weights
   }
 
-  /// x Wᵀ + b with the weights called `weight_NAME_lLAYER` and, if there are offsets, `bias_NAME_lLAYER`.
-  static func projected(
-    _ x: Tensor, by weights: [String: Parameter], _ name: String, _ layer: Int
-  ) -> Tensor {
-    guard let weight = weights["weight_\(name)_l\(layer)"] else {
-      preconditionFailure("recurrent units: there is no layer \(layer)")
+  /// What a layer's gates take from its inputs: x Wᵀ + b of `weight_ih_lk` and `bias_ih_lk`.
+  func ofInputs(_ x: Tensor, layer: Int) -> Tensor { projected(x, "ih_l\(layer)") }
+
+  /// What a layer's gates take from its own state: h Uᵀ + c of `weight_hh_lk` and `bias_hh_lk`.
+  func ofState(_ state: Tensor, layer: Int) -> Tensor { projected(state, "hh_l\(layer)") }
+
+  private func projected(_ x: Tensor, _ name: String) -> Tensor {
+    guard let weight = byName["weight_" + name] else {
+      preconditionFailure("recurrent units: there is no weight_\(name)")
     }
     let y = x.matmul(weight.value, transposingOther: true)
-    return weights["bias_\(name)_l\(layer)"].map { y + $0.value } ?? y
+    return byName["bias_" + name].map { y + $0.value } ?? y
   }
 }

@@ -46,20 +46,24 @@ open class Adam: Optimizer {
     var mean = state.tensors.removeValue(forKey: "mean") ?? .zeros(shape, dtype: dtype)
     var variance = state.tensors.removeValue(forKey: "variance") ?? .zeros(shape, dtype: dtype)
     parameter.applyAdam(
-      gradient, mean: &mean, variance: &variance,
-      AdamStep(
-        learningRate: step.learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon,
-        weightDecay: step.weightDecay, isDecoupled: decouplesWeightDecay, count: state.updateCount,
-        gradientScale: step.gradientScale))
+      gradient, mean: &mean, variance: &variance, settings(of: step, count: state.updateCount))
     state.tensors["mean"] = mean
     state.tensors["variance"] = variance
+  }
+
+  /// The numbers of a parameter's step, its `count`th.
+  func settings(of step: OptimizerStep, count: Int) -> AdamStep {
+    AdamStep(
+      learningRate: step.learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon,
+      weightDecay: step.weightDecay, isDecoupled: decouplesWeightDecay, count: count,
+      gradientScale: step.gradientScale)
   }
 }
 
 /// Adam with decoupled weight decay: p ← (1 − lr·λ)p before the step.
 ///
 /// Source: Loshchilov and Hutter, *Decoupled Weight Decay Regularization* (2017).
-public final class AdamW: Adam {
+public class AdamW: Adam {
   /// An optimizer of one group.
   public convenience init(
     _ parameters: [Parameter], learningRate: Double = 1e-3, weightDecay: Double = 0.01,

@@ -6,22 +6,7 @@ import TrestleTensor
 /// Parameters are `float32`. A row-sparse gradient moves all rows, as a dense one does: use ``AdamW`` for large embeddings.
 ///
 /// Source: Dettmers et al., *8-bit Optimizers via Block-wise Quantization* (2021).
-public final class AdamW8bit: Adam {
-  /// An optimizer of one group.
-  public convenience init(
-    _ parameters: [Parameter], learningRate: Double = 1e-3, weightDecay: Double = 0.01, beta1: Double = 0.9,
-    beta2: Double = 0.999, epsilon: Double = 1e-8
-  ) {
-    self.init(
-      groups: [
-        ParameterGroup(parameters: parameters, learningRate: learningRate, weightDecay: weightDecay)
-      ],
-      beta1: beta1, beta2: beta2, epsilon: epsilon)
-  }
-
-  /// The weights decay by themselves.
-  public override var decouplesWeightDecay: Bool { true }
-
+public final class AdamW8bit: AdamW {
   /// One step, in place.
   public override func update(
     _ parameter: Parameter, with gradient: Gradient, state: inout OptimizerState, step: OptimizerStep
@@ -37,10 +22,7 @@ public final class AdamW8bit: Adam {
     var varianceScales = taken("variance scales", in: &state)
     parameter.applyEightBitAdam(
       gradient, mean: &mean, variance: &variance, meanScales: &meanScales, varianceScales: &varianceScales,
-      AdamStep(
-        learningRate: step.learningRate, beta1: beta1, beta2: beta2, epsilon: epsilon,
-        weightDecay: step.weightDecay, isDecoupled: decouplesWeightDecay, count: state.updateCount,
-        gradientScale: step.gradientScale))
+      settings(of: step, count: state.updateCount))
     state.tensors["mean"] = mean
     state.tensors["variance"] = variance
     state.tensors["mean scales"] = meanScales

@@ -51,7 +51,7 @@ public struct EpochReport: Codable, Sendable {
 ///
 /// Several ranks train together through a `Communicator`: each computes its share of the batches of a step, and all end in
 /// the bits of one process whose ``TrainingConfiguration/accumulation`` is the same. All ranks call the same methods.
-public final class RecommenderTrainer {
+public final class RecommenderTrainer: EpochTrainer {
   /// The model in training.
   public let model: any TrainableRecommender
   /// How it is trained.
@@ -168,24 +168,17 @@ public final class RecommenderTrainer {
     var best: [Tensor] = []
     if let checkpoint { (run, best) = try resume(from: checkpoint, split) ?? (run, best) }
     try requireAgreement(split)
-    while epoch < configuration.epochs && !run.stopping.shouldStop {
-      let start = ContinuousClock.now
-      let loss = try trainEpoch()
-      let seconds = start.duration(to: .now).seconds
-      var validation: Double?
-      var isBest = false
-      if canValidate, epoch % configuration.evaluationInterval == 0 || epoch == configuration.epochs {
-        let value = try measured(evaluator)
-        validation = value
-        isBest = run.stopping.note(value)
-        if isBest { best = model.parameters.map { $0.detached.copied() } }
-      }
-      let report = EpochReport(epoch: epoch - 1, loss: loss, validation: validation, seconds: seconds)
-      run.reports.append(report)
-      if let checkpoint, communicator.rank == 0 { try save(&run, isBest: isBest, split, to: checkpoint) }
-      try progress(report)
-    }
-    for (parameter, value) in zip(model.parameters, best) { parameter.update(to: value) }
+    try train(
+      model, &run, best: best, epochs: configuration.epochs,
+      measure: {
+        guard canValidate,
+          epoch % configuration.evaluationInterval == 0 || epoch == configuration.epochs
+        else { return nil }
+        return try measured(evaluator)
+      },
+      save: { run, isBest in
+        if let checkpoint, communicator.rank == 0 { try save(&run, isBest: isBest, split, to: checkpoint) }
+      }, progress: progress)
     return run.reports
   }
 

@@ -130,13 +130,15 @@ public struct ChatTemplate: Sendable, Hashable {
 
   // MARK: Families
 
+  /// The messages, after the default system prompt if there is one and they have none.
+  private func withSystemPrompt(_ messages: [ChatMessage]) -> [ChatMessage] {
+    guard let defaultSystemPrompt, messages[0].role != .system else { return messages }
+    return [ChatMessage(role: .system, content: Prompt([.trusted(defaultSystemPrompt)]))] + messages
+  }
+
   private func chatML(_ messages: [ChatMessage], _ addsAnswer: Bool) -> Prompt {
     var prompt = Prompt()
-    var messages = messages
-    if let defaultSystemPrompt, messages[0].role != .system {
-      messages.insert(ChatMessage(role: .system, content: Prompt([.trusted(defaultSystemPrompt)])), at: 0)
-    }
-    for message in messages {
+    for message in withSystemPrompt(messages) {
       prompt.append(.control("<|im_start|>"))
       prompt.append(.trusted("\(message.role.rawValue)\n"))
       prompt.append(message.content)
@@ -158,11 +160,7 @@ public struct ChatTemplate: Sendable, Hashable {
       prompt.append(.control("<|end_header_id|>"))
       prompt.append(.trusted("\n\n"))
     }
-    var messages = messages
-    if let defaultSystemPrompt, messages[0].role != .system {
-      messages.insert(ChatMessage(role: .system, content: Prompt([.trusted(defaultSystemPrompt)])), at: 0)
-    }
-    for message in messages {
+    for message in withSystemPrompt(messages) {
       appendHeader(message.role)
       prompt.append(message.content.trimmed())
       prompt.append(.control("<|eot_id|>"))

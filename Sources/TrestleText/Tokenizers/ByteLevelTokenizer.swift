@@ -102,10 +102,7 @@ public struct ByteLevelTokenizer: Tokenizer {
   }
 
   /// The token as the vocabulary spells it, `nil` outside the vocabulary.
-  public func token(for id: Int32) -> String? {
-    guard id >= 0, id < vocabulary.count else { return nil }
-    return String(decoding: vocabulary[Int(id)], as: UTF8.self)
-  }
+  public func token(for id: Int32) -> String? { vocabulary.spelling(of: id) }
 
   /// The id of a token in the vocabulary's spelling.
   public func id(for token: String) -> Int32? { vocabulary.id(of: Array(token.utf8)) }
@@ -151,44 +148,4 @@ public struct ByteLevelTokenizer: Tokenizer {
     }
     ids.append(contentsOf: workspace.merger.symbols)
   }
-}
-
-extension Source {
-  /// Indexes tokens after checking that ids fit, spellings are UTF-8 and none occurs twice.
-  func vocabulary(_ tokens: [[UInt8]]) throws(TextError) -> Vocabulary {
-    guard !tokens.isEmpty, tokens.count <= Source.maximumVocabularySize else {
-      throw error(
-        "vocabulary", expected: "1 to \(Source.maximumVocabularySize) tokens", found: "\(tokens.count)")
-    }
-    for (id, token) in tokens.enumerated() where token.contains(where: { $0 >= 0x80 }) {
-      guard String(validating: token, as: UTF8.self) != nil else {
-        throw error("token \(id)", expected: "valid UTF-8", found: String(decoding: token, as: UTF8.self))
-      }
-    }
-    let (vocabulary, duplicate) = Vocabulary.indexed(tokens)
-    if let (first, second) = duplicate {
-      throw error(
-        "token \(second)", expected: "a spelling of its own",
-        found: "that of token \(first), “\(String(decoding: tokens[first], as: UTF8.self))”")
-    }
-    return vocabulary
-  }
-
-  /// Checks that ids are in the vocabulary.
-  func check(
-    _ merges: [TokenMerge], specialTokens: SpecialTokens, vocabularySize: Int
-  ) throws(TextError) {
-    let range = 0..<Int32(vocabularySize)
-    for (index, merge) in merges.enumerated() {
-      for id in [merge.left, merge.right, merge.result] where !range.contains(id) {
-        throw error("merge \(index)", expected: "ids below \(vocabularySize)", found: "\(id)")
-      }
-    }
-    for (name, id) in specialTokens.ids where !range.contains(id) {
-      throw error("special token “\(name)”", expected: "an id below \(vocabularySize)", found: "\(id)")
-    }
-  }
-
-  /// More tokens than any model has; bounds what a file can make us allocate.
-  static var maximumVocabularySize: Int { 1 << 24 }
 }

@@ -130,9 +130,7 @@ public struct SentencePieceTokenizer: Tokenizer {
     try source.check(merges, specialTokens: specialTokens, vocabularySize: tokens.count)
     var configuration = configuration
     if let unknown = configuration.unknownToken {
-      guard tokens.indices.contains(Int(unknown)) else {
-        throw source.error("unknown token", expected: "an id below \(tokens.count)", found: "\(unknown)")
-      }
+      try source.check("unknown token", unknown, vocabularySize: tokens.count)
       if !specialTokens.mayStandForText(unknown, spelled: tokens[Int(unknown)]) {
         configuration.unknownToken = nil
       }
@@ -215,10 +213,7 @@ public struct SentencePieceTokenizer: Tokenizer {
   }
 
   /// The token as the vocabulary spells it, `nil` outside the vocabulary.
-  public func token(for id: Int32) -> String? {
-    guard id >= 0, id < vocabulary.count else { return nil }
-    return String(decoding: vocabulary[Int(id)], as: UTF8.self)
-  }
+  public func token(for id: Int32) -> String? { vocabulary.spelling(of: id) }
 
   /// The id of a token in the vocabulary's spelling.
   public func id(for token: String) -> Int32? { vocabulary.id(of: Array(token.utf8)) }

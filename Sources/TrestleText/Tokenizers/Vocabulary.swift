@@ -48,6 +48,12 @@ package struct Vocabulary: Sendable {
   /// The spelling of a token inside the vocabulary.
   subscript(id: Int) -> ArraySlice<UInt8> { storage[starts[id]..<starts[id + 1]] }
 
+  /// The spelling of a token as text, `nil` outside the vocabulary.
+  func spelling(of id: Int32) -> String? {
+    guard id >= 0, id < count else { return nil }
+    return String(decoding: self[Int(id)], as: UTF8.self)
+  }
+
   /// The id of `bytes[start..<end]`, `nil` if there is no such token.
   func id(of bytes: [UInt8], from start: Int, to end: Int) -> Int32? {
     let id = slots[slot(of: bytes, from: start, to: end)]
@@ -74,4 +80,51 @@ package struct Vocabulary: Sendable {
     for index in start..<end where storage[offset + index - start] != bytes[index] { return false }
     return true
   }
+}
+
+extension Source {
+  /// Indexes tokens after checking that ids fit, spellings are UTF-8 and none occurs twice.
+  func vocabulary(_ tokens: [[UInt8]]) throws(TextError) -> Vocabulary {
+    guard !tokens.isEmpty, tokens.count <= Source.maximumVocabularySize else {
+      throw error(
+        "vocabulary", expected: "1 to \(Source.maximumVocabularySize) tokens", found: "\(tokens.count)")
+    }
+    for (id, token) in tokens.enumerated() where token.contains(where: { $0 >= 0x80 }) {
+      guard String(validating: token, as: UTF8.self) != nil else {
+        throw error("token \(id)", expected: "valid UTF-8", found: String(decoding: token, as: UTF8.self))
+      }
+    }
+    let (vocabulary, duplicate) = Vocabulary.indexed(tokens)
+    if let (first, second) = duplicate {
+      throw error(
+        "token \(second)", expected: "a spelling of its own",
+        found: "that of token \(first), “\(String(decoding: tokens[first], as: UTF8.self))”")
+    }
+    return vocabulary
+  }
+
+  /// Checks that ids are in the vocabulary.
+  func check(
+    _ merges: [TokenMerge], specialTokens: SpecialTokens, vocabularySize: Int
+  ) throws(TextError) {
+    let range = 0..<Int32(vocabularySize)
+    for (index, merge) in merges.enumerated() {
+      for id in [merge.left, merge.right, merge.result] where !range.contains(id) {
+        throw error("merge \(index)", expected: "ids below \(vocabularySize)", found: "\(id)")
+      }
+    }
+    for (name, id) in specialTokens.ids {
+      try check("special token “\(name)”", id, vocabularySize: vocabularySize)
+    }
+  }
+
+  /// Checks that the id of what is called `name` is in the vocabulary.
+  func check(_ name: String, _ id: Int32, vocabularySize: Int) throws(TextError) {
+    guard id >= 0, id < vocabularySize else {
+      throw error(name, expected: "an id below \(vocabularySize)", found: "\(id)")
+    }
+  }
+
+  /// More tokens than any model has; bounds what a file can make us allocate.
+  static var maximumVocabularySize: Int { 1 << 24 }
 }

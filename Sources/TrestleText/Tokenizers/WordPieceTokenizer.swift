@@ -64,9 +64,7 @@ public struct WordPieceTokenizer: Tokenizer {
     vocabulary = try source.vocabulary(tokens)
     try source.check([], specialTokens: specialTokens, vocabularySize: tokens.count)
     let unknown = configuration.unknownToken
-    guard tokens.indices.contains(Int(unknown)) else {
-      throw source.error("unknown token", expected: "an id below \(tokens.count)", found: "\(unknown)")
-    }
+    try source.check("unknown token", unknown, vocabularySize: tokens.count)
     guard specialTokens.mayStandForText(unknown, spelled: tokens[Int(unknown)]) else {
       throw source.error(
         "unknown token", expected: "one that does not begin, end, separate or fill sequences",
@@ -114,10 +112,7 @@ public struct WordPieceTokenizer: Tokenizer {
   }
 
   /// The token as the vocabulary spells it, `nil` outside the vocabulary.
-  public func token(for id: Int32) -> String? {
-    guard id >= 0, id < vocabulary.count else { return nil }
-    return String(decoding: vocabulary[Int(id)], as: UTF8.self)
-  }
+  public func token(for id: Int32) -> String? { vocabulary.spelling(of: id) }
 
   /// The id of a token in the vocabulary's spelling.
   public func id(for token: String) -> Int32? { vocabulary.id(of: Array(token.utf8)) }

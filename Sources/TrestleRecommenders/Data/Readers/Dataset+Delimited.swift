@@ -49,16 +49,11 @@ extension Dataset {
     var builder = InteractionBuilder()
     var report = ReadReport()
     var table = try DelimitedTable(interactions, separator, options)
-    let user = try table.column(columns.user)
-    let item = try table.column(columns.item)
-    let rating = try table.column(columns.rating)
-    let time = try table.column(columns.timestamp)
+    let fields = InteractionFields(
+      user: try table.column(columns.user), item: try table.column(columns.item),
+      rating: try table.column(columns.rating), time: try table.column(columns.timestamp))
     try table.forEachRow(options, &report) { (reader: inout RecordReader) throws(DataError) in
-      var ratingValue: Float?
-      var timeValue: Int64?
-      if let rating { ratingValue = try reader.float(rating, "a number (rating)") }
-      if let time { timeValue = try reader.time(time, "a number (timestamp)") }
-      try builder.append(from: reader, user: user, item: item, rating: ratingValue, time: timeValue)
+      try builder.append(from: reader, fields)
     }
     var attributes = ItemAttributes(count: builder.itemIDs.count)
     if let items {
@@ -78,25 +73,15 @@ extension Dataset {
   ) throws(DataError) {
     var table = try DelimitedTable(file, separator, options)
     let id = try table.column(columns.item)
-    let title = try table.column(columns.title)
-    let genres = try table.column(columns.genres)
-    let year = try table.column(columns.year)
-    let text = try table.column(columns.text)
+    let fields = ItemFields(
+      title: try table.column(columns.title), genres: try table.column(columns.genres),
+      genreSeparator: columns.genreSeparator, year: try table.column(columns.year),
+      text: try table.column(columns.text))
     var seen = SeenRows()
     try table.forEachRow(options, &report) { (reader: inout RecordReader) throws(DataError) in
       let item = try seen.insert(id, of: reader, into: &ids, what: "an item id")
       items.extend(to: ids.count)
-      if let title { items.titles[item] = reader.text(title) }
-      if let genres {
-        items.genres[item] =
-          columns.genreSeparator.isEmpty
-          ? [reader.text(genres)]
-          : reader.text(genres).split(separator: columns.genreSeparator).map(String.init)
-      }
-      if let year {
-        items.years[item] = NumberParser.integer(reader.buffer, reader.fields[year]).map(Int.init)
-      }
-      if let text { items.texts[item] = reader.text(text) }
+      fields.read(reader, of: item, into: &items)
     }
   }
 

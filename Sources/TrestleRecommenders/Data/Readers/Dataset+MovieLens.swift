@@ -70,9 +70,7 @@ private struct MovieLensFiles {
       ratings, separator: separator, quotes: false, encoding: encoding, options: options)
     try readRecords(&reader, options, &report) { (reader: inout RecordReader) throws(DataError) in
       try reader.requireFields(["user id", "item id", "rating", "timestamp"])
-      let rating = try reader.float(2, "a number (rating)")
-      let time = try reader.time(3, "a number (timestamp)")
-      try builder.append(from: reader, user: 0, item: 1, rating: rating, time: time)
+      try builder.append(from: reader, InteractionFields(user: 0, item: 1, rating: 2, time: 3))
     }
     var attributes = ItemAttributes(count: builder.itemIDs.count)
     if let items { try readItems(items, options, &builder.itemIDs, &attributes, &report) }

@@ -69,17 +69,14 @@ extension Dataset {
   ) throws(DataError) {
     var reader = try RecordReader(file, separator: "\t", quotes: false, encoding: .utf8, options: options)
     let header = try AtomicHeader(&reader)
-    let user = try header.require(columns.user, type: "token")
-    let item = try header.require(columns.item, type: "token")
-    let rating = try header.find([columns.rating], type: "float")
-    let time = try header.find([columns.timestamp], type: "float")
+    let fields = InteractionFields(
+      user: try header.require(columns.user, type: "token"),
+      item: try header.require(columns.item, type: "token"),
+      rating: try header.find([columns.rating], type: "float"),
+      time: try header.find([columns.timestamp], type: "float"))
     try readRecords(&reader, options, &report) { (reader: inout RecordReader) throws(DataError) in
       try reader.requireFields(header.names)
-      var ratingValue: Float?
-      var timeValue: Int64?
-      if let rating { ratingValue = try reader.float(rating, "a number (rating)") }
-      if let time { timeValue = try reader.time(time, "a number (timestamp)") }
-      try builder.append(from: reader, user: user, item: item, rating: ratingValue, time: timeValue)
+      try builder.append(from: reader, fields)
     }
   }
 
@@ -90,23 +87,17 @@ extension Dataset {
     var reader = try RecordReader(file, separator: "\t", quotes: false, encoding: .utf8, options: options)
     let header = try AtomicHeader(&reader)
     let id = try header.require(columns.item, type: "token")
-    let title = try header.find(columns.titles, type: "token")
-    let genres = try header.find(columns.genres, type: "token")
-    let year = try header.find(columns.years, type: nil)
-    let text = try header.find(columns.texts, type: "token")
-    let creator = try header.find(columns.creators, type: "token")
+    let fields = ItemFields(
+      title: try header.find(columns.titles, type: "token"),
+      genres: try header.find(columns.genres, type: "token"), genreSeparator: " ",
+      year: try header.find(columns.years, type: nil), text: try header.find(columns.texts, type: "token"),
+      creator: try header.find(columns.creators, type: "token"))
     var seen = SeenRows()
     try readRecords(&reader, options, &report) { (reader: inout RecordReader) throws(DataError) in
       try reader.requireFields(header.names)
       let item = try seen.insert(id, of: reader, into: &ids, what: "an item id")
       items.extend(to: ids.count)
-      if let title { items.titles[item] = reader.text(title) }
-      if let genres { items.genres[item] = reader.text(genres).split(separator: " ").map(String.init) }
-      if let year {
-        items.years[item] = NumberParser.integer(reader.buffer, reader.fields[year]).map(Int.init)
-      }
-      if let text { items.texts[item] = reader.text(text) }
-      if let creator { items.creators[item] = reader.text(creator) }
+      fields.read(reader, of: item, into: &items)
     }
   }
 

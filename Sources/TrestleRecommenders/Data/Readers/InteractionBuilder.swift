@@ -15,18 +15,20 @@ struct InteractionBuilder {
     if let time { timestamps.append(time) }
   }
 
-  /// Appends the row whose ids are two fields of the reader's record.
-  mutating func append(
-    from reader: RecordReader, user: Int, item: Int, rating: Float?, time: Int64?
-  ) throws(DataError) {
-    try reader.requireText(user, "a user id")
-    try reader.requireText(item, "an item id")
+  /// Appends the row that the reader's record holds.
+  mutating func append(from reader: RecordReader, _ fields: InteractionFields) throws(DataError) {
+    var rating: Float?
+    var time: Int64?
+    if let field = fields.rating { rating = try reader.float(field, "a number (rating)") }
+    if let field = fields.time { time = try reader.time(field, "a number (timestamp)") }
+    try reader.requireText(fields.user, "a user id")
+    try reader.requireText(fields.item, "an item id")
     guard users.count < Int(Int32.max) else {
       throw .tooLarge(path: reader.path, expected: "fewer than 2³¹ rows", found: "more")
     }
     append(
-      user: try reader.insert(user, into: &userIDs), item: try reader.insert(item, into: &itemIDs),
-      rating: rating, time: time)
+      user: try reader.insert(fields.user, into: &userIDs),
+      item: try reader.insert(fields.item, into: &itemIDs), rating: rating, time: time)
   }
 
   /// Appends the row with these ids.

@@ -41,20 +41,16 @@ public final class BERT4Rec: HistoryRecommender {
   public let configuration: Configuration
   /// The histories that the scorer continues.
   public var histories: UserHistories
-  /// The items' rows, and last that of the mask.
-  private let itemEmbedding: Parameter
-  private let positionEmbedding: Parameter
-  private let norm: LayerNorm
-  private let layers: [AttentionLayer]
+  /// The last of its items' rows is that of the mask.
+  private let encoder: AttentionEncoder
   private let transform: Linear
   private let transformNorm: LayerNorm
   private let outputBias: Parameter
   private let dropout: Dropout?
 
-  /// RecBole's names of the tables, and names like them.
+  /// The tables go by RecBole's names, the rest by names like them.
   public static let checkpointKeys = [
-    "itemEmbedding": "item_embedding.weight", "positionEmbedding": "position_embedding.weight",
-    "transformNorm": "transform_norm", "outputBias": "output_bias",
+    "encoder": "", "transformNorm": "transform_norm", "outputBias": "output_bias",
   ]
 
   /// A model for the users and items of `training`, with weights drawn from the normal distribution of deviation 0.02.
@@ -77,18 +73,8 @@ public final class BERT4Rec: HistoryRecommender {
         + "\(configuration.windowLength), rates \(configuration.maskRate) and \(configuration.lastItemRate)")
     self.configuration = configuration
     histories = UserHistories(training)
-    func table(_ rows: Int) -> Parameter {
-      Parameter(.normal([rows, configuration.dimension], deviation: 0.02, dtype: dtype, using: &generator))
-    }
-    itemEmbedding = table(training.itemCount + 1)
-    positionEmbedding = table(configuration.windowLength)
-    norm = LayerNorm(width: configuration.dimension, epsilon: configuration.epsilon, dtype: dtype)
-    layers = (0..<configuration.layers).map { _ in
-      AttentionLayer(
-        width: configuration.dimension, hidden: configuration.hidden, heads: configuration.heads,
-        dropout: configuration.dropout, epsilon: configuration.epsilon, isCausal: false, dtype: dtype,
-        using: &generator)
-    }
+    encoder = AttentionEncoder(
+      configuration, itemCount: training.itemCount + 1, isCausal: false, dtype: dtype, using: &generator)
     transform = .narrow(configuration.dimension, configuration.dimension, dtype, using: &generator)
     transformNorm = LayerNorm(width: configuration.dimension, epsilon: configuration.epsilon, dtype: dtype)
     outputBias = Parameter(.zeros([training.itemCount], dtype: dtype))
@@ -105,30 +91,26 @@ public final class BERT4Rec: HistoryRecommender {
   ///   - sequences: of items and masks, none longer than the window or empty.
   ///   - places: in the packed sequences.
   package func states(_ sequences: ItemSequences, at places: [Int32]) -> Tensor {
-    let rows = itemEmbedding.value.gatheredRows(Tensor(sequences.items))
-    var x = norm(rows + positionEmbedding.value.gatheredRows(Tensor(sequences.positions)))
-    if let dropout { x = dropout(x) }
-    let packed = PackedSequences(lengths: sequences.lengths)
-    for layer in layers { x = layer(x, packed) }
+    let x = encoder(sequences, dropout: dropout)
     return transformNorm(transform(x.gatheredRows(Tensor(places))).gelu())
   }
 
   /// The logits of all items for some states, `[states, items]`.
   package func logits(_ states: Tensor) -> Tensor {
-    let rows = itemEmbedding.value.sliced(0..<Int(mask), along: 0)
+    let rows = encoder.embedding.items.value.sliced(0..<Int(mask), along: 0)
     return states.matmul(rows, transposingOther: true) + outputBias.value
   }
 
   /// The items' rows with their offsets.
   public var itemRows: Tensor {
-    itemEmbedding.detached.sliced(0..<Int(mask), along: 0).rows(withOffsets: outputBias.detached)
+    encoder.embedding.items.detached.sliced(0..<Int(mask), along: 0).rows(withOffsets: outputBias.detached)
   }
 
   /// The state at a mask behind each user's last items, and a 1.
   public func userStates(_ histories: UserHistories) -> Tensor {
     setTraining(false)
     return histories.states { users in
-      guard !users.isEmpty else { return .zeros([0, configuration.dimension], dtype: itemEmbedding.dtype) }
+      guard !users.isEmpty else { return .zeros([0, configuration.dimension], dtype: outputBias.dtype) }
       let sequences = ItemSequences(
         users.map { histories.items(of: $0).suffix(configuration.windowLength - 1) + [mask] })
       return states(sequences, at: sequences.lastPlaces)
@@ -140,29 +122,10 @@ public final class BERT4Rec: HistoryRecommender {
     training: Interactions, configuration: TrainingConfiguration
   ) throws(DataError) -> any TrainingSteps {
     histories = UserHistories(training)
-    return Steps(
-      model: self,
-      batches: MaskedBatches(
-        histories, self.configuration, mask: mask, batchSize: configuration.batchSize,
-        seed: configuration.seed))
-  }
-
-  private struct Steps: TrainingSteps {
-    unowned let model: BERT4Rec
-    let batches: MaskedBatches
-    /// The number of batches varies a little, as the masks do; this is that of the first epoch.
-    var count: Int { batches.epoch(0).count }
-
-    func epoch(_ epoch: Int) -> AnySequence<TrainingStep> {
-      AnySequence(
-        batches.epoch(epoch).lazy.map { [model] batch in
-          TrainingStep(exampleCount: batch.targets.count) {
-            model.setTraining(true)
-            defer { model.setTraining(false) }
-            let states = model.states(batch.sequences, at: batch.places)
-            return model.logits(states).crossEntropy(labels: Tensor(batch.targets)).mean()
-          }
-        })
+    let batches = MaskedBatches(
+      histories, self.configuration, mask: mask, batchSize: configuration.batchSize, seed: configuration.seed)
+    return SequenceSteps(model: self, batches: batches.epoch) { [unowned self] batch, _, _ in
+      logits(states(batch.sequences, at: batch.places)).crossEntropy(labels: Tensor(batch.targets)).mean()
     }
   }
 }

@@ -41,19 +41,15 @@ public final class HSTU: SequentialRecommender {
   public let name = "HSTU"
   /// How the model was built.
   public let configuration: Configuration
-  /// The items' rows.
-  public let itemEmbedding: Parameter
   /// The histories that the scorer continues.
   public var histories: UserHistories
-  private let positionEmbedding: Parameter
+  private let embedding: SequenceEmbedding
   private let layers: [TransductionLayer]
   private let norm: LayerNorm
   private let dropout: Dropout?
 
-  /// Names like those of ``SASRec``'s tables.
-  public static let checkpointKeys = [
-    "itemEmbedding": "item_embedding.weight", "positionEmbedding": "position_embedding.weight",
-  ]
+  /// The tables go by the names of ``SASRec``'s.
+  public static let checkpointKeys = ["embedding": ""]
 
   /// A model for the users and items of `training`, with tables drawn from the normal distribution of deviation 0.02 and maps drawn by
   /// Xavier's normal rule.
@@ -74,11 +70,9 @@ public final class HSTU: SequentialRecommender {
         + "\(configuration.windowLength)")
     self.configuration = configuration
     histories = UserHistories(training)
-    func table(_ rows: Int) -> Parameter {
-      Parameter(.normal([rows, configuration.dimension], deviation: 0.02, dtype: dtype, using: &generator))
-    }
-    itemEmbedding = table(training.itemCount)
-    positionEmbedding = table(configuration.windowLength)
+    embedding = SequenceEmbedding(
+      itemCount: training.itemCount, windowLength: configuration.windowLength,
+      width: configuration.dimension, dtype: dtype, using: &generator)
     layers = (0..<configuration.layers).map { _ in
       TransductionLayer(configuration, dtype, using: &generator)
     }
@@ -87,6 +81,8 @@ public final class HSTU: SequentialRecommender {
     setTraining(false)
   }
 
+  /// The items' rows.
+  public var itemEmbedding: Parameter { embedding.items }
   /// The most items that are read.
   public var windowLength: Int { configuration.windowLength }
   /// How many drawn items stand in the softmax; `nil` for the whole catalogue.
@@ -94,8 +90,7 @@ public final class HSTU: SequentialRecommender {
 
   /// The state after each item.
   public func states(_ sequences: ItemSequences) -> Tensor {
-    let rows = itemEmbedding.value.gatheredRows(Tensor(sequences.items))
-    var x = rows + positionEmbedding.value.gatheredRows(Tensor(sequences.positions))
+    var x = embedding(sequences)
     if let dropout { x = dropout(x) }
     let grid = SequenceGrid(sequences, dtype: x.dtype)
     for layer in layers { x = layer(x, grid) }

@@ -36,19 +36,13 @@ public final class SASRec: SequentialRecommender {
   public let name = "SASRec"
   /// How the model was built.
   public let configuration: Configuration
-  /// The items' rows.
-  public let itemEmbedding: Parameter
   /// The histories that the scorer continues.
   public var histories: UserHistories
-  private let positionEmbedding: Parameter
-  private let norm: LayerNorm
-  private let layers: [AttentionLayer]
+  private let encoder: AttentionEncoder
   private let dropout: Dropout?
 
-  /// RecBole's names of the tables.
-  public static let checkpointKeys = [
-    "itemEmbedding": "item_embedding.weight", "positionEmbedding": "position_embedding.weight",
-  ]
+  /// The tables go by RecBole's names.
+  public static let checkpointKeys = ["encoder": ""]
 
   /// A model for the users and items of `training`, with weights drawn from the normal distribution of deviation 0.02.
   public init(
@@ -60,34 +54,19 @@ public final class SASRec: SequentialRecommender {
       "SASRec: \(configuration.heads) heads of width \(configuration.dimension)")
     self.configuration = configuration
     histories = UserHistories(training)
-    func table(_ rows: Int) -> Parameter {
-      Parameter(.normal([rows, configuration.dimension], deviation: 0.02, dtype: dtype, using: &generator))
-    }
-    itemEmbedding = table(training.itemCount)
-    positionEmbedding = table(configuration.windowLength)
-    norm = LayerNorm(width: configuration.dimension, epsilon: configuration.epsilon, dtype: dtype)
-    layers = (0..<configuration.layers).map { _ in
-      AttentionLayer(
-        width: configuration.dimension, hidden: configuration.hidden, heads: configuration.heads,
-        dropout: configuration.dropout, epsilon: configuration.epsilon, isCausal: true, dtype: dtype,
-        using: &generator)
-    }
+    encoder = AttentionEncoder(
+      configuration, itemCount: training.itemCount, isCausal: true, dtype: dtype, using: &generator)
     dropout = configuration.dropout > 0 ? Dropout(rate: configuration.dropout, using: &generator) : nil
     setTraining(false)
   }
 
+  /// The items' rows.
+  public var itemEmbedding: Parameter { encoder.embedding.items }
   /// The most items that are read.
   public var windowLength: Int { configuration.windowLength }
   /// How many drawn items stand in the softmax; `nil` for the whole catalogue.
   public var sampledItems: Int? { configuration.sampledItems }
 
   /// The state after each item.
-  public func states(_ sequences: ItemSequences) -> Tensor {
-    let rows = itemEmbedding.value.gatheredRows(Tensor(sequences.items))
-    var x = norm(rows + positionEmbedding.value.gatheredRows(Tensor(sequences.positions)))
-    if let dropout { x = dropout(x) }
-    let packed = PackedSequences(lengths: sequences.lengths)
-    for layer in layers { x = layer(x, packed) }
-    return x
-  }
+  public func states(_ sequences: ItemSequences) -> Tensor { encoder(sequences, dropout: dropout) }
 }

@@ -68,7 +68,18 @@ extension SequentialRecommender {
     training: Interactions, configuration: TrainingConfiguration
   ) throws(DataError) -> any TrainingSteps {
     histories = UserHistories(training)
-    return SequenceSteps(self, configuration)
+    let batches = SequenceBatches(
+      histories, windowLength: windowLength, predictionsPerBatch: configuration.batchSize,
+      seed: configuration.seed)
+    let source = RandomGenerator(seed: configuration.seed).split(0x6472_6177)
+    let shares = histories.targetShares()
+    return SequenceSteps(model: self, batches: batches.epoch) { [unowned self] batch, epoch, step in
+      let read = states(batch.sequences).gatheredRows(Tensor(batch.places))
+      guard let sampledItems else { return loss(states: read, targets: Tensor(batch.targets)) }
+      var generator = source.split(UInt64(epoch)).split(UInt64(step))
+      return sampledLoss(
+        states: read, targets: batch.targets, sampled: sampledItems, shares: shares, using: &generator)
+    }
   }
 
   /// The state after each user's last items, `[users, width]`; zeros for a user without items.
@@ -98,49 +109,5 @@ extension SequentialRecommender {
       }
       return parts.isEmpty ? .zeros([0, width], dtype: itemEmbedding.dtype) : .concatenated(parts, along: 0)
     }
-  }
-}
-
-/// Steps over windows of histories.
-private struct SequenceSteps: TrainingSteps {
-  private unowned let model: any SequentialRecommender
-  private let batches: SequenceBatches
-  private let source: RandomGenerator
-  /// Each item's share of the predictions.
-  private let shares: [Float]
-
-  init(_ model: any SequentialRecommender, _ configuration: TrainingConfiguration) {
-    self.model = model
-    batches = SequenceBatches(
-      model.histories, windowLength: model.windowLength, predictionsPerBatch: configuration.batchSize,
-      seed: configuration.seed)
-    source = RandomGenerator(seed: configuration.seed).split(0x6472_6177)
-    var counts = [Int](repeating: 0, count: model.histories.itemCount)
-    for user in 0..<model.histories.userCount {
-      for item in model.histories.items(of: user).dropFirst() { counts[Int(item)] += 1 }
-    }
-    let total = Float(max(counts.reduce(0, +), 1))
-    shares = counts.map { Float($0) / total }
-  }
-
-  /// The number of batches varies a little, as the cuts do; this is that of the first epoch.
-  var count: Int { batches.epoch(0).count }
-
-  func epoch(_ epoch: Int) -> AnySequence<TrainingStep> {
-    let source = source.split(UInt64(epoch))
-    return AnySequence(
-      batches.epoch(epoch).lazy.enumerated().map { [model, shares] step, batch in
-        TrainingStep(exampleCount: batch.targets.count) {
-          model.setTraining(true)
-          defer { model.setTraining(false) }
-          let states = model.states(batch.sequences).gatheredRows(Tensor(batch.places))
-          guard let sampled = model.sampledItems else {
-            return model.loss(states: states, targets: Tensor(batch.targets))
-          }
-          var generator = source.split(UInt64(step))
-          return model.sampledLoss(
-            states: states, targets: batch.targets, sampled: sampled, shares: shares, using: &generator)
-        }
-      })
   }
 }

@@ -33,7 +33,7 @@ public struct ClickTrainingConfiguration: Codable, Sendable, Equatable {
 
 /// Trains a ``ClickModel`` on the binary cross-entropy of its logits with Adam, until a measure on validation data no longer
 /// improves.
-public final class ClickTrainer {
+public final class ClickTrainer: EpochTrainer {
   /// The model in training.
   public let model: any ClickModel
   /// How it is trained.
@@ -128,21 +128,13 @@ public final class ClickTrainer {
       (run.model, run.dataHash) = (modelDescription, dataHash(validation))
       (run, best) = try resume(run, from: RunFolder(url: checkpoint)) ?? (run, best)
     }
-    while epoch < configuration.epochs && !run.stopping.shouldStop {
-      let start = ContinuousClock.now
-      let loss = try trainEpoch()
-      let seconds = start.duration(to: .now).seconds
-      let value = try validation.map { try measured(on: $0) }
-      let isBest = value.map { run.stopping.note(configuration.measure == .auc ? $0 : -$0) } ?? false
-      if isBest { best = model.parameters.map { $0.detached.copied() } }
-      let report = EpochReport(epoch: epoch - 1, loss: loss, validation: value, seconds: seconds)
-      run.reports.append(report)
-      if let checkpoint {
+    try train(
+      model, &run, best: best, epochs: configuration.epochs, falls: configuration.measure == .logLoss,
+      measure: { try validation.map { try measured(on: $0) } },
+      save: { run, isBest in
+        guard let checkpoint else { return }
         try RunFolder(url: checkpoint).save(&run, model, optimizer, epoch: epoch, isBest: isBest)
-      }
-      try progress(report)
-    }
-    for (parameter, value) in zip(model.parameters, best) { parameter.update(to: value) }
+      }, progress: progress)
     return run.reports
   }
 

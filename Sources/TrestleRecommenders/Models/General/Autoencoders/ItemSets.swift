@@ -53,6 +53,18 @@ package struct ItemSets: Sendable {
 
   /// The number of each user's items, `[users]`.
   package func counts(dtype: DType) -> Tensor { Tensor(sets.map { Float($0.count) }).converted(to: dtype) }
+
+  /// ε for each user's state, `[users, width]`.
+  func noise(width: Int, dtype: DType, using generator: inout RandomGenerator) -> Tensor {
+    .normal([sets.count, width], dtype: dtype, using: &generator)
+  }
+}
+
+extension Tensor {
+  /// Draws from N(μ, σ²) by given noise: μ + σ ε, through which gradients flow.
+  static func gaussian(mean: Tensor, logVariance: Tensor, noise: Tensor) -> Tensor {
+    mean + (logVariance * 0.5).exp() * noise
+  }
 }
 
 /// Batches of users, every user who has an item once an epoch, in random order.

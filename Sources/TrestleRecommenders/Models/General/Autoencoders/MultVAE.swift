@@ -91,7 +91,7 @@ public final class MultVAE: HistoryRecommender {
   ///   - weight: β.
   package func loss(inputs: SparseMatrix, targets: Tensor, noise: Tensor, weight: Double) -> Tensor {
     let (mean, logVariance) = encoded(inputs)
-    let logits = output(decoded(mean + (logVariance * 0.5).exp() * noise))
+    let logits = output(decoded(.gaussian(mean: mean, logVariance: logVariance, noise: noise)))
     let divergence = Losses.gaussianDivergence(mean: mean, logVariance: logVariance)
     return Losses.multinomial(logits, targets: targets) + divergence * weight
   }
@@ -143,7 +143,7 @@ public final class MultVAE: HistoryRecommender {
     return loss(
       inputs: sets.inputs(dropout: configuration.dropout, dtype: dtype, using: &generator),
       targets: sets.targets(dtype: dtype),
-      noise: .normal([sets.sets.count, configuration.latent], dtype: dtype, using: &generator),
+      noise: sets.noise(width: configuration.latent, dtype: dtype, using: &generator),
       weight: min(configuration.annealCap, rising))
   }
 }

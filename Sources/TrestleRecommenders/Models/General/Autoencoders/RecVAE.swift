@@ -88,7 +88,7 @@ public final class RecVAE: HistoryRecommender {
     _ sets: ItemSets, inputs: SparseMatrix, noise: Tensor, former: (mean: Tensor, logVariance: Tensor)
   ) -> Tensor {
     let (mean, logVariance) = encoder(inputs)
-    let z = mean + (logVariance * 0.5).exp() * noise
+    let z = Tensor.gaussian(mean: mean, logVariance: logVariance, noise: noise)
     let logits =
       z.matmul(decoder.weight.detached, transposingOther: true)
       + (decoder.bias?.detached ?? .zeros([1], dtype: dtype))
@@ -102,8 +102,8 @@ public final class RecVAE: HistoryRecommender {
 
   /// What the decoder's steps lower; no gradient flows to the encoder.
   package func decoderLoss(_ sets: ItemSets, noise: Tensor) -> Tensor {
-    let (mean, logVariance) = withoutGradients { encoder(sets.inputs(dtype: dtype)) }
-    let z = (mean + (logVariance * 0.5).exp() * noise).detached
+    let (mean, logVariance) = encoded(sets)
+    let z = Tensor.gaussian(mean: mean, logVariance: logVariance, noise: noise)
     return Losses.multinomial(decoder(z), targets: sets.targets(dtype: dtype))
   }
 
@@ -194,7 +194,7 @@ public final class RecVAE: HistoryRecommender {
   }
 
   private func noise(_ sets: ItemSets, _ generator: inout RandomGenerator) -> Tensor {
-    .normal([sets.sets.count, configuration.latent], dtype: dtype, using: &generator)
+    sets.noise(width: configuration.latent, dtype: dtype, using: &generator)
   }
 }
 

@@ -31,11 +31,10 @@ public final class DirectAU: PairwiseRecommender {
   /// How the model was built.
   public let configuration: Configuration
   private let adjacency: SparseMatrix?
-  private let userEmbedding: Parameter
-  private let itemEmbedding: Parameter
+  private let rows: UserItemRows
 
-  /// The names of the tables in the authors' code and RecBole's.
-  public static let checkpointKeys = LightGCN.checkpointKeys
+  /// The tables go by their names in the authors' code and RecBole's.
+  public static let checkpointKeys = ["rows": ""]
 
   /// A model for the users and items of `training`, with rows drawn by Xavier's normal rule.
   ///
@@ -51,23 +50,17 @@ public final class DirectAU: PairwiseRecommender {
     let configuration = configuration ?? .recommended(for: DataProfile(training))
     self.configuration = configuration
     adjacency = configuration.layers > 0 ? .normalizedBipartite(training, dtype: dtype) : nil
-    userEmbedding = .xavierTable(
-      rows: training.userCount, columns: configuration.dimension, dtype: dtype, using: &generator)
-    itemEmbedding = .xavierTable(
-      rows: training.itemCount, columns: configuration.dimension, dtype: dtype, using: &generator)
+    rows = UserItemRows(for: training, width: configuration.dimension, dtype: dtype, using: &generator)
   }
 
   /// The users' and the items' own rows.
-  public var tables: (users: Parameter, items: Parameter) { (userEmbedding, itemEmbedding) }
+  public var tables: (users: Parameter, items: Parameter) { rows.tables }
 
   /// The tables, or their propagation.
   public func representations() -> Representations {
-    guard let adjacency else {
-      return Representations(users: userEmbedding.value, items: itemEmbedding.value)
-    }
-    let mean = adjacency.propagatedMean(
-      users: userEmbedding.value, items: itemEmbedding.value, layers: configuration.layers)
-    return Representations(joint: mean, userCount: userCount)
+    guard let adjacency else { return Representations(users: rows.users.value, items: rows.items.value) }
+    return Representations(
+      joint: rows.propagatedMean(over: adjacency, layers: configuration.layers), userCount: userCount)
   }
 
   /// Alignment and uniformity of the batch's users and positives, with the penalty; the negatives are not looked at.
@@ -85,8 +78,8 @@ public final class DirectAU: PairwiseRecommender {
     let weight = configuration.regularization
     guard weight > 0 else { return nil }
     let lengths =
-      userEmbedding.value.gatheredRows(batch.users).squared().sum()
-      + itemEmbedding.value.gatheredRows(batch.positives).squared().sum()
+      rows.users.value.gatheredRows(batch.users).squared().sum()
+      + rows.items.value.gatheredRows(batch.positives).squared().sum()
     return lengths * (weight / 2 / Double(batch.count))
   }
 }

@@ -20,13 +20,10 @@ public final class MatrixFactorization: PairwiseRecommender {
   public let name = "MF-BPR"
   /// How the model was built.
   public let configuration: Configuration
-  private let userEmbedding: Parameter
-  private let itemEmbedding: Parameter
+  private let rows: UserItemRows
 
-  /// RecBole's names of the tables.
-  public static let checkpointKeys = [
-    "userEmbedding": "user_embedding.weight", "itemEmbedding": "item_embedding.weight",
-  ]
+  /// The tables go by RecBole's names.
+  public static let checkpointKeys = ["rows": ""]
 
   /// A model with rows drawn by Xavier's normal rule.
   public init(
@@ -34,10 +31,9 @@ public final class MatrixFactorization: PairwiseRecommender {
     using generator: inout RandomGenerator
   ) {
     self.configuration = configuration
-    userEmbedding = .xavierTable(
-      rows: userCount, columns: configuration.dimension, dtype: dtype, using: &generator)
-    itemEmbedding = .xavierTable(
-      rows: itemCount, columns: configuration.dimension, dtype: dtype, using: &generator)
+    rows = UserItemRows(
+      userCount: userCount, itemCount: itemCount, width: configuration.dimension, dtype: dtype,
+      using: &generator)
   }
 
   /// A model for the users and items of `training`, with the settings that suit it.
@@ -50,11 +46,11 @@ public final class MatrixFactorization: PairwiseRecommender {
   }
 
   /// The users' and the items' rows.
-  public var tables: (users: Parameter, items: Parameter) { (userEmbedding, itemEmbedding) }
+  public var tables: (users: Parameter, items: Parameter) { rows.tables }
 
   /// The tables themselves.
   public func representations() -> Representations {
-    Representations(users: userEmbedding.value, items: itemEmbedding.value)
+    Representations(users: rows.users.value, items: rows.items.value)
   }
 
   /// The mean BPR loss of a batch with the penalty on its rows.
@@ -67,17 +63,5 @@ public final class MatrixFactorization: PairwiseRecommender {
   /// The penalty on the batch's rows.
   public func regularization(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor? {
     rowPenalty(batch, weight: configuration.regularization)
-  }
-}
-
-extension Parameter {
-  /// An embedding table drawn from the normal distribution of deviation √(2 / (rows + columns)).
-  ///
-  /// Source: Glorot and Bengio, *Understanding the difficulty of training deep feedforward neural networks* (2010).
-  static func xavierTable(
-    rows: Int, columns: Int, dtype: DType = .float32, using generator: inout RandomGenerator
-  ) -> Parameter {
-    let deviation = (2 / Double(max(rows + columns, 1))).squareRoot()
-    return Parameter(.normal([rows, columns], deviation: deviation, dtype: dtype, using: &generator))
   }
 }

@@ -36,13 +36,10 @@ public final class LightGCN: PairwiseRecommender {
   public let configuration: Configuration
   /// Â over users, then items.
   let adjacency: SparseMatrix
-  private let userEmbedding: Parameter
-  private let itemEmbedding: Parameter
+  private let rows: UserItemRows
 
-  /// RecBole's names of the tables.
-  public static let checkpointKeys = [
-    "userEmbedding": "user_embedding.weight", "itemEmbedding": "item_embedding.weight",
-  ]
+  /// The tables go by RecBole's names.
+  public static let checkpointKeys = ["rows": ""]
 
   /// A model over the graph of `training`, with rows drawn by Xavier's normal rule.
   ///
@@ -58,20 +55,16 @@ public final class LightGCN: PairwiseRecommender {
     let configuration = configuration ?? .recommended(for: DataProfile(training))
     self.configuration = configuration
     adjacency = .normalizedBipartite(training, dtype: dtype)
-    userEmbedding = .xavierTable(
-      rows: training.userCount, columns: configuration.dimension, dtype: dtype, using: &generator)
-    itemEmbedding = .xavierTable(
-      rows: training.itemCount, columns: configuration.dimension, dtype: dtype, using: &generator)
+    rows = UserItemRows(for: training, width: configuration.dimension, dtype: dtype, using: &generator)
   }
 
   /// The users' and the items' own rows, E⁽⁰⁾.
-  public var tables: (users: Parameter, items: Parameter) { (userEmbedding, itemEmbedding) }
+  public var tables: (users: Parameter, items: Parameter) { rows.tables }
 
   /// The propagated rows, E.
   public func representations() -> Representations {
-    let mean = adjacency.propagatedMean(
-      users: userEmbedding.value, items: itemEmbedding.value, layers: configuration.layers)
-    return Representations(joint: mean, userCount: userCount)
+    Representations(
+      joint: rows.propagatedMean(over: adjacency, layers: configuration.layers), userCount: userCount)
   }
 
   /// The mean BPR loss of a batch with the penalty on its own rows.
@@ -87,11 +80,11 @@ public final class LightGCN: PairwiseRecommender {
   public func regularization(_ batch: PairwiseBatch, _ representations: Representations) -> Tensor? {
     let weight = configuration.regularization
     guard configuration.penalty == .norms, weight > 0 else { return rowPenalty(batch, weight: weight) }
-    let rows = [
-      userEmbedding.value.gatheredRows(batch.users), itemEmbedding.value.gatheredRows(batch.positives),
-      itemEmbedding.value.gatheredRows(batch.negatives),
+    let parts = [
+      rows.users.value.gatheredRows(batch.users), rows.items.value.gatheredRows(batch.positives),
+      rows.items.value.gatheredRows(batch.negatives),
     ]
-    let norms = rows.map { $0.flattened().norm() }
+    let norms = parts.map { $0.flattened().norm() }
     return (norms[0] + norms[1] + norms[2]) * (weight / Double(batch.count))
   }
 }

@@ -51,11 +51,10 @@ public final class SGL: PairwiseRecommender {
   private let adjacency: SparseMatrix
   private let edgeUsers: [Int32]
   private let edgeItems: [Int32]
-  private let userEmbedding: Parameter
-  private let itemEmbedding: Parameter
+  private let rows: UserItemRows
 
-  /// RecBole's names of the tables.
-  public static let checkpointKeys = LightGCN.checkpointKeys
+  /// The tables go by RecBole's names.
+  public static let checkpointKeys = ["rows": ""]
 
   /// A model over the graph of `training`, with rows drawn by Xavier's normal rule.
   ///
@@ -79,27 +78,23 @@ public final class SGL: PairwiseRecommender {
     adjacency = .normalizedBipartite(
       users: edgeUsers, items: edgeItems, userCount: matrix.userCount, itemCount: matrix.itemCount,
       dtype: dtype)
-    userEmbedding = .xavierTable(
-      rows: training.userCount, columns: configuration.dimension, dtype: dtype, using: &generator)
-    itemEmbedding = .xavierTable(
-      rows: training.itemCount, columns: configuration.dimension, dtype: dtype, using: &generator)
+    rows = UserItemRows(for: training, width: configuration.dimension, dtype: dtype, using: &generator)
   }
 
   /// The users' and the items' own rows.
-  public var tables: (users: Parameter, items: Parameter) { (userEmbedding, itemEmbedding) }
+  public var tables: (users: Parameter, items: Parameter) { rows.tables }
 
   /// The rows propagated over the whole graph.
   public func representations() -> Representations {
-    Representations(joint: rows(over: [adjacency]), userCount: userCount)
+    Representations(joint: view(over: [adjacency]), userCount: userCount)
   }
 
   /// The mean over the layers, on one graph or on one a layer, `[users + items, dimension]`.
-  private func rows(over graphs: [SparseMatrix]) -> Tensor {
+  private func view(over graphs: [SparseMatrix]) -> Tensor {
     if graphs.count == 1 {
-      return graphs[0].propagatedMean(
-        users: userEmbedding.value, items: itemEmbedding.value, layers: configuration.layers)
+      return rows.propagatedMean(over: graphs[0], layers: configuration.layers)
     }
-    var states = [Tensor.concatenated([userEmbedding.value, itemEmbedding.value], along: 0)]
+    var states = [rows.joint]
     for graph in graphs { states.append(graph.matmul(states[states.count - 1])) }
     return .mean(of: states)
   }
@@ -112,7 +107,7 @@ public final class SGL: PairwiseRecommender {
     let kept = keeps.indices.filter { keeps[$0] }
     return .normalizedBipartite(
       users: kept.map { edgeUsers[$0] }, items: kept.map { edgeItems[$0] }, userCount: userCount,
-      itemCount: itemCount, dtype: userEmbedding.dtype)
+      itemCount: itemCount, dtype: rows.dtype)
   }
 
   /// One view's graph, or one for each layer.
@@ -146,7 +141,7 @@ public final class SGL: PairwiseRecommender {
     let ranking = rankingLoss(
       batch, representations, penalty: configuration.regularization, hasDenseGradients: true)
     let contrast = batch.contrast(
-      rows(over: views.first), rows(over: views.second), userCount: userCount,
+      view(over: views.first), view(over: views.second), userCount: userCount,
       temperature: configuration.temperature, comparesAll: configuration.comparesAll)
     return ranking + contrast * configuration.contrastWeight
   }

@@ -34,11 +34,10 @@ public final class SimGCL: PairwiseRecommender {
   /// How the model was built.
   public let configuration: Configuration
   private let adjacency: SparseMatrix
-  private let userEmbedding: Parameter
-  private let itemEmbedding: Parameter
+  private let rows: UserItemRows
 
-  /// RecBole's names of the tables.
-  public static let checkpointKeys = LightGCN.checkpointKeys
+  /// The tables go by RecBole's names.
+  public static let checkpointKeys = ["rows": ""]
 
   /// A model over the graph of `training`, with rows drawn by Xavier's normal rule.
   ///
@@ -56,14 +55,11 @@ public final class SimGCL: PairwiseRecommender {
     precondition(configuration.layers > 0, "SimGCL: \(configuration.layers) layers")
     self.configuration = configuration
     adjacency = .normalizedBipartite(training, dtype: dtype)
-    userEmbedding = .xavierTable(
-      rows: training.userCount, columns: configuration.dimension, dtype: dtype, using: &generator)
-    itemEmbedding = .xavierTable(
-      rows: training.itemCount, columns: configuration.dimension, dtype: dtype, using: &generator)
+    rows = UserItemRows(for: training, width: configuration.dimension, dtype: dtype, using: &generator)
   }
 
   /// The users' and the items' own rows.
-  public var tables: (users: Parameter, items: Parameter) { (userEmbedding, itemEmbedding) }
+  public var tables: (users: Parameter, items: Parameter) { rows.tables }
 
   /// The rows that scores come from, without noise.
   public func representations() -> Representations {
@@ -72,10 +68,9 @@ public final class SimGCL: PairwiseRecommender {
 
   /// The mean of the states, `[users + items, dimension]`.
   private func view(noise: [Tensor]?) -> Tensor {
-    let table = Tensor.concatenated([userEmbedding.value, itemEmbedding.value], along: 0)
-    return .mean(
+    .mean(
       of: adjacency.states(
-        of: table, layers: configuration.layers, noise: noise, length: configuration.noise))
+        of: rows.joint, layers: configuration.layers, noise: noise, length: configuration.noise))
   }
 
   /// The loss of a batch with the contrast of two views of its own.
@@ -85,7 +80,7 @@ public final class SimGCL: PairwiseRecommender {
   ) -> Tensor {
     let shape: Shape = [userCount + itemCount, configuration.dimension]
     func draw() -> [Tensor] {
-      Tensor.noise(layers: configuration.layers, shape, dtype: userEmbedding.dtype, using: &generator)
+      Tensor.noise(layers: configuration.layers, shape, dtype: rows.dtype, using: &generator)
     }
     let (first, second) = (draw(), draw())
     return loss(batch, representations(), noise: (first, second))

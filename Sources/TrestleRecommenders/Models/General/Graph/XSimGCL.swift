@@ -39,11 +39,10 @@ public final class XSimGCL: PairwiseRecommender {
   /// How the model was built.
   public let configuration: Configuration
   private let adjacency: SparseMatrix
-  private let userEmbedding: Parameter
-  private let itemEmbedding: Parameter
+  private let rows: UserItemRows
 
-  /// RecBole's names of the tables.
-  public static let checkpointKeys = LightGCN.checkpointKeys
+  /// The tables go by RecBole's names.
+  public static let checkpointKeys = ["rows": ""]
 
   /// A model over the graph of `training`, with rows drawn by Xavier's normal rule.
   ///
@@ -57,14 +56,11 @@ public final class XSimGCL: PairwiseRecommender {
       "XSimGCL: layer \(configuration.contrastedLayer) of \(configuration.layers)")
     self.configuration = configuration
     adjacency = .normalizedBipartite(training, dtype: dtype)
-    userEmbedding = .xavierTable(
-      rows: training.userCount, columns: configuration.dimension, dtype: dtype, using: &generator)
-    itemEmbedding = .xavierTable(
-      rows: training.itemCount, columns: configuration.dimension, dtype: dtype, using: &generator)
+    rows = UserItemRows(for: training, width: configuration.dimension, dtype: dtype, using: &generator)
   }
 
   /// The users' and the items' own rows.
-  public var tables: (users: Parameter, items: Parameter) { (userEmbedding, itemEmbedding) }
+  public var tables: (users: Parameter, items: Parameter) { rows.tables }
 
   /// The final rows, without noise.
   public func representations() -> Representations {
@@ -75,9 +71,8 @@ public final class XSimGCL: PairwiseRecommender {
   ///
   /// - Parameter noise: numbers from 0 to 1 for each layer, of the rows' shape; `nil` for no noise.
   package func propagated(noise: [Tensor]?) -> (final: Tensor, contrasted: Tensor) {
-    let table = Tensor.concatenated([userEmbedding.value, itemEmbedding.value], along: 0)
     let states = adjacency.states(
-      of: table, layers: configuration.layers, noise: noise, length: configuration.noise)
+      of: rows.joint, layers: configuration.layers, noise: noise, length: configuration.noise)
     return (Tensor.mean(of: states), states[configuration.contrastedLayer - 1])
   }
 
@@ -90,7 +85,7 @@ public final class XSimGCL: PairwiseRecommender {
       batch,
       noise: Tensor.noise(
         layers: configuration.layers, [userCount + itemCount, configuration.dimension],
-        dtype: userEmbedding.dtype, using: &generator))
+        dtype: rows.dtype, using: &generator))
   }
 
   /// The loss of a batch under given noise; see ``propagated(noise:)``.

@@ -1,0 +1,58 @@
+import TrestleNN
+import TrestleTensor
+
+/// A pass through a decoder's blocks, with what they share prepared for its sequences.
+struct DecoderPass {
+  /// The rows of trained positions, which are added to embeddings, `[tokens, hidden]`; `nil` if the blocks place tokens.
+  var positions: Tensor?
+  /// Applies the block with the given number to the states of the layer of that number.
+  let block: (Int, Tensor) -> Tensor
+  /// The last normalisation.
+  let norm: (Tensor) -> Tensor
+
+  /// What enters the first block.
+  func entrance(_ embeddings: Tensor) -> Tensor { positions.map { embeddings + $0 } ?? embeddings }
+}
+
+extension LanguageModel {
+  /// Prepares a pass over sequences that lie where the cache, if there is one, has placed them.
+  typealias PassMaker = (_ sequences: PackedSequences, _ dtype: DType, _ cache: KeyValueCache?) -> DecoderPass
+
+  /// Runs all blocks: what models share of ``LanguageModel/hiddenStates(_:sequences:cache:)``.
+  func topStates(
+    _ embeddings: Tensor, sequences: PackedSequences, cache: KeyValueCache?, through makePass: PassMaker
+  ) -> Tensor {
+    precondition(
+      embeddings.shape == [sequences.queryCount, hiddenSize],
+      "hiddenStates: embeddings \(embeddings.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)"
+    )
+    let pass = makePass(cache?.extended(by: sequences) ?? sequences, embeddings.dtype, cache)
+    var x = pass.entrance(embeddings)
+    for layer in 0..<layerCount { x = pass.block(layer, x) }
+    cache?.advance(by: sequences)
+    return pass.norm(x)
+  }
+
+  /// Runs blocks from layer `start` on and collects the states of `layers`: what models share of
+  /// ``LanguageModel/states(_:sequences:from:layers:)``.
+  func collectStates(
+    _ inputs: Tensor, sequences: PackedSequences, from start: Int, layers: [Int], through makePass: PassMaker
+  ) -> [Tensor] {
+    precondition(
+      inputs.shape == [sequences.queryCount, hiddenSize],
+      "states: inputs \(inputs.shape) for \(sequences.queryCount) tokens of width \(hiddenSize)")
+    precondition(
+      start >= 0 && start < layerCount && !layers.isEmpty
+        && layers.allSatisfy { $0 >= start && $0 <= layerCount },
+      "states(from: \(start), layers: \(layers)): a model of \(layerCount) layers")
+    let pass = makePass(sequences, inputs.dtype, nil)
+    let last = layers.max() ?? start
+    var collected: [Int: Tensor] = [:]
+    var x = start == 0 ? pass.entrance(inputs) : inputs
+    for layer in start...last {
+      if layers.contains(layer) { collected[layer] = layer == layerCount ? pass.norm(x) : x }
+      if layer < last { x = pass.block(layer, x) }
+    }
+    return layers.map { collected[$0] ?? x }
+  }
+}

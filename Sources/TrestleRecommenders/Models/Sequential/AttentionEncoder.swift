@@ -1,0 +1,50 @@
+import TrestleNN
+import TrestleTensor
+
+/// What the configurations of ``SASRec`` and ``BERT4Rec`` say of their encoder.
+protocol AttentionEncoderSettings {
+  var dimension: Int { get }
+  var layers: Int { get }
+  var heads: Int { get }
+  var hidden: Int { get }
+  var windowLength: Int { get }
+  var dropout: Double { get }
+  var epsilon: Double { get }
+}
+
+extension SASRec.Configuration: AttentionEncoderSettings {}
+extension BERT4Rec.Configuration: AttentionEncoderSettings {}
+
+/// x = norm(item + position), then layers of attention.
+///
+/// The model gives the property that holds it an empty name in its `checkpointKeys`.
+final class AttentionEncoder: Module {
+  static let checkpointKeys = ["embedding": ""]
+  let embedding: SequenceEmbedding
+  private let norm: LayerNorm
+  private let layers: [AttentionLayer]
+
+  init(
+    _ settings: some AttentionEncoderSettings, itemCount: Int, isCausal: Bool, dtype: DType,
+    using generator: inout RandomGenerator
+  ) {
+    embedding = SequenceEmbedding(
+      itemCount: itemCount, windowLength: settings.windowLength, width: settings.dimension, dtype: dtype,
+      using: &generator)
+    norm = LayerNorm(width: settings.dimension, epsilon: settings.epsilon, dtype: dtype)
+    layers = (0..<settings.layers).map { _ in
+      AttentionLayer(
+        width: settings.dimension, hidden: settings.hidden, heads: settings.heads, dropout: settings.dropout,
+        epsilon: settings.epsilon, isCausal: isCausal, dtype: dtype, using: &generator)
+    }
+  }
+
+  /// The states of all places, `[items of all sequences, width]`.
+  ///
+  /// - Parameter dropout: of the inputs; the model's, which draws it after its own weights.
+  func callAsFunction(_ sequences: ItemSequences, dropout: Dropout?) -> Tensor {
+    let inputs = norm(embedding(sequences))
+    let packed = PackedSequences(lengths: sequences.lengths)
+    return layers.reduce(dropout?(inputs) ?? inputs) { $1($0, packed) }
+  }
+}
