@@ -19,7 +19,7 @@ struct ChatTemplateTests {
     init() throws {
       let decoder = JSONDecoder()
       decoder.keyDecodingStrategy = .convertFromSnakeCase
-      let data = try Data(contentsOf: TestAssets.fixtures.appending(path: "text/chats.json"))
+      let data = try Data(contentsOf: TestAssets.fixtures.appending(path: "text/templates/chats.json"))
       self = try decoder.decode(Self.self, from: data)
     }
   }

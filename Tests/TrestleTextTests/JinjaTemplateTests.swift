@@ -4,7 +4,7 @@ import TrestleFormats
 import TrestleTestSupport
 import TrestleText
 
-/// Chat templates run as Jinja2 runs them; see Tests/Fixtures/text/make_templates.py.
+/// Chat templates run as Jinja2 runs them; see Tests/Fixtures/text/templates/make_templates.py.
 struct JinjaTemplateTests {
   struct Fixture: Decodable {
     struct Chat: Decodable {
@@ -34,7 +34,7 @@ struct JinjaTemplateTests {
     init() throws {
       let decoder = JSONDecoder()
       decoder.keyDecodingStrategy = .convertFromSnakeCase
-      let data = try Data(contentsOf: TestAssets.fixtures.appending(path: "text/templates.json"))
+      let data = try Data(contentsOf: TestAssets.fixtures.appending(path: "text/templates/templates.json"))
       self = try decoder.decode(Self.self, from: data)
     }
 

@@ -130,17 +130,17 @@ def larger(name, assets):
         "qwen2.5": ("qwen2.5-0.5b", "qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
         "qwen2.5_1.5b": ("qwen2.5-1.5b", "qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
     }[name]
-    sys.path.append(str(HERE.parent / "text"))
-    import make_tokenizers
+    sys.path.append(str(HERE.parents[1] / "text/tokenizers"))
+    import asset_tokenizers
 
     reader = gguf.GGUFReader(assets / folder / file)
     if name == "gemma3":
-        tokenizer = make_tokenizers.SentencePieceReference(reader)
+        tokenizer = asset_tokenizers.SentencePieceReference(reader)
         prompts = [text for text in PROMPTS if "<|im_start|>" not in text]
         texts = [text for text in GREEDY if "<|im_start|>" not in text]
         is_end = lambda token: token <= 2
     else:
-        tokenizer, prompts, texts = make_tokenizers.qwen_reference(reader), PROMPTS[:4], GREEDY
+        tokenizer, prompts, texts = asset_tokenizers.qwen_reference(reader), PROMPTS[:4], GREEDY
         is_end = lambda token: token >= 151643
     decoder(name, assets / folder, file, tokenizer, [0, 1, 2, 198, 216], prompts, texts, is_end, name == "gemma3")
 

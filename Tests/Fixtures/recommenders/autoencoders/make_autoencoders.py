@@ -3,15 +3,19 @@
     python make_autoencoders.py
 
 Made with Python 3.11, PyTorch 2.15.0, safetensors 0.8.0; the versions used are stored in autoencoders.json, with what each
-case computes. What the tensors are called is said in step_cases.py; the input layer's weight is [items, hidden]. `inputs` are the
+case computes. What the tensors are called is said in ../step_cases.py; the input layer's weight is [items, hidden]. `inputs` are the
 users' rows at unit length under dropout, `noise` is ε. After RecBole 1.2.1's definitions, ε of deviation 1 as in the papers.
 """
 
 import math
+import pathlib
+import sys
 
 import torch
 import torch.nn.functional as F
 
+HERE = pathlib.Path(__file__).parent
+sys.path.append(str(HERE.parent))
 from step_cases import DENSE, ITEMS, case, generator, normal, write
 
 BATCH, HIDDEN, LATENT = 5, 6, 3
@@ -138,4 +142,4 @@ def rec_vae():
 
 mult_vae()
 rec_vae()
-write("autoencoders")
+write(HERE, "autoencoders")

@@ -3,13 +3,18 @@
     python make_graph_models.py
 
 Made with Python 3.11, PyTorch 2.15.0, safetensors 0.8.0; the versions used are stored in graph_models.json, with what each
-case computes. What the tensors are called is said in step_cases.py. SGL after RecBole 1.2.1's definitions, SimGCL and DirectAU after
+case computes. What the tensors are called is said in ../step_cases.py. SGL after RecBole 1.2.1's definitions, SimGCL and DirectAU after
 the papers' and their authors' code.
 """
+
+import pathlib
+import sys
 
 import torch
 import torch.nn.functional as F
 
+HERE = pathlib.Path(__file__).parent
+sys.path.append(str(HERE.parent))
 from step_cases import DENSE, ITEMS, USERS, WIDTH, adjacency, bpr, case, contrast, generator, propagated, tables, triples, write
 
 
@@ -121,4 +126,4 @@ sim_gcl()
 sgl("sgl", 3, False)
 sgl("sgl_walk", 2, True)
 direct_au()
-write("graph_models")
+write(HERE, "graph_models")

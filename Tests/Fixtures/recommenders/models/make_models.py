@@ -4,7 +4,7 @@
 
 Made with Python 3.11, PyTorch 2.15.0, safetensors 0.8.0, NumPy 2.4.6; the versions used are stored in models.json.
 
-models.safetensors, written as step_cases.py says: float64 and (under `float32.`) float32, indices int32. Per case
+models.safetensors, written as ../step_cases.py says: float64 and (under `float32.`) float32, indices int32. Per case
   <case>.<parameter>, <case>.gradient.<parameter>, <case>.after.<parameter> (one Adam step, lr 0.01, β .9 .999, ε 1e-8),
   <case>.loss, <case>.scores (of the parameters before the step; users × items, or sequences × items),
   and the batch: <case>.users, .positives, .negatives, .labels, .sequences, .lengths, .targets as the case has them.
@@ -14,11 +14,15 @@ models.json says per case what is computed. `interactions` [n, 2] is the graph t
 """
 
 import math
+import pathlib
+import sys
 
 import numpy
 import torch
 import torch.nn.functional as F
 
+HERE = pathlib.Path(__file__).parent
+sys.path.append(str(HERE.parent))
 from step_cases import (
     DENSE,
     ITEMS,
@@ -295,4 +299,4 @@ def closed_forms():
 
 for make in (factorisation, light_gcn, xsim_gcl, neu_mf, sas_rec, gru4_rec, closed_forms):
     make()
-write("models")
+write(HERE, "models")

@@ -3,12 +3,17 @@
     python make_two_towers.py
 
 Made with Python 3.11, PyTorch 2.13.0, safetensors 0.8.0; the versions used are stored in two_towers.json. What the tensors are
-called is said in step_cases.py. The corrected loss is computed pair by pair, by its formula.
+called is said in ../step_cases.py. The corrected loss is computed pair by pair, by its formula.
 """
+
+import pathlib
+import sys
 
 import torch
 import torch.nn.functional as F
 
+HERE = pathlib.Path(__file__).parent
+sys.path.append(str(HERE.parent))
 from step_cases import case, normal, write
 
 TEMPERATURE = 0.5
@@ -91,4 +96,4 @@ case(
     ages=AGES.tolist(),
     genres=GENRES,
 )
-write("two_towers")
+write(HERE, "two_towers")

@@ -3,15 +3,19 @@
     python make_bert4rec.py
 
 Made with Python 3.11, PyTorch 2.15.0, safetensors 0.8.0; the versions used are stored in bert4rec.json. What the tensors
-are called is said in step_cases.py. Item 11 is the mask; `places` are those of the masks in the sequences one after the other,
+are called is said in ../step_cases.py. Item 11 is the mask; `places` are those of the masks in the sequences one after the other,
 without padding, and scores are the logits there.
 """
 
 import math
+import pathlib
+import sys
 
 import torch
 import torch.nn.functional as F
 
+HERE = pathlib.Path(__file__).parent
+sys.path.append(str(HERE.parent))
 from step_cases import ITEMS, case, normal, write
 
 HEADS, WIDTH, INNER, LAYERS, WINDOW = 2, 8, 12, 2, 5
@@ -67,4 +71,4 @@ case(
     "norm(item + position), two layers as SASRec's without a causal mask, norm(gelu(transform)) at the masks, inner products with the "
     "items' rows + output_bias; mean cross-entropy. Layer norms with ε 1e-12.",
 )
-write("bert4rec")
+write(HERE, "bert4rec")

@@ -3,12 +3,17 @@
     python make_hstu.py
 
 Made with Python 3.11, PyTorch 2.15.0, safetensors 0.8.0; the versions used are stored in hstu.json. What the tensors are
-called is said in step_cases.py. `hstu_block` has one layer, `hstu` two.
+called is said in ../step_cases.py. `hstu_block` has one layer, `hstu` two.
 """
+
+import pathlib
+import sys
 
 import torch
 import torch.nn.functional as F
 
+HERE = pathlib.Path(__file__).parent
+sys.path.append(str(HERE.parent))
 from step_cases import ITEMS, case, normal, ranked, sequences, write
 
 HEADS, WIDTH, WINDOW, EPSILON = 2, 8, 7, 1e-6
@@ -72,4 +77,4 @@ for name, layers in (("hstu_block", 1), ("hstu", 2)):
         window=WINDOW,
         layers=layers,
     )
-write("hstu")
+write(HERE, "hstu")
