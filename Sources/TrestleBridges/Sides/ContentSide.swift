@@ -135,7 +135,7 @@ public final class ContentSide: TrainableSide {
     let items = Tensor(Set(batch.items).sorted())
     step.items = BatchEntities(ids: items, representations: entities.items.value.gatheredRows(items))
     step.represent = { [entities] kind, ids, source in
-      source == .row ? (kind == .user ? entities.users : entities.items).value.gatheredRows(ids) : nil
+      source == .row ? entities[kind].value.gatheredRows(ids) : nil
     }
     return step
   }
@@ -179,11 +179,11 @@ extension ContentSide: EntityTables, ContextualRepresentations {
   public func entityWidth(_ kind: EntityKind) -> Int? { model.hiddenSize }
   /// The rows of the tokens.
   public func entityRows(_ kind: EntityKind) -> Tensor? {
-    (kind == .user ? entities.users : entities.items).detached
+    entities[kind].detached
   }
   /// Replaces the rows of the tokens.
   public func setEntityRows(_ kind: EntityKind, to rows: Tensor) {
-    (kind == .user ? entities.users : entities.items).update(to: rows)
+    entities[kind].update(to: rows)
   }
   /// Rows only.
   public func representationSources(_ kind: EntityKind) -> Set<RepresentationSource> { [.row] }
@@ -195,6 +195,6 @@ extension ContentSide: EntityTables, ContextualRepresentations {
   public func representations(
     of kind: EntityKind, ids: [Int32], source: RepresentationSource
   ) throws -> Tensor {
-    (kind == .user ? entities.users : entities.items).detached.gatheredRows(Tensor(ids))
+    entities[kind].detached.gatheredRows(Tensor(ids))
   }
 }

@@ -50,7 +50,7 @@ public final class FixedRowsSide: TrainableSide, ContextualRepresentations, Scor
   public func representations(
     of kind: EntityKind, ids: [Int32], source: RepresentationSource
   ) throws -> Tensor {
-    (kind == .user ? rows.users : rows.items).gatheredRows(Tensor(ids))
+    rows[kind].gatheredRows(Tensor(ids))
   }
 
   /// Scores by inner products.

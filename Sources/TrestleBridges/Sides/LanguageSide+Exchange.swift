@@ -13,12 +13,12 @@ extension LanguageSide: EntityTables {
   /// The rows of the entity tokens.
   public func entityRows(_ kind: EntityKind) -> Tensor? {
     guard entityWidth(kind) != nil else { return nil }
-    return (kind == .user ? recommender.entities.users : recommender.entities.items).detached
+    return recommender.entities[kind].detached
   }
 
   /// Replaces the rows of the entity tokens.
   public func setEntityRows(_ kind: EntityKind, to rows: Tensor) {
-    (kind == .user ? recommender.entities.users : recommender.entities.items).update(to: rows)
+    recommender.entities[kind].update(to: rows)
   }
 
   /// The mean row and the spread of the model's embedding.

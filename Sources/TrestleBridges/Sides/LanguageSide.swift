@@ -138,12 +138,8 @@ public final class LanguageSide: TrainableSide {
   /// `adapters`, `entities` (the tokens' rows) and `head`.
   public var parameterGroups: [BridgeParameterGroup] {
     var groups: [BridgeParameterGroup] = []
-    if let adapters {
-      groups.append(
-        BridgeParameterGroup(
-          name: "adapters",
-          parameters: adapters.parameters.enumerated().map { ("adapter.\($0.offset)", $0.element) },
-          learningRate: configuration.adapterLearningRate))
+    if adapters != nil {
+      groups.append(.adapters(adapters, learningRate: configuration.adapterLearningRate))
     }
     var tables = [(name: "items", parameter: recommender.entities.items)]
     if configuration.usesUserTokens { tables.append(("users", recommender.entities.users)) }

@@ -117,7 +117,7 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
       }
     }
     step.represent = { kind, ids, source in
-      source == .row ? (kind == .user ? rows.users : rows.items).gatheredRows(ids) : nil
+      source == .row ? rows[kind].gatheredRows(ids) : nil
     }
     return step
   }
@@ -171,8 +171,7 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
   public func representations(
     of kind: EntityKind, ids: [Int32], source: RepresentationSource
   ) throws -> Tensor {
-    let rows = currentRows()
-    return (kind == .user ? rows.users : rows.items).detached.gatheredRows(Tensor(ids))
+    currentRows()[kind].gatheredRows(Tensor(ids))
   }
 
   /// The width of the recommender's rows.

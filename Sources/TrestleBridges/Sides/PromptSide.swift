@@ -279,12 +279,7 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
 
   /// One group, `adapters`; empty without adapters.
   public var parameterGroups: [BridgeParameterGroup] {
-    [
-      BridgeParameterGroup(
-        name: "adapters",
-        parameters: (adapters?.parameters ?? []).enumerated().map { ("adapter.\($0.offset)", $0.element) },
-        learningRate: configuration.adapterLearningRate)
-    ]
+    [.adapters(adapters, learningRate: configuration.adapterLearningRate)]
   }
 
   private var epochExamples: Int {

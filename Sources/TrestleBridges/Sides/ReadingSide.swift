@@ -120,12 +120,8 @@ public final class ReadingSide: TrainableSide {
   /// `adapters`, `map` and `users`.
   public var parameterGroups: [BridgeParameterGroup] {
     var groups: [BridgeParameterGroup] = []
-    if let adapters {
-      groups.append(
-        BridgeParameterGroup(
-          name: "adapters",
-          parameters: adapters.parameters.enumerated().map { ("adapter.\($0.offset)", $0.element) },
-          learningRate: configuration.adapterLearningRate))
+    if adapters != nil {
+      groups.append(.adapters(adapters, learningRate: configuration.adapterLearningRate))
     }
     groups.append(
       BridgeParameterGroup(
