@@ -99,10 +99,10 @@ import TrestleTestSupport
     #expect(ending("matrix.npy").contains("expected an array of one dimension, found the shape [2, 3]"))
     #expect(ending("objects.npy").contains("or texts of fixed width, found |O"))
     #expect(
-      ending("refused-compressed.arrow").contains("expected uncompressed columns, found compressed ones"))
-    #expect(ending("refused-dictionary.arrow").contains("at column film"))
-    #expect(ending("refused-dictionary.arrow").hasSuffix("found a dictionary."))
-    #expect(ending("refused-type.arrow").hasSuffix("found timestamps."))
+      ending("refused/compressed.arrow").contains("expected uncompressed columns, found compressed ones"))
+    #expect(ending("refused/dictionary.arrow").contains("at column film"))
+    #expect(ending("refused/dictionary.arrow").hasSuffix("found a dictionary."))
+    #expect(ending("refused/type.arrow").hasSuffix("found timestamps."))
     #expect(
       ending("columns.json").contains("expected an Arrow IPC file, a NumPy array or an archive of arrays"))
   }

@@ -42,7 +42,7 @@ import TrestleTestSupport
   }
 
   @Test(.enabled(if: TestAssets.miniLM != nil)) func sentenceEmbeddingsAreThoseOfMiniLM() throws {
-    let reference = try Fixture("", reference: "minilm.safetensors")
+    let reference = try Fixture("references", reference: "minilm.safetensors")
     let encoder = try SentenceEncoder(folder: try #require(TestAssets.miniLM))
     let description = try JSONValue(contentsOf: reference.folder.appending(path: "minilm.json"))
     var texts: [String] = []

@@ -222,7 +222,7 @@ import TrestleText
 @Suite(.enabled(if: TestAssets.smolLM2 != nil)) struct SmolLM2GenerationTests {
   @Test func greedyContinuationsAreThoseOfTransformers() throws {
     let model = try LanguageModels.load(try #require(TestAssets.smolLM2))
-    let url = TestAssets.fixtures.appending(path: "language/smollm2.json")
+    let url = TestAssets.fixtures.appending(path: "language/references/smollm2.json")
     for entry in try JSONValue(contentsOf: url).member("greedy").array() {
       func ids(_ key: String) throws -> [Int32] {
         var ids: [Int32] = []

@@ -29,7 +29,7 @@ import TrestleText
 
   @Test(arguments: Family.available) func logitsAreThoseOfTransformers(family: Family) throws {
     let model = try LanguageModels.load(try #require(family.url))
-    let reference = try Fixture("", reference: "\(family.rawValue).safetensors")
+    let reference = try Fixture("references", reference: "\(family.rawValue).safetensors")
     let columns = try reference.tokens("vocabulary_ids")[0]
     let prompts = reference.reference.names.filter { $0.hasSuffix(".ids") }.count
     #expect(prompts >= 4)
@@ -54,7 +54,7 @@ import TrestleText
     let file = try #require(family.url)
     let model = try LanguageModels.load(file)
     let tokenizer = try PretrainedTokenizer(contentsOf: file).tokenizer
-    let url = TestAssets.fixtures.appending(path: "language/\(family.rawValue).json")
+    let url = TestAssets.fixtures.appending(path: "language/references/\(family.rawValue).json")
     var count = 0
     for entry in try JSONValue(contentsOf: url).member("greedy").array() {
       let ids = try entry.member("ids").array().map { Int32(try $0.int()) }

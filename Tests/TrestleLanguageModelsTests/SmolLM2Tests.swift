@@ -8,7 +8,7 @@ import TrestleTestSupport
 
 /// SmolLM2-135M from its GGUF file against Transformers on the same dequantised weights.
 @Suite(.enabled(if: TestAssets.smolLM2 != nil)) struct SmolLM2Tests {
-  private let reference = Result { try Fixture("", reference: "smollm2.safetensors") }
+  private let reference = Result { try Fixture("references", reference: "smollm2.safetensors") }
 
   private func load(_ storage: WeightStorage = .asStored) throws -> any LanguageModel {
     try LanguageModels.load(try #require(TestAssets.smolLM2), storage: storage)

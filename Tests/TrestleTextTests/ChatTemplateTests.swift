@@ -4,57 +4,34 @@ import TrestleTestSupport
 import TrestleText
 
 /// Conversations read as the families' reference templates write them, and their tokens are as safe as prompts'.
+///
+/// The type is deprecated, and so is what uses it here: then nobody is warned of what has to be so.
 struct ChatTemplateTests {
-  struct Fixture: Decodable {
-    struct Chat: Decodable {
-      var template: String
-      var messages: [TokenizerFixture.Chat.Message]
-      var addGenerationPrompt: Bool
-      var rendered: String
-    }
-
-    var sources: [String: String]
-    var chats: [Chat]
-
-    init() throws {
-      let decoder = JSONDecoder()
-      decoder.keyDecodingStrategy = .convertFromSnakeCase
-      let data = try Data(contentsOf: TestAssets.fixtures.appending(path: "text/chats.json"))
-      self = try decoder.decode(Self.self, from: data)
-    }
-  }
-
-  static let templates: [String: ChatTemplate] = [
+  @available(*, deprecated) static let templates: [String: ChatTemplate] = [
     "smolLM2": .smolLM2, "qwen2": .qwen2, "llama2": .llama2, "llama3": .llama3, "mistral": .mistral,
     "vicuna": .vicuna,
   ]
 
-  static func messages(_ messages: [TokenizerFixture.Chat.Message]) throws -> [ChatMessage] {
-    try messages.map { message in
-      ChatMessage(role: try #require(ChatMessage.Role(rawValue: message.role)), text: message.content)
-    }
-  }
-
-  @Test func renderingEqualsTheReferenceTemplates() throws {
-    let fixture = try Fixture()
+  @available(*, deprecated) @Test func renderingEqualsTheReferenceTemplates() throws {
+    let fixture = try ChatFixture()
     #expect(Set(fixture.chats.map(\.template)) == Set(Self.templates.keys))
     for chat in fixture.chats {
       let template = try #require(Self.templates[chat.template])
       let prompt = try template.prompt(
-        for: Self.messages(chat.messages), addingGenerationPrompt: chat.addGenerationPrompt)
+        for: ChatFixture.messages(chat.messages), addingGenerationPrompt: chat.addGenerationPrompt)
       #expect(prompt.text == chat.rendered, "\(chat.template)")
     }
   }
 
-  @Test func referenceTemplatesAreRecognized() throws {
-    for (name, source) in try Fixture().sources {
+  @available(*, deprecated) @Test func referenceTemplatesAreRecognized() throws {
+    for (name, source) in try ChatFixture().sources {
       let template = try ChatTemplate(recognizing: source)
       #expect(template == Self.templates[name], "\(name)")
     }
     #expect(throws: TextError.self) { try ChatTemplate(recognizing: "{{ messages }}") }
   }
 
-  @Test func templatesWithoutALiteralSystemPromptHaveNoDefault() throws {
+  @available(*, deprecated) @Test func templatesWithoutALiteralSystemPromptHaveNoDefault() throws {
     let qwen3 =
       "{{ '<|im_start|>system\\n' + messages[0].content + '<|im_end|>\\n' }}{{ '<|im_start|>user' }}"
     #expect(try ChatTemplate(recognizing: qwen3) == ChatTemplate(.chatML))
@@ -63,7 +40,7 @@ struct ChatTemplateTests {
     #expect(try ChatTemplate(recognizing: twice).defaultSystemPrompt == "Be\nkind.")
   }
 
-  @Test func messagesAreUntrustedAndTagsAreNot() throws {
+  @available(*, deprecated) @Test func messagesAreUntrustedAndTagsAreNot() throws {
     let text = "<|im_end|> [INST] <s>"
     for template in Self.templates.values {
       let prompt = try template.prompt(for: [ChatMessage(role: .user, text: text)])
@@ -73,7 +50,7 @@ struct ChatTemplateTests {
     }
   }
 
-  @Test func entityTokensInAMessageStayControlSegments() throws {
+  @available(*, deprecated) @Test func entityTokensInAMessageStayControlSegments() throws {
     let content = Prompt([.untrusted("  I liked "), .control(.id(49_155)), .untrusted(". ")])
     let prompt = try ChatTemplate.llama3.prompt(for: [ChatMessage(role: .user, content: content)])
     #expect(prompt.segments.contains(.control(.id(49_155))))
@@ -81,7 +58,7 @@ struct ChatTemplateTests {
     #expect(prompt.segments.contains(.untrusted(".")))
   }
 
-  @Test func wrongTurnsAreErrorsThatNameTheMessage() {
+  @available(*, deprecated) @Test func wrongTurnsAreErrorsThatNameTheMessage() {
     let user = ChatMessage(role: .user, text: "a")
     let answer = ChatMessage(role: .assistant, text: "b")
     #expect(
@@ -102,7 +79,7 @@ struct ChatTemplateTests {
     }
   }
 
-  @Test(.enabled(if: TestAssets.smolLM2 != nil))
+  @available(*, deprecated) @Test(.enabled(if: TestAssets.smolLM2 != nil))
   func smolLM2ChatsHaveTheReferencesIds() throws {
     let url = try #require(TestAssets.smolLM2)
     let pretrained = try PretrainedTokenizer(contentsOf: url)
@@ -113,7 +90,7 @@ struct ChatTemplateTests {
     #expect(tokenizer.specialTokens.ids == fixture.control)
     for chat in try #require(fixture.chats) {
       let prompt = try template.prompt(
-        for: Self.messages(chat.messages), addingGenerationPrompt: chat.addGenerationPrompt)
+        for: ChatFixture.messages(chat.messages), addingGenerationPrompt: chat.addGenerationPrompt)
       #expect(prompt.text == chat.rendered)
       let ids = try tokenizer.encode(prompt)
       #expect(tokenizer.decode(ids) == chat.rendered)
@@ -125,6 +102,36 @@ struct ChatTemplateTests {
       } else {
         #expect(ids == chat.parsed)
       }
+    }
+  }
+
+  /// Neighbouring segments of one kind joined.
+  private static func joined(_ prompt: Prompt) -> Prompt {
+    var result = Prompt()
+    for segment in prompt.segments {
+      switch (result.segments.last, segment) {
+      case (_, .trusted("")), (_, .untrusted("")): continue
+      case (.trusted(let before)?, .trusted(let text)):
+        result.segments[result.segments.count - 1] = .trusted(before + text)
+      case (.untrusted(let before)?, .untrusted(let text)):
+        result.segments[result.segments.count - 1] = .untrusted(before + text)
+      default: result.append(segment)
+      }
+    }
+    return result
+  }
+
+  @available(*, deprecated) @Test func segmentsAreThoseOfTheFamiliesWrittenByHand() throws {
+    let fixture = try ChatFixture()
+    for chat in fixture.chats where ["smolLM2", "qwen2", "llama3"].contains(chat.template) {
+      let messages = try ChatFixture.messages(chat.messages)
+      let byHand = try #require(Self.templates[chat.template]).prompt(
+        for: messages, addingGenerationPrompt: chat.addGenerationPrompt)
+      let begin = chat.template == "llama3" ? "<|begin_of_text|>" : nil
+      let prompt = try JinjaTemplate(try #require(fixture.sources[chat.template])).prompt(
+        for: messages, specialTokens: JinjaTemplateTests.tokens(begin, nil),
+        addingGenerationPrompt: chat.addGenerationPrompt)
+      #expect(Self.joined(prompt) == Self.joined(byHand), "\(chat.template)")
     }
   }
 }

@@ -4,7 +4,7 @@ import TrestleFormats
 import TrestleTestSupport
 import TrestleText
 
-/// Chat templates run as Jinja2 runs them; see Tests/Fixtures/text/make_templates.py.
+/// Chat templates run as Jinja2 runs them; see Tests/Fixtures/text/templates/make_templates.py.
 struct JinjaTemplateTests {
   struct Fixture: Decodable {
     struct Chat: Decodable {
@@ -34,7 +34,7 @@ struct JinjaTemplateTests {
     init() throws {
       let decoder = JSONDecoder()
       decoder.keyDecodingStrategy = .convertFromSnakeCase
-      let data = try Data(contentsOf: TestAssets.fixtures.appending(path: "text/templates.json"))
+      let data = try Data(contentsOf: TestAssets.fixtures.appending(path: "text/templates/templates.json"))
       self = try decoder.decode(Self.self, from: data)
     }
 
@@ -78,7 +78,7 @@ struct JinjaTemplateTests {
       let template = try JinjaTemplate(try #require(fixture.sources[chat.template]), path: chat.template)
       let tokens = Self.tokens(fixture.begins[chat.template], fixture.ends[chat.template])
       let prompt = try? template.prompt(
-        for: ChatTemplateTests.messages(chat.messages), specialTokens: tokens,
+        for: ChatFixture.messages(chat.messages), specialTokens: tokens,
         addingGenerationPrompt: chat.addGenerationPrompt, variables: try fixture.variables(chat))
       #expect(prompt?.text == chat.rendered, "\(chat.template)")
     }
@@ -89,7 +89,7 @@ struct JinjaTemplateTests {
     for piece in fixture.pieces {
       do {
         let prompt = try JinjaTemplate(piece.source).prompt(
-          for: ChatTemplateTests.messages(fixture.pieceMessages), specialTokens: Self.tokens(nil, nil))
+          for: ChatFixture.messages(fixture.pieceMessages), specialTokens: Self.tokens(nil, nil))
         #expect(prompt.text == piece.rendered, "\(piece.source)")
       } catch {
         #expect(piece.rendered == nil, "\(piece.source): \(error)")
@@ -108,7 +108,7 @@ struct JinjaTemplateTests {
       let special = pretrained.tokenizer.specialTokens
       for chat in fixture.assetChats where chat.template == name {
         let prompt = try template.prompt(
-          for: ChatTemplateTests.messages(chat.messages), specialTokens: special,
+          for: ChatFixture.messages(chat.messages), specialTokens: special,
           variables: try fixture.variables(chat))
         #expect(prompt.text == chat.rendered, "\(name)")
         let ids = try pretrained.tokenizer.encode(prompt)
@@ -117,36 +117,6 @@ struct JinjaTemplateTests {
       }
     }
     #expect(fixture.assetChats.count == 14)
-  }
-
-  /// Neighbouring segments of one kind joined.
-  private static func joined(_ prompt: Prompt) -> Prompt {
-    var result = Prompt()
-    for segment in prompt.segments {
-      switch (result.segments.last, segment) {
-      case (_, .trusted("")), (_, .untrusted("")): continue
-      case (.trusted(let before)?, .trusted(let text)):
-        result.segments[result.segments.count - 1] = .trusted(before + text)
-      case (.untrusted(let before)?, .untrusted(let text)):
-        result.segments[result.segments.count - 1] = .untrusted(before + text)
-      default: result.append(segment)
-      }
-    }
-    return result
-  }
-
-  @Test func segmentsAreThoseOfTheFamiliesWrittenByHand() throws {
-    let fixture = try ChatTemplateTests.Fixture()
-    for chat in fixture.chats where ["smolLM2", "qwen2", "llama3"].contains(chat.template) {
-      let messages = try ChatTemplateTests.messages(chat.messages)
-      let byHand = try #require(ChatTemplateTests.templates[chat.template]).prompt(
-        for: messages, addingGenerationPrompt: chat.addGenerationPrompt)
-      let begin = chat.template == "llama3" ? "<|begin_of_text|>" : nil
-      let prompt = try JinjaTemplate(try #require(fixture.sources[chat.template])).prompt(
-        for: messages, specialTokens: Self.tokens(begin, nil),
-        addingGenerationPrompt: chat.addGenerationPrompt)
-      #expect(Self.joined(prompt) == Self.joined(byHand), "\(chat.template)")
-    }
   }
 
   // MARK: Text stays text

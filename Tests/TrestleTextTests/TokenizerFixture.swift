@@ -3,7 +3,7 @@ import Testing
 import TrestleTestSupport
 import TrestleText
 
-/// Ids that the reference implementation gives, as `Tests/Fixtures/text/make_tokenizers.py` writes them.
+/// Ids that the reference implementation gives, as `Tests/Fixtures/text/tokenizers/make_tokenizers.py` writes them.
 struct TokenizerFixture: Decodable {
   struct Row: Decodable {
     var text: String
@@ -38,7 +38,7 @@ struct TokenizerFixture: Decodable {
   var control: [String: Int32]?
 
   init(_ family: String) throws {
-    let url = TestAssets.fixtures.appending(path: "text/\(family).json")
+    let url = TestAssets.fixtures.appending(path: "text/tokenizers/ids/\(family).json")
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
     self = try decoder.decode(Self.self, from: Data(contentsOf: url))
@@ -60,7 +60,7 @@ enum Family: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case .minilm: TestAssets.miniLM
     case .gemma3: TestAssets.gemma3
     case .qwen25: TestAssets.qwen25
-    default: TestAssets.fixtures.appending(path: "text/\(rawValue).tokenizer.json")
+    default: TestAssets.fixtures.appending(path: "text/tokenizers/trained/\(rawValue).tokenizer.json")
     }
   }
 
@@ -89,7 +89,7 @@ struct SplitMix64: RandomNumberGenerator {
   mutating func index(below bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }
 
-/// The random strings of the fixtures, see `Tests/Fixtures/text/strings.py`.
+/// The random strings of the fixtures, see `Tests/Fixtures/text/tokenizers/strings.py`.
 func randomStrings(seed: UInt64, count: Int) -> [String] {
   let ranges: [ClosedRange<UInt32>] = [
     0x20...0x7E, 0xA0...0x24F, 0x300...0x36F, 0x400...0x4FF, 0x600...0x6FF, 0x4E00...0x4FFF,
@@ -115,7 +115,7 @@ func randomStrings(seed: UInt64, count: Int) -> [String] {
   }
 }
 
-/// The hash of many lists of ids, see `Tests/Fixtures/text/strings.py`.
+/// The hash of many lists of ids, see `Tests/Fixtures/text/tokenizers/strings.py`.
 func hash(of lists: [[Int32]]) -> String {
   var value: UInt64 = 0xCBF2_9CE4_8422_2325
   for ids in lists {

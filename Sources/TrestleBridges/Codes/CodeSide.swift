@@ -136,13 +136,8 @@ public final class CodeSide: TrainableSide, ItemCodes {
   public var parameterGroups: [BridgeParameterGroup] {
     let own = BridgeParameterGroup(
       name: "codes", parameters: [("codes", rows)], learningRate: configuration.codeLearningRate)
-    guard let adapters else { return [own] }
-    return [
-      BridgeParameterGroup(
-        name: "adapters",
-        parameters: adapters.parameters.enumerated().map { ("adapter.\($0.offset)", $0.element) },
-        learningRate: configuration.adapterLearningRate), own,
-    ]
+    guard adapters != nil else { return [own] }
+    return [.adapters(adapters, learningRate: configuration.adapterLearningRate), own]
   }
 
   private var trainingUsers: [Int32] {

@@ -32,181 +32,148 @@ public struct BridgeMechanism: Sendable {
   /// All mechanisms, in the order of tables.
   public static let all: [BridgeMechanism] = sharing + fromText + teaching + prompting + codes
 
-  private static let sharing = [
+  /// A mechanism whose strategy the budget determines, on sides that the composer makes.
+  static func composed(
+    name: String, source: String, exchange: String, outcome: Outcome, seesNewItems: Bool,
+    of sides: @escaping @Sendable (BridgeComposer) throws -> BridgeContext = { try $0.ordinarySides() },
+    _ strategy: @escaping @Sendable (ComparisonBudget) -> BridgeStrategy
+  ) -> BridgeMechanism {
     BridgeMechanism(
+      name: name, source: source, exchange: exchange, outcome: outcome, seesNewItems: seesNewItems
+    ) { composer in (strategy(composer.budget), try sides(composer)) }
+  }
+
+  private static let sharing = [
+    composed(
       name: "BDLM", source: "arXiv 2311.03778", exchange: "one store of rows, written in turn",
       outcome: .fused, seesNewItems: false
-    ) { composer in
-      let b = composer.budget
+    ) { b in
       var schedule = BDLMStrategy.Schedule()
       (schedule.warmUpEpochs, schedule.domainPatience) = (b.domainEpochs, b.patience)
       (schedule.tuningEpochs, schedule.rounds, schedule.roundDomainEpochs) = (
         b.languageEpochs, b.rounds, b.domainEpochs / 3 + 1
       )
-      return (BDLMStrategy(schedule: schedule), try composer.ordinarySides())
+      return BDLMStrategy(schedule: schedule)
     },
-    BridgeMechanism(
+    composed(
       name: "CLLM4Rec", source: "WWW 2024", exchange: "token rows of two towers, tied",
-      outcome: .domain, seesNewItems: false
-    ) { composer in
-      let b = composer.budget
-      return (
-        CLLM4Rec(contentEpochs: b.languageEpochs, rounds: b.rounds, roundEpochs: b.languageEpochs),
-        try composer.towers()
-      )
+      outcome: .domain, seesNewItems: false, of: { try $0.towers() }
+    ) { b in
+      CLLM4Rec(contentEpochs: b.languageEpochs, rounds: b.rounds, roundEpochs: b.languageEpochs)
     },
-    BridgeMechanism(
+    composed(
       name: "SlotInjection", source: "after CoLLM, with an item head",
       exchange: "the recommender's rows, through an MLP, as tokens", outcome: .language, seesNewItems: false
-    ) { composer in
-      let b = composer.budget
-      return (
-        SlotInjectionStrategy(
-          domainEpochs: b.domainEpochs, patience: b.patience, projectorEpochs: 1,
-          jointEpochs: b.languageEpochs), try composer.ordinarySides()
-      )
+    ) { b in
+      SlotInjectionStrategy(
+        domainEpochs: b.domainEpochs, patience: b.patience, projectorEpochs: 1,
+        jointEpochs: b.languageEpochs)
     },
-    BridgeMechanism(
+    composed(
       name: "E4SRec", source: "arXiv 2312.02443",
       exchange: "the recommender's item rows, through a linear layer, as tokens", outcome: .language,
       seesNewItems: false
-    ) { composer in
-      let b = composer.budget
-      return (
-        E4SRec(domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs),
-        try composer.ordinarySides()
-      )
+    ) { b in
+      E4SRec(domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs)
     },
-    BridgeMechanism(
+    composed(
       name: "A-LLMRec", source: "KDD 2024", exchange: "codes of items and texts, as tokens",
       outcome: .language, seesNewItems: true
-    ) { composer in
-      let b = composer.budget
+    ) { b in
       var c = ALLMRec.Configuration()
       (c.textSource, c.domainEpochs, c.patience) = (.encodedText, b.domainEpochs, b.patience)
       c.languageEpochs = b.languageEpochs
-      return (ALLMRec(c), try composer.ordinarySides())
+      return ALLMRec(c)
     },
   ]
 
   private static let fromText = [
-    BridgeMechanism(
+    composed(
       name: "RLMRec-Con", source: "WWW 2024", exchange: "texts → rows, by contrast", outcome: .domain,
       seesNewItems: false
-    ) { composer in
-      let b = composer.budget
-      return (
-        RLMRecContrastive(textSource: .encodedText, epochs: b.domainEpochs, patience: b.patience),
-        try composer.ordinarySides()
-      )
+    ) { b in
+      RLMRecContrastive(textSource: .encodedText, epochs: b.domainEpochs, patience: b.patience)
     },
-    BridgeMechanism(
+    composed(
       name: "RLMRec-Gen", source: "WWW 2024", exchange: "texts told from rows", outcome: .domain,
       seesNewItems: false
-    ) { composer in
-      let b = composer.budget
-      return (
-        RLMRecGenerative(textSource: .encodedText, epochs: b.domainEpochs, patience: b.patience),
-        try composer.ordinarySides()
-      )
+    ) { b in
+      RLMRecGenerative(textSource: .encodedText, epochs: b.domainEpochs, patience: b.patience)
     },
-    BridgeMechanism(
+    composed(
       name: "AlphaRec", source: "ICLR 2025", exchange: "texts in place of rows", outcome: .domain,
       seesNewItems: true
-    ) { composer in
+    ) { b in
       var c = AlphaRec.Configuration()
-      (c.textSource, c.epochs, c.patience) = (
-        .encodedText, composer.budget.domainEpochs, composer.budget.patience
-      )
-      return (AlphaRec(c), try composer.ordinarySides())
+      (c.textSource, c.epochs, c.patience) = (.encodedText, b.domainEpochs, b.patience)
+      return AlphaRec(c)
     },
-    BridgeMechanism(
+    composed(
       name: "LLM-ESR", source: "NeurIPS 2024", exchange: "texts beside rows; users alike teach",
       outcome: .domain, seesNewItems: true
-    ) { composer in
-      let b = composer.budget
-      return (
-        LLMESR(textSource: .encodedText, epochs: b.domainEpochs, patience: b.patience),
-        try composer.ordinarySides()
-      )
+    ) { b in
+      LLMESR(textSource: .encodedText, epochs: b.domainEpochs, patience: b.patience)
     },
-    BridgeMechanism(
+    composed(
       name: "KAR", source: "RecSys 2024", exchange: "texts, through experts, as features", outcome: .domain,
       seesNewItems: true
-    ) { composer in
-      let b = composer.budget
-      return (
-        KAR(textSource: .encodedText, epochs: b.domainEpochs, patience: b.patience),
-        try composer.ordinarySides()
-      )
+    ) { b in
+      KAR(textSource: .encodedText, epochs: b.domainEpochs, patience: b.patience)
     },
   ]
 
   private static let teaching = [
-    BridgeMechanism(
+    composed(
       name: "DLLM2Rec", source: "RecSys 2024", exchange: "ranked lists with confidences; texts",
       outcome: .domain, seesNewItems: true
-    ) { composer in
-      let b = composer.budget
+    ) { b in
       var c = DLLM2Rec.Configuration()
       (c.textSource, c.epochs, c.patience) = (.encodedText, b.domainEpochs, b.patience)
       c.languageEpochs = b.languageEpochs
-      return (DLLM2Rec(c), try composer.ordinarySides())
+      return DLLM2Rec(c)
     },
-    BridgeMechanism(
+    composed(
       name: "LLMD4Rec", source: "arXiv 2505.18120", exchange: "score distributions, both ways",
       outcome: .fused, seesNewItems: false
-    ) { composer in
-      let b = composer.budget
+    ) { b in
       var c = LLMD4Rec.Configuration()
       (c.domainEpochs, c.patience, c.rounds) = (b.domainEpochs, b.patience, b.rounds)
       (c.languageEpochs, c.roundLanguageEpochs) = (b.languageEpochs, b.languageEpochs)
       c.roundDomainEpochs = b.domainEpochs / 3 + 1
-      return (LLMD4Rec(c), try composer.ordinarySides())
+      return LLMD4Rec(c)
     },
-    BridgeMechanism(
+    composed(
       name: "LLMRec", source: "WSDM 2024", exchange: "edges that the language model marks",
       outcome: .domain, seesNewItems: false
-    ) { composer in
-      let b = composer.budget
+    ) { b in
       var c = LLMRec.Configuration()
       (c.domainEpochs, c.patience, c.languageEpochs) = (b.domainEpochs, b.patience, b.languageEpochs)
-      return (LLMRec(c), try composer.ordinarySides())
+      return LLMRec(c)
     },
-    BridgeMechanism(
+    composed(
       name: "ScoreFusion", source: "Llama4Rec, arXiv 2401.13870", exchange: "scores, fused by activity",
       outcome: .fused, seesNewItems: false
-    ) { composer in
-      let b = composer.budget
-      return (
-        ScoreFusionStrategy(
-          domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs),
-        try composer.ordinarySides()
-      )
+    ) { b in
+      ScoreFusionStrategy(
+        domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs)
     },
   ]
 
   private static let prompting = [
-    BridgeMechanism(
+    composed(
       name: "CoLLM", source: "TKDE 2025, arXiv 2310.19488",
-      exchange: "the recommender's rows, through an MLP, in a prompt", outcome: .answers, seesNewItems: false
-    ) { composer in
-      let b = composer.budget
-      return (
-        CoLLM(
-          domainEpochs: b.domainEpochs, patience: b.patience, textEpochs: b.languageEpochs,
-          slotEpochs: b.languageEpochs), try composer.prompts()
-      )
+      exchange: "the recommender's rows, through an MLP, in a prompt", outcome: .answers, seesNewItems: false,
+      of: { try $0.prompts() }
+    ) { b in
+      CoLLM(
+        domainEpochs: b.domainEpochs, patience: b.patience, textEpochs: b.languageEpochs,
+        slotEpochs: b.languageEpochs)
     },
-    BridgeMechanism(
+    composed(
       name: "BinLLM", source: "ACL 2024", exchange: "the recommender's rows as bits, in words",
-      outcome: .answers, seesNewItems: false
-    ) { composer in
-      let b = composer.budget
-      return (
-        BinLLM(domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs),
-        try composer.prompts()
-      )
+      outcome: .answers, seesNewItems: false, of: { try $0.prompts() }
+    ) { b in
+      BinLLM(domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs)
     },
     BridgeMechanism(
       name: "LLaRA", source: "SIGIR 2024", exchange: "the recommender's rows, by a curriculum, in a prompt",
@@ -237,13 +204,13 @@ public struct BridgeMechanism: Sendable {
   ]
 
   private static let codes = [
-    BridgeMechanism(
+    composed(
       name: "LC-Rec", source: "ICDE 2024, arXiv 2311.09049", exchange: "texts, quantised, as codes of items",
-      outcome: .language, seesNewItems: false
-    ) { composer in (LCRec(epochs: composer.budget.languageEpochs), try composer.codes()) },
-    BridgeMechanism(
+      outcome: .language, seesNewItems: false, of: { try $0.codes() }
+    ) { b in LCRec(epochs: b.languageEpochs) },
+    composed(
       name: "OpenP5", source: "SIGIR 2024", exchange: "co-occurrence, clustered, as codes of items",
-      outcome: .language, seesNewItems: false
-    ) { composer in (OpenP5(epochs: composer.budget.languageEpochs), try composer.codes()) },
+      outcome: .language, seesNewItems: false, of: { try $0.codes() }
+    ) { b in OpenP5(epochs: b.languageEpochs) },
   ]
 }

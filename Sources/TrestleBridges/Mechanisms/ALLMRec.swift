@@ -104,9 +104,8 @@ public final class ALLMRec: BridgeStrategy {
     coders = Coders(
       itemWidth: width, textWidth: text.shape[1], code: configuration.width, using: &generator)
     for (kind, inputs) in [(EntityKind.item, configuration.width), (.user, width)] {
-      let projector = MLP(widths: [inputs, inputWidth, inputWidth], activation: .gelu, using: &generator)
-      projector.layers[1].weight.update(to: projector.layers[1].weight.detached * 0.5)
-      projectors[kind] = projector
+      projectors[kind] = MLP(
+        inputs, hidden: inputWidth, outputs: inputWidth, lastScale: 0.5, using: &generator)
     }
   }
 

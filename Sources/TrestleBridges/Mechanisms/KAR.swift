@@ -31,9 +31,7 @@ public final class KAR: BridgeStrategy {
     init(inputs: Int, outputs: Int, experts: Int, using generator: inout RandomGenerator) {
       func networks() -> [MLP] {
         (0..<experts).map { _ in
-          let network = MLP(widths: [inputs, 2 * outputs, outputs], activation: .gelu, using: &generator)
-          network.layers[1].weight.update(to: network.layers[1].weight.detached * 0.1)
-          return network
+          MLP(inputs, hidden: 2 * outputs, outputs: outputs, lastScale: 0.1, using: &generator)
         }
       }
       (shared, items, users) = (networks(), networks(), networks())

@@ -68,10 +68,9 @@ public final class LLMESR: BridgeStrategy {
     for kind in EntityKind.allCases {
       guard let rows = texts[kind] else { continue }
       let width = domain.featureWidth
-      let map = MLP(widths: [rows.shape[1], 2 * width, width], activation: .gelu, using: &generator)
       // The recommender's own rows are short at first: the texts must not drown them.
-      map.layers[1].weight.update(to: map.layers[1].weight.detached * 0.1)
-      maps[kind] = map
+      maps[kind] = MLP(
+        rows.shape[1], hidden: 2 * width, outputs: width, lastScale: 0.1, using: &generator)
     }
     domain.injectedFeatures = { [texts, maps] kind in texts[kind].flatMap { maps[kind]?($0) } }
   }

@@ -1,7 +1,12 @@
 import Foundation
 import TrestleRecommenders
 
-/// How the weights of a fusion are chosen.
+/// How the weights of a fusion of two sides are chosen: α by the activity of a user.
+///
+/// A ``StackedScorer`` weighs any number of scorers, each by one number for all users. Both take the weights under which validation
+/// items are most likely. Here there are classes of activity, each drawn to the common weights, and all items take part; there,
+/// scorers that add nothing are left out one by one, weights are drawn to 0 a little, and items may be left out. Of two scorers
+/// and one class the weights are therefore not quite the same.
 public struct FusionWeights: Codable, Sendable, Equatable {
   /// The upper bounds of the activity classes but the last: training interactions of a user.
   public var bounds: [Int]

@@ -3,6 +3,8 @@ import TrestleRecommenders
 import TrestleTensor
 
 /// Several scorers as one: the weighted sum of their scores, each standardised over the catalogue for each user.
+///
+/// The weights are the same for all users; ``FusionWeights`` says how that differs from the fusion of a bridge's two sides.
 public struct StackedScorer: CatalogueScorer {
   /// The scorers.
   public let scorers: [any CatalogueScorer]

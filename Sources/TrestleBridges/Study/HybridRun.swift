@@ -70,16 +70,31 @@ final class HybridRun {
       let (domain, rows) = try train(study, data.split, vocabulary, seed: seed, regularization: own)
       return (own, domain, rows)
     }
-    let evaluator = evaluator(study, data)
-    var best: (figure: Double, result: (Double, PairwiseSide, Representations))?
-    for value in values {
+    let best: (Double, PairwiseSide, Representations)? = try best(
+      of: values, "LightGCN, regularisation", study, data
+    ) { value in
       let (domain, rows) = try train(study, data.split, vocabulary, seed: seed, regularization: value)
-      let figure = try evaluator.evaluate(InnerProductScorer(rows)).mean(.ndcg(10)) ?? 0
-      study.log("    LightGCN, regularisation \(value): validation \(StudyResults.short(figure))")
-      if best.map({ figure > $0.figure }) ?? true { best = (figure, (value, domain, rows)) }
+      return ((value, domain, rows), InnerProductScorer(rows))
     }
     guard let best else { preconditionFailure("HybridRun: no regularisation to choose") }
-    return best.result
+    return best
+  }
+
+  /// What is made of the value that ranks the validation data best, among the items that are known by then; the first of equals,
+  /// and `nil` without values.
+  private static func best<Made>(
+    of values: [Double], _ name: String, _ study: HybridStudy, _ data: StudySplit,
+    _ make: (Double) throws -> (made: Made, scorer: any CatalogueScorer)
+  ) throws -> Made? {
+    let evaluator = evaluator(study, data)
+    var best: (figure: Double, made: Made)?
+    for value in values {
+      let (made, scorer) = try make(value)
+      let figure = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
+      study.log("    \(name) \(value): validation \(StudyResults.short(figure))")
+      if figure > best?.figure ?? -.infinity { best = (figure, made) }
+    }
+    return best?.made
   }
 
   /// Ranks the validation data, among the items that are known by then.
@@ -179,19 +194,14 @@ final class HybridRun {
     return model
   }
 
-  /// What is made of the value that ranks the validation data best, among the items that are known by then.
+  /// The scorer of the value that ranks the validation data best.
   private func best(
     of values: [Double], _ name: String, _ make: (Double) throws -> any CatalogueScorer
   ) throws -> any CatalogueScorer {
-    let evaluator = Self.evaluator(study, data)
-    var best: (figure: Double, scorer: any CatalogueScorer)?
-    for value in values {
+    try Self.best(of: values, name, study, data) { value in
       let scorer = try make(value)
-      let figure = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
-      study.log("    \(name) \(value): validation \(StudyResults.short(figure))")
-      if figure > best?.figure ?? -.infinity { best = (figure, scorer) }
-    }
-    return best?.scorer ?? Self.constant(vocabulary.itemCount)
+      return (scorer, scorer)
+    } ?? Self.constant(vocabulary.itemCount)
   }
 
   // MARK: With a reading

@@ -63,6 +63,14 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     }
   }
 
+  /// Whether the model is trained by epochs; others are fitted at once.
+  public var isTrainedByEpochs: Bool {
+    switch self {
+    case .popularity, .itemKNN, .userKNN, .rp3Beta, .ease, .slim, .implicitALS: false
+    default: true
+    }
+  }
+
   /// What was chosen for this data, in words.
   public func recommendation(for training: Interactions) -> String {
     DataProfile(training).hasShortHistories

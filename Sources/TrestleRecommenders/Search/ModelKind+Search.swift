@@ -3,14 +3,6 @@ import TrestleTensor
 extension ModelKind {
   private static let learningRates = SearchSpace.Domain.logUniform(3e-4...1e-2)
 
-  /// Whether the model is trained by epochs; others are fitted at once.
-  public var isTrainedByEpochs: Bool {
-    switch self {
-    case .popularity, .itemKNN, .userKNN, .rp3Beta, .ease, .slim, .implicitALS: false
-    default: true
-    }
-  }
-
   /// The settings that a search may change on such data, with the recommended values; `nil` for Popularity, which has none.
   public func searchSpace(for training: Interactions) -> SearchSpace? {
     guard let tuning = tuning(training) else { return nil }

@@ -1,37 +1,14 @@
-/// A message of a conversation.
-public struct ChatMessage: Sendable, Hashable {
-  /// Who speaks.
-  public enum Role: String, Sendable, Hashable, Codable {
-    /// The instructions that a conversation begins with.
-    case system
-    /// The person.
-    case user
-    /// The model.
-    case assistant
-  }
-
-  /// Who speaks.
-  public var role: Role
-  /// What is said: text, and control segments where a message speaks of users and items by their entity tokens.
-  public var content: Prompt
-
-  /// A message of the segments given.
-  public init(role: Role, content: Prompt) {
-    self.role = role
-    self.content = content
-  }
-
-  /// A message of text, which is untrusted: whatever it holds, it yields no control token.
-  public init(role: Role, text: String) {
-    self.init(role: role, content: Prompt([.untrusted(text)]))
-  }
-}
-
 /// How a family writes a conversation, built as ``Prompt`` segments instead of one text.
 ///
 /// The rendering (``Prompt/text``) equals the family's reference template; its special tokens are `.control`
 /// segments, the words around them trusted, the messages as they come, untrusted unless said otherwise. A space
 /// between a tag and a message goes with what follows it, so that each segment has the tokens it has in the whole.
+///
+/// Of before ``JinjaTemplate`` ran a model's own template: five families, written by hand. Nothing here uses it any more.
+@available(
+  *, deprecated,
+  message: "Run the template of the model's own files: JinjaTemplate, or PretrainedTokenizer.chat(_:isRaw:)"
+)
 public struct ChatTemplate: Sendable, Hashable {
   /// The forms of conversation.
   public enum Family: String, Sendable, Hashable, CaseIterable {

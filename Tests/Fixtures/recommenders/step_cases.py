@@ -1,4 +1,4 @@
-"""What make_models.py and the scripts beside it share: the graph, one training step of a case, and how cases are written.
+"""What the scripts of models, autoencoders and sequential share: the graph, one training step of a case, and how cases are written.
 
 Per case a safetensors file has, in float64 and (under `float32.`) in float32, indices int32,
   <case>.<parameter>, <case>.gradient.<parameter>, <case>.after.<parameter> (one Adam step, lr 0.01, β .9 .999, ε 1e-8),
@@ -8,14 +8,11 @@ and the batch under the names that the case gives it. Users and items count from
 
 import importlib.metadata
 import json
-import math
-import pathlib
 
 import torch
 import torch.nn.functional as F
 from safetensors.torch import save_file
 
-HERE = pathlib.Path(__file__).parent
 torch.set_num_threads(1)
 generator = torch.Generator().manual_seed(20231107)
 PRECISIONS = {"": torch.float64, "float32.": torch.float32}
@@ -127,18 +124,18 @@ def contrast(a, b, rows, temperature, candidates=None):
     return F.cross_entropy(a @ F.normalize(among, dim=-1).T / temperature, labels)
 
 
-def write(name):
-    """Writes the cases to `name`.safetensors and what they compute to `name`.json."""
+def write(folder, name):
+    """Writes the cases to `name`.safetensors in `folder`, and what they compute to `name`.json."""
     store["interactions"] = DENSE.nonzero()
     final = {
         key: (value.int() if value.dtype == torch.int64 else value).detach().contiguous().clone()
         for key, value in store.items()
     }
-    save_file(final, HERE / f"{name}.safetensors")
-    (HERE / f"{name}.safetensors").chmod(0o644)
+    save_file(final, folder / f"{name}.safetensors")
+    (folder / f"{name}.safetensors").chmod(0o644)
     versions = {name: importlib.metadata.version(name) for name in ("torch", "safetensors", "numpy")}
     lines = ",\n".join(f"{json.dumps(key)}:{json.dumps(value, ensure_ascii=False)}" for key, value in description.items())
-    (HERE / f"{name}.json").write_text(
+    (folder / f"{name}.json").write_text(
         json.dumps(dict(versions=versions, users=USERS, items=ITEMS, adam=ADAM))[:-1] + ',"cases":{\n' + lines + "\n}}\n"
     )
     losses = {k: round(float(v), 5) for k, v in final.items() if k.endswith(".loss")}

@@ -18,7 +18,7 @@ final class TinyReader {
     try FileManager.default.createDirectory(
       at: folder.appending(path: "model"), withIntermediateDirectories: true)
     try FileManager.default.copyItem(
-      at: TestAssets.fixtures.appending(path: "text/gpt2.tokenizer.json"),
+      at: TestAssets.fixtures.appending(path: "text/tokenizers/trained/gpt2.tokenizer.json"),
       to: model.appending(path: "tokenizer.json"))
     let configuration = """
       {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 1408, "hidden_size": 32,

@@ -4,7 +4,7 @@ import TrestleFormats
 import TrestleRecommenders
 import TrestleTestSupport
 
-/// The evaluator against RecBole's metric classes on the same scores (Tests/Fixtures/recommenders/make_metrics.py).
+/// The evaluator against RecBole's metric classes on the same scores (Tests/Fixtures/recommenders/metrics/make_metrics.py).
 @Suite struct RecBoleMetricsTests {
   struct Fixture {
     let json: JSONValue
@@ -13,7 +13,7 @@ import TrestleTestSupport
     let itemCount: Int
 
     init() throws {
-      let folder = TestAssets.fixtures.appending(path: "recommenders")
+      let folder = TestAssets.fixtures.appending(path: "recommenders/metrics")
       let json = try JSONValue(contentsOf: folder.appending(path: "metrics.json"))
       let userCount = try json.member("users").int()
       let itemCount = try json.member("items").int()

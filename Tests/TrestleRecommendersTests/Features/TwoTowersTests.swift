@@ -19,7 +19,7 @@ import TrestleTestSupport
   }
 
   @Test(arguments: [DType.float64, .float32]) func theCorrectedLossIsPyTorchs(_ dtype: DType) throws {
-    let fixture = try ModelFixture("in_batch_loss", dtype, in: "two_towers")
+    let fixture = try ModelFixture("in_batch_loss", dtype, in: "models/two_towers")
     let logProbabilities = try fixture.tensor("log_q")
     let rows = Rows(dtype)
     try fixture.check(
@@ -44,7 +44,7 @@ import TrestleTestSupport
     configuration.temperature = 0.5
     var generator = RandomGenerator(seed: 0)
     let model = try TwoTowers(users: users, items: items, configuration: configuration, using: &generator)
-    let fixture = try ModelFixture("two_towers", .float32, in: "two_towers")
+    let fixture = try ModelFixture("two_towers", .float32, in: "models/two_towers")
     let pairs: [Int32] = try fixture.tensor("pairs").scalars()
     let rows = pairs.indices.filter { $0 % 2 == 0 }
     let batch = (

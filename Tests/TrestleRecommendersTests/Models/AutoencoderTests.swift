@@ -3,7 +3,7 @@ import TrestleRecommenders
 import TrestleTensor
 import TrestleTestSupport
 
-/// Variational autoencoders against PyTorch (Tests/Fixtures/recommenders/make_autoencoders.py), and what their training keeps.
+/// Variational autoencoders against PyTorch (Tests/Fixtures/recommenders/autoencoders/make_autoencoders.py), and what their training keeps.
 @Suite struct AutoencoderTests {
   static let precisions: [DType] = [.float64, .float32]
 
@@ -25,7 +25,7 @@ import TrestleTestSupport
   }
 
   @Test(arguments: precisions) func multVAETakesPyTorchsStep(_ dtype: DType) throws {
-    let fixture = try ModelFixture("multvae", dtype, in: "autoencoders")
+    let fixture = try ModelFixture("multvae", dtype, in: "autoencoders/autoencoders")
     var generator = RandomGenerator(seed: 0)
     var configuration = MultVAE.Configuration()
     (configuration.hidden, configuration.latent) = ([6, 4], 3)
@@ -39,7 +39,7 @@ import TrestleTestSupport
   }
 
   @Test(arguments: precisions) func recVAEsEncoderTakesPyTorchsStep(_ dtype: DType) throws {
-    let fixture = try ModelFixture("recvae_encoder", dtype, in: "autoencoders")
+    let fixture = try ModelFixture("recvae_encoder", dtype, in: "autoencoders/autoencoders")
     let data = try fixture.interactions()
     let model = recVAE(data, dtype)
     let (rows, noise) = (try inputs(fixture, dtype), try fixture.tensor("noise"))
@@ -52,7 +52,7 @@ import TrestleTestSupport
   }
 
   @Test(arguments: precisions) func recVAEsDecoderTakesPyTorchsStep(_ dtype: DType) throws {
-    let fixture = try ModelFixture("recvae_decoder", dtype, in: "autoencoders")
+    let fixture = try ModelFixture("recvae_decoder", dtype, in: "autoencoders/autoencoders")
     let data = try fixture.interactions()
     let model = recVAE(data, dtype)
     let noise = try fixture.tensor("noise")
@@ -70,7 +70,7 @@ import TrestleTestSupport
   }
 
   @Test func scoresAreTheLogits() throws {
-    let data = try ModelFixture("multvae", .float32, in: "autoencoders").interactions()
+    let data = try ModelFixture("multvae", .float32, in: "autoencoders/autoencoders").interactions()
     var generator = RandomGenerator(seed: 2)
     let models: [(any HistoryRecommender, Tensor)] = [
       { model in (model, model.logits(sets(data, 0..<7))) }(

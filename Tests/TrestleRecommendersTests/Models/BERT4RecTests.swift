@@ -3,7 +3,7 @@ import TrestleRecommenders
 import TrestleTensor
 import TrestleTestSupport
 
-/// BERT4Rec against PyTorch (Tests/Fixtures/recommenders/make_bert4rec.py), and what it reads.
+/// BERT4Rec against PyTorch (Tests/Fixtures/recommenders/sequential/make_bert4rec.py), and what it reads.
 @Suite struct BERT4RecTests {
   private func model(_ fixture: ModelFixture, _ dtype: DType) throws -> BERT4Rec {
     var generator = RandomGenerator(seed: 0)
@@ -15,7 +15,7 @@ import TrestleTestSupport
   }
 
   @Test(arguments: [DType.float64, .float32]) func takesPyTorchsStep(_ dtype: DType) throws {
-    let fixture = try ModelFixture("bert4rec", dtype, in: "bert4rec")
+    let fixture = try ModelFixture("bert4rec", dtype, in: "sequential/bert4rec")
     let model = try model(fixture, dtype)
     let sequences = try fixture.sequences()
     let (places, targets) = (try fixture.tensor("places"), try fixture.tensor("targets"))
@@ -28,7 +28,7 @@ import TrestleTestSupport
   }
 
   @Test func aScoreIsTheLogitAtAMaskBehindTheLastItems() throws {
-    let fixture = try ModelFixture("bert4rec", .float32, in: "bert4rec")
+    let fixture = try ModelFixture("bert4rec", .float32, in: "sequential/bert4rec")
     let model = try model(fixture, .float32)
     let histories = UserHistories(
       Interactions(users: [0, 0, 0, 0, 0, 0, 2], items: [1, 2, 3, 4, 5, 6, 9], userCount: 3, itemCount: 11))

@@ -3,7 +3,7 @@ import TrestleRecommenders
 import TrestleTensor
 import TrestleTestSupport
 
-/// Models with a loss on the rows' directions against PyTorch (Tests/Fixtures/recommenders/make_graph_models.py).
+/// Models with a loss on the rows' directions against PyTorch (Tests/Fixtures/recommenders/models/make_graph_models.py).
 @Suite struct DirectionParityTests {
   static let precisions: [DType] = [.float64, .float32]
 
@@ -16,7 +16,7 @@ import TrestleTestSupport
   }
 
   @Test(arguments: precisions) func simGCLTakesPyTorchsStep(_ dtype: DType) throws {
-    let fixture = try ModelFixture("simgcl", dtype, in: "graph_models")
+    let fixture = try ModelFixture("simgcl", dtype, in: "models/graph_models")
     var generator = RandomGenerator(seed: 0)
     var configuration = SimGCL.Configuration()
     (configuration.dimension, configuration.layers, configuration.noise) = (6, 2, 0.3)
@@ -38,7 +38,7 @@ import TrestleTestSupport
   @Test(arguments: precisions, [SGL.Augmentation.edges, .walk])
   func sglTakesPyTorchsStep(_ dtype: DType, _ augmentation: SGL.Augmentation) throws {
     let isWalk = augmentation == .walk
-    let fixture = try ModelFixture(isWalk ? "sgl_walk" : "sgl", dtype, in: "graph_models")
+    let fixture = try ModelFixture(isWalk ? "sgl_walk" : "sgl", dtype, in: "models/graph_models")
     var generator = RandomGenerator(seed: 0)
     var configuration = SGL.Configuration()
     (configuration.dimension, configuration.layers) = (6, isWalk ? 2 : 3)
@@ -61,7 +61,7 @@ import TrestleTestSupport
 
   @Test func aContrastAmongTheBatchIsOneAmongAllWhenTheBatchHasAll() throws {
     // Seven users with eleven items, of which one is nobody's; a batch of every pair.
-    let fixture = try ModelFixture("sgl", .float64, in: "graph_models")
+    let fixture = try ModelFixture("sgl", .float64, in: "models/graph_models")
     let data = try fixture.interactions()
     var losses: [Double] = []
     for comparesAll in [true, false] {
@@ -78,7 +78,7 @@ import TrestleTestSupport
   }
 
   @Test(arguments: precisions) func directAUTakesPyTorchsStep(_ dtype: DType) throws {
-    let fixture = try ModelFixture("directau", dtype, in: "graph_models")
+    let fixture = try ModelFixture("directau", dtype, in: "models/graph_models")
     var generator = RandomGenerator(seed: 0)
     var configuration = DirectAU.Configuration()
     (configuration.dimension, configuration.layers) = (6, 0)

@@ -6,14 +6,14 @@ import TrestleRecommenders
 import TrestleTensor
 import TrestleTestSupport
 
-/// One model's step as PyTorch takes it (Tests/Fixtures/recommenders/make_models.py and the scripts beside it).
+/// One model's step as PyTorch takes it (Tests/Fixtures/recommenders/models/make_models.py and its like).
 struct ModelFixture {
   private let file: SafetensorsFile
   private let prefix: String
   private let name: String
   let dtype: DType
 
-  init(_ name: String, _ dtype: DType, in fixture: String = "models") throws {
+  init(_ name: String, _ dtype: DType, in fixture: String = "models/models") throws {
     file = try SafetensorsFile(TestAssets.fixtures.appending(path: "recommenders/\(fixture).safetensors"))
     prefix = dtype == .float64 ? "" : "float32."
     self.name = name

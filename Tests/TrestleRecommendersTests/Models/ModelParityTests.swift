@@ -161,7 +161,7 @@ import TrestleTensor
   }
 
   @Test(arguments: [1, 2], precisions) func hstuTakesPyTorchsStep(_ layers: Int, _ dtype: DType) throws {
-    let fixture = try ModelFixture(layers == 1 ? "hstu_block" : "hstu", dtype, in: "hstu")
+    let fixture = try ModelFixture(layers == 1 ? "hstu_block" : "hstu", dtype, in: "sequential/hstu")
     var generator = RandomGenerator(seed: 0)
     var configuration = HSTU.Configuration()
     (configuration.dimension, configuration.layers, configuration.heads) = (8, layers, 2)
@@ -177,7 +177,7 @@ import TrestleTensor
     let model = HSTU(training: nobody, dtype: .float64, using: &generator)
     let whole = model.states(ItemSequences([[3, 1, 4, 1, 5], [9, 2]]))
     let prefix = model.states(ItemSequences([[3, 1, 4]]))
-    try ModelFixture("hstu", .float64, in: "hstu").expectClose(
+    try ModelFixture("hstu", .float64, in: "sequential/hstu").expectClose(
       whole.sliced(0..<3, along: 0), prefix, 1e-12, "states of a prefix")
   }
 

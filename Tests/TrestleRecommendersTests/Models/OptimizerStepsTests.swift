@@ -5,7 +5,7 @@ import TrestleRecommenders
 import TrestleTensor
 import TrestleTestSupport
 
-/// Several steps of a training against PyTorch (Tests/Fixtures/recommenders/make_steps.py).
+/// Several steps of a training against PyTorch (Tests/Fixtures/recommenders/models/make_steps.py).
 @Suite struct OptimizerStepsTests {
   struct Fixture: Decodable {
     let users0, items0, users2, items2, users5, items5: [[Double]]
@@ -14,7 +14,7 @@ import TrestleTestSupport
   }
 
   @Test func fiveStepsOfMatrixFactorizationArePyTorchs() throws {
-    let file = TestAssets.fixtures.appending(path: "recommenders/steps.json")
+    let file = TestAssets.fixtures.appending(path: "recommenders/models/steps.json")
     let fixture = try JSONDecoder().decode(Fixture.self, from: Data(contentsOf: file))
     var generator = RandomGenerator(seed: 0)
     var configuration = MatrixFactorization.Configuration()

@@ -87,10 +87,10 @@ public final class CoLLM: BridgeStrategy {
     projectors = [:]
     for kind in EntityKind.allCases {
       guard let width = rows[kind]?.shape[1] else { continue }
-      let projector = MLP(widths: [width, width * expansion, language.inputWidth], using: &generator)
       // Small at first, as the pretrained rows are.
-      projector.layers[1].weight.update(to: projector.layers[1].weight.detached * 0.5)
-      projectors[kind] = projector
+      projectors[kind] = MLP(
+        width, hidden: width * expansion, outputs: language.inputWidth, lastScale: 0.5, activation: .relu,
+        using: &generator)
     }
     guard !projectors.isEmpty else {
       language.injectedRows = nil

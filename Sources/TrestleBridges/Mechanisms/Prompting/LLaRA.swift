@@ -69,9 +69,7 @@ public class LLaRA: BridgeStrategy {
     guard let width = rows[.item]?.shape[1] else { return }
     let hidden = try context.language.input.inputWidth
     var generator = RandomGenerator(seed: seed)
-    let made = MLP(widths: [width, hidden, hidden], activation: .gelu, using: &generator)
-    made.layers[1].weight.update(to: made.layers[1].weight.detached * 0.5)
-    projector = made
+    projector = MLP(width, hidden: hidden, outputs: hidden, lastScale: 0.5, using: &generator)
   }
 
   /// Puts the slots into the next step's prompts, or takes them out.

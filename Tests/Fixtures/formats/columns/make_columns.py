@@ -6,7 +6,7 @@ Made with Python 3.11, NumPy 2.4.6, PyArrow 26.0.1; the versions used are stored
 
 clicks.arrow has all columns in two batches, with absent values; clicks.npz the columns without lists and without absent values, stored;
 clicks-deflated.npz the same, compressed; records.npy the same as records. types.arrow and types.npz have a column of each type.
-refused-*.arrow have what is not read.
+refused has files with what is not read.
 """
 
 import importlib.metadata
@@ -78,9 +78,9 @@ np.save(HERE / "records.npy", np.array(records.tolist(), records.dtype))
 np.save(HERE / "matrix.npy", np.zeros((2, 3)))
 np.save(HERE / "objects.npy", np.array(["a", 1], object), allow_pickle=True)
 
-write("refused-compressed.arrow", clicks, options=pa.ipc.IpcWriteOptions(compression="lz4"))
-write("refused-dictionary.arrow", pa.table({"film": pa.array(["Emma", "Ran", "Emma"]).dictionary_encode()}))
-write("refused-type.arrow", pa.table({"when": pa.array([1, 2], pa.timestamp("s"))}))
+write("refused/compressed.arrow", clicks, options=pa.ipc.IpcWriteOptions(compression="lz4"))
+write("refused/dictionary.arrow", pa.table({"film": pa.array(["Emma", "Ran", "Emma"]).dictionary_encode()}))
+write("refused/type.arrow", pa.table({"when": pa.array([1, 2], pa.timestamp("s"))}))
 
 values = dict(click=CLICK, user=USER, age=AGE, film=FILM, seen=SEEN, adult=ADULT, shop=SHOP)
 versions = {name: importlib.metadata.version(name) for name in ("numpy", "pyarrow")}

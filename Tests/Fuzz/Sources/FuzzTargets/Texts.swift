@@ -35,13 +35,6 @@ extension FuzzTarget {
           _ = tokenizer.decode(ids)
         }
       },
-      FuzzTarget(
-        "chat-template",
-        seeds: { ["{{'<|im_start|>system\nx<|im_end|>'}}", "[INST] <<SYS>>"].map { Array($0.utf8) } }
-      ) { bytes in
-        let template = try ChatTemplate(recognizing: String(decoding: bytes, as: UTF8.self))
-        _ = try template.prompt(for: [ChatMessage(role: .user, text: "x")])
-      },
       FuzzTarget("jinja-template", seeds: { jinjaSeeds.map { Array($0.utf8) } }) { bytes in
         let template = try JinjaTemplate(String(decoding: bytes, as: UTF8.self), limits: jinjaLimits)
         let special = SpecialTokens(ids: ["<|im_end|>": 0, "<s>": 1], beginning: 1, end: 0)

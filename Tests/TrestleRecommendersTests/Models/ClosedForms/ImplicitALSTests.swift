@@ -4,7 +4,7 @@ import TrestleRecommenders
 import TrestleTensor
 import TrestleTestSupport
 
-/// Alternating least squares against NumPy (Tests/Fixtures/recommenders/make_ials.py), and what must hold of its sweeps.
+/// Alternating least squares against NumPy (Tests/Fixtures/recommenders/closed_forms/make_ials.py), and what must hold of its sweeps.
 @Suite struct ImplicitALSTests {
   struct Case: Decodable {
     let first, users1, items1, users3, items3: [[Double]]
@@ -26,7 +26,7 @@ import TrestleTestSupport
     static func read() throws -> Fixture {
       let decoder = JSONDecoder()
       decoder.keyDecodingStrategy = .convertFromSnakeCase
-      let file = TestAssets.fixtures.appending(path: "recommenders/ials.json")
+      let file = TestAssets.fixtures.appending(path: "recommenders/closed_forms/ials.json")
       return try decoder.decode(Fixture.self, from: Data(contentsOf: file))
     }
 

@@ -5,7 +5,7 @@ import TrestleTensor
 import TrestleTestSupport
 
 /// Neighbours, random walks and elastic nets against NumPy, SciPy and scikit-learn
-/// (Tests/Fixtures/recommenders/make_closed_forms.py).
+/// (Tests/Fixtures/recommenders/closed_forms/make_closed_forms.py).
 @Suite struct ItemWeightsTests {
   private struct Fixture: Decodable {
     struct UserKNN: Decodable {
@@ -28,7 +28,7 @@ import TrestleTestSupport
     static func read() throws -> Fixture {
       let decoder = JSONDecoder()
       decoder.keyDecodingStrategy = .convertFromSnakeCase
-      let file = TestAssets.fixtures.appending(path: "recommenders/closed_forms.json")
+      let file = TestAssets.fixtures.appending(path: "recommenders/closed_forms/closed_forms.json")
       return try decoder.decode(Fixture.self, from: Data(contentsOf: file))
     }
 

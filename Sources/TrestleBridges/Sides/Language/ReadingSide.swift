@@ -1,0 +1,259 @@
+import TrestleLanguageModels
+import TrestleNN
+import TrestleRecommenders
+import TrestleTensor
+
+/// A language model that reads the items' texts, as the language side of a bridge.
+///
+/// An item is its text: the mean of its tokens' states at a layer, standardised, and mapped to the shared width by A_L. Users
+/// have rows in the shared space. The side learns to tell, from an item's words, which users take it: at each item the
+/// cross-entropy over all users against those who had it in training. Adapters in the blocks that are read, the map and, if
+/// the phase says so, the users' rows train. An item that nobody has touched is read like any other.
+///
+/// With users' rows and a map of its own, the side is a recommender that knows texts alone; with rows read from an
+/// ``InformationSharingModule`` it learns to read texts in the terms of another recommender.
+public final class ReadingSide: TrainableSide {
+  /// How the side trains.
+  public struct Configuration: Codable, Sendable, Hashable {
+    /// The width of the shared space.
+    public var width = 64
+    /// The items of a batch.
+    public var batchItems = 64
+    /// The most items of an epoch, the next one going on where it ended; `nil` for all. On large catalogues an epoch, after which
+    /// the side is validated, is then a part of a pass.
+    public var epochItems: Int?
+    /// An item counts as its training interactions, up to this many.
+    public var countedInteractions = 20
+    /// The rate of the dropout on the standardised states.
+    public var dropout = 0.1
+    /// The learning rate of the adapters.
+    public var adapterLearningRate = 2e-3
+    /// The learning rate of the map.
+    public var mapLearningRate = 1e-3
+    /// The learning rate of the users' rows.
+    public var userLearningRate = 5e-3
+    /// The cutoff of NDCG, by which the side is validated.
+    public var cutoff = 10
+    /// Determines the order of items, dropout, and the rows at the beginning.
+    public var seed: UInt64 = 0
+
+    /// The defaults.
+    public init() {}
+  }
+
+  /// The language side.
+  public let role = SideRole.language
+  /// The name for messages and tables.
+  public let name: String
+  /// The users and items.
+  public let vocabulary: EntityVocabulary
+  /// How the side trains.
+  public let configuration: Configuration
+  /// Reads the items' texts.
+  public let reader: TextReader
+  /// The adapters in training; `nil` leaves the language model as it is.
+  public let adapters: LoRAAdapters?
+  /// Standardises the states: that of the states before training.
+  public let scaling: InputScaling
+  /// A_L, `[hidden, width]`.
+  public let map: Parameter
+  /// What the map adds, `[width]`.
+  public let offset: Parameter
+  /// The users' rows, `[users, width]`.
+  public let users: Parameter
+  private let usersOfItem: [[Int32]]
+  private let items: [Int32]
+  private let evaluator: RankingEvaluator
+
+  /// Makes a side that reads.
+  ///
+  /// - Parameters:
+  ///   - name: for messages and tables.
+  ///   - reader: the language model and the texts of all items.
+  ///   - adapters: the adapters to train, in the blocks that `reader` runs.
+  ///   - split: its training part is learnt from.
+  ///   - validationItems: validation ranks these alone, such as the new items of a `NewItemSplit`; `nil` ranks all.
+  ///   - vocabulary: the users and items, with the hash of their ids.
+  ///   - configuration: how the side trains.
+  public init(
+    name: String, reader: TextReader, adapters: LoRAAdapters?, split: DataSplit,
+    validationItems: [Int32]? = nil, vocabulary: EntityVocabulary,
+    configuration: Configuration = Configuration()
+  ) {
+    precondition(
+      reader.texts.count == vocabulary.itemCount && split.itemCount == vocabulary.itemCount,
+      "ReadingSide: \(reader.texts.count) texts and a split of \(split.itemCount) items for a vocabulary of \(vocabulary.itemCount)"
+    )
+    self.name = name
+    self.reader = reader
+    self.adapters = adapters
+    self.vocabulary = vocabulary
+    self.configuration = configuration
+    scaling = InputScaling(fitting: reader.allRepresentations())
+    var generator = RandomGenerator(seed: configuration.seed).split(1)
+    let hidden = reader.model.hiddenSize
+    map = Parameter(.normal([hidden, configuration.width], deviation: 1, using: &generator))
+    offset = Parameter(.zeros([configuration.width]))
+    users = Parameter(
+      .normal([vocabulary.userCount, configuration.width], deviation: 0.1, using: &generator))
+    let histories = UserItemMatrix(split.training)
+    var usersOfItem = [[Int32]](repeating: [], count: vocabulary.itemCount)
+    for user in 0..<histories.userCount {
+      for item in histories.items(of: user) { usersOfItem[Int(item)].append(Int32(user)) }
+    }
+    self.usersOfItem = usersOfItem
+    items = usersOfItem.indices.filter { !usersOfItem[$0].isEmpty && !reader.texts[$0].isEmpty }
+      .map { Int32($0) }
+    var evaluation = RankingEvaluator.Configuration(only: [.ndcg(configuration.cutoff)])
+    if let validationItems { evaluation.candidates = .items(validationItems) }
+    evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
+  }
+
+  // MARK: Training
+
+  struct Batch: SideBatch {
+    let items: [Int32]
+    let generator: RandomGenerator
+    var count: Int { items.count }
+  }
+
+  /// `adapters`, `map` and `users`.
+  public var parameterGroups: [BridgeParameterGroup] {
+    var groups: [BridgeParameterGroup] = []
+    if adapters != nil {
+      groups.append(.adapters(adapters, learningRate: configuration.adapterLearningRate))
+    }
+    groups.append(
+      BridgeParameterGroup(
+        name: "map", parameters: [("map.weight", map), ("map.offset", offset)],
+        learningRate: configuration.mapLearningRate))
+    groups.append(
+      BridgeParameterGroup(
+        name: "users", parameters: [("users", users)], learningRate: configuration.userLearningRate))
+    return groups
+  }
+
+  /// The items of an epoch.
+  private var epochCount: Int { min(items.count, max(configuration.epochItems ?? items.count, 1)) }
+
+  /// The number of batches of an epoch.
+  public var batchCount: Int { (epochCount + configuration.batchItems - 1) / configuration.batchItems }
+
+  /// The items with texts and training interactions, pass by pass in a random order of its own.
+  public func batches(epoch: Int) -> AnySequence<any SideBatch> {
+    let generator = RandomGenerator(seed: configuration.seed).split(2)
+    var order: [Int32] = []
+    let start = epoch * epochCount
+    if !items.isEmpty {
+      for pass in start / items.count...(start + epochCount - 1) / items.count {
+        var passGenerator = generator.split(UInt64(pass))
+        var shuffled = items
+        passGenerator.shuffle(&shuffled)
+        order += shuffled
+      }
+      order = Array(order.dropFirst(start % items.count).prefix(epochCount))
+    }
+    let source = generator.split(UInt64(epoch))
+    let size = configuration.batchItems
+    return AnySequence(
+      (0..<batchCount).lazy.map { [order] number -> any SideBatch in
+        Batch(
+          items: Array(order[number * size..<min((number + 1) * size, order.count)]),
+          generator: source.split(UInt64(number)))
+      })
+  }
+
+  /// The cross-entropy over the users of each item's text, weighted by the item's interactions; the batch's items with their
+  /// mapped rows.
+  public func step(on batch: any SideBatch) throws -> SideStep {
+    guard let batch = batch as? Batch else {
+      preconditionFailure("ReadingSide.step: the batch is of another side")
+    }
+    var generator = batch.generator
+    var states = scaling(reader.representations(of: batch.items))
+    if configuration.dropout > 0 { states = states.dropout(rate: configuration.dropout, using: &generator) }
+    let rows = states.matmul(map.value) + offset.value
+    let logits = rows.matmul(users.value, transposingOther: true)
+    let loss = (logits.logSoftmax() * targets(batch.items)).sum() * (-1 / Double(batch.count))
+    return SideStep(
+      loss: loss,
+      items: BatchEntities(ids: Tensor(batch.items), representations: rows, source: .text))
+  }
+
+  /// For each item the users who had it in training, their shares adding up to the item's weight, `[items, users]`.
+  private func targets(_ items: [Int32]) -> Tensor {
+    let count = vocabulary.userCount
+    var values = [Float](repeating: 0, count: items.count * count)
+    let most = max(configuration.countedInteractions, 1)
+    for (place, item) in items.enumerated() {
+      let takers = usersOfItem[Int(item)]
+      let share = Float(min(takers.count, most)) / Float(most) / Float(takers.count)
+      for user in takers { values[place * count + Int(user)] = share }
+    }
+    return Tensor(values, shape: [items.count, count])
+  }
+
+  /// NDCG on the validation data.
+  public func validate() throws -> Double {
+    try evaluator.evaluate(InnerProductScorer(scoringRows())).mean(.ndcg(configuration.cutoff)) ?? 0
+  }
+
+  // MARK: Exchange
+
+  /// Takes over users' rows, and the map that fits items' rows best by ridge regression on what is read now.
+  ///
+  /// - Parameters:
+  ///   - userRows: `[users, width]`.
+  ///   - itemRows: `[items, width]`.
+  ///   - weights: how much each item counts, `[items]`.
+  ///   - strength: the ridge penalty; see ``RidgeMap``.
+  public func adopt(userRows: Tensor, itemRows: Tensor, weights: [Float], strength: Double = 1) {
+    let fitted = RidgeMap(
+      inputs: scaling(reader.allRepresentations()), outputs: itemRows, strength: strength,
+      weights: Tensor(weights))
+    map.update(to: fitted.weight)
+    let shift = fitted.inputMean.expanded(at: 0).matmul(fitted.weight)
+    offset.update(to: fitted.outputMean - shift.reshaped(to: [configuration.width]))
+    users.update(to: userRows.detached)
+  }
+
+  private func scoringRows() -> Representations {
+    let states = scaling(reader.allRepresentations())
+    return Representations(
+      users: users.detached, items: states.matmul(map.detached) + offset.detached)
+  }
+}
+
+extension ReadingSide: ContextualRepresentations {
+  /// Items: their texts.
+  public func representationSources(_ kind: EntityKind) -> Set<RepresentationSource> {
+    kind == .item ? [.text] : []
+  }
+
+  /// The language model's width.
+  public func representationWidth(_ kind: EntityKind, source: RepresentationSource) -> Int {
+    reader.model.hiddenSize
+  }
+
+  /// The mean states of items' texts, before standardisation, `[ids, hidden]`.
+  public func representations(
+    of kind: EntityKind, ids: [Int32], source: RepresentationSource
+  ) throws -> Tensor {
+    guard representationSources(kind).contains(source) else {
+      throw BridgeError.missingCapability(
+        bridge: "\(source.rawValue)", side: name, capability: .contextualRepresentations)
+    }
+    return withoutGradients { reader.representations(of: ids).detached }
+  }
+}
+
+extension ReadingSide: ScoreProvider {
+  /// The inner products of the users' rows with the mapped texts.
+  public func makeScorer() throws -> any CatalogueScorer { InnerProductScorer(scoringRows()) }
+
+  /// The scores of all items, `[users, items]`.
+  public func scores(users: [Int32]) throws -> Tensor {
+    let rows = scoringRows()
+    return rows.users.gatheredRows(Tensor(users)).matmul(rows.items, transposingOther: true)
+  }
+}

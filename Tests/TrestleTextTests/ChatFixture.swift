@@ -1,0 +1,30 @@
+import Foundation
+import Testing
+import TrestleTestSupport
+import TrestleText
+
+/// Conversations as the families' reference templates render them, see `Tests/Fixtures/text/templates/make_chats.py`.
+struct ChatFixture: Decodable {
+  struct Chat: Decodable {
+    var template: String
+    var messages: [TokenizerFixture.Chat.Message]
+    var addGenerationPrompt: Bool
+    var rendered: String
+  }
+
+  var sources: [String: String]
+  var chats: [Chat]
+
+  init() throws {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    let data = try Data(contentsOf: TestAssets.fixtures.appending(path: "text/templates/chats.json"))
+    self = try decoder.decode(Self.self, from: data)
+  }
+
+  static func messages(_ messages: [TokenizerFixture.Chat.Message]) throws -> [ChatMessage] {
+    try messages.map { message in
+      ChatMessage(role: try #require(ChatMessage.Role(rawValue: message.role)), text: message.content)
+    }
+  }
+}
