@@ -47,7 +47,7 @@ struct Options: ProgramCommand {
       .flag(
         "--full",
         "the whole protocol: every variant, share of the training data and seed as a run of its own; finished runs are "
-          + "kept as small files, and skipped the next time", \.isFull),
+          + "kept on a line of a file each, and skipped the next time", \.isFull),
       .list("--variants", "A,B", "of --full, only these variants", \.variants),
       .list(
         "--shares", "X,Y", "of --full, only these shares of the training data, such as 1,0.2", \.shareWords),

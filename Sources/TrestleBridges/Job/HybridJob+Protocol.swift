@@ -5,33 +5,36 @@ extension HybridJob {
   /// The shares of the training data that the whole protocol looks at.
   public static let protocolShares = [1.0, 0.2, 0.1]
 
-  /// The whole protocol over known items: every variant, share of the training data and seed, each an independent run with a small
-  /// result; finished ones are passed over.
+  /// The whole protocol over known items: every variant, share of the training data and seed, each an independent run with a result
+  /// on a line of the data set's file; finished ones are passed over.
   ///
   /// - Parameters:
   ///   - variants: what is compared.
   ///   - shares: the shares of the training data.
-  ///   - results: the folder in which each data set's results lie in a folder.
+  ///   - results: the folder of the results: those of a data set are the file of its name, JSON Lines.
   ///   - maximumRuns: how many runs are made now, at most.
-  /// - Throws: ``BridgeError/interrupted(checkpoint:)`` if ``stopping`` ended it, and what training and writing throw.
+  /// - Throws: ``BridgeError/interrupted(checkpoint:)`` if ``stopping`` ended it, ``BridgeError/invalidState(path:place:expected:found:)``
+  ///   for a file of results that holds something else, and what training and writing throw.
   public func runProtocol(
     variants: [HybridVariant] = HybridVariant.protocolVariants, shares: [Double] = protocolShares,
     results: URL, maximumRuns: Int = .max
   ) throws {
     let plan = HybridJobPlan(level: configuration.isQuick ? .brief : .long, arithmetic: .fastest)
+    let file = results.appending(path: data.name + ".jsonl")
+    var finished = try JobResult.all(in: file)
     var left = maximumRuns
     for seed in configuration.seed..<configuration.seed + UInt64(configuration.seeds) {
       for share in shares {
         for variant in variants where variant != .newItems {
           let key = JobKey(variant: variant, share: share, seed: seed)
-          let file = results.appending(path: data.name).appending(path: key.name + ".json")
-          if JobResult.read(file) != nil { continue }
+          if finished.contains(where: { $0.key == key }) { continue }
           guard left > 0 else { return }
           left -= 1
           onEvent(.message(key.name))
           let folder = configuration.output.appending(path: "full").appending(path: key.name)
           let result = try run(key, plan, in: folder)
-          try result.write(to: file)
+          finished.append(result)
+          try JobResult.write(finished, to: file)
           try? FileManager.default.removeItem(at: folder)
           for model in result.models {
             let values = model.slices[JobSlice.all]?.values["NDCG@10"] ?? []
@@ -43,13 +46,15 @@ extension HybridJob {
     }
   }
 
-  /// Writes `Results.md` beside the folder of the finished runs: their tables, then what `Notes.md` in that folder says.
+  /// Writes `Results.md` beside the folder of the results: the tables of the finished runs, then what `Notes.md` in that folder says.
   ///
   /// - Parameter results: the folder.
   /// - Returns: the file.
-  /// - Throws: Foundation's error for a folder that cannot be read, `FormatError.cannotWrite`.
+  /// - Throws: Foundation's error for a folder that cannot be read, ``BridgeError/invalidState(path:place:expected:found:)`` for a
+  ///   file of results that holds something else, `FormatError.cannotWrite`.
   public static func writeProtocolTable(of results: URL) throws -> URL {
-    let folders = try FileManager.default.contentsOfDirectory(at: results, includingPropertiesForKeys: nil)
+    let files = try FileManager.default.contentsOfDirectory(at: results, includingPropertiesForKeys: nil)
+      .filter { $0.pathExtension == "jsonl" }
     var text = """
       # Results
 
@@ -62,14 +67,12 @@ extension HybridJob {
       better of its sides, an ablated bridge (its name in brackets) with the full one, over the seeds that both have.
 
       """
-    for folder in folders.sorted(by: { $0.path < $1.path }) {
-      let files =
-        (try? FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)) ?? []
-      let finished = files.sorted { $0.path < $1.path }.compactMap(JobResult.read)
-      guard !finished.isEmpty else { continue }
+    for file in files.sorted(by: { $0.path < $1.path }) {
+      let finished = try JobResult.all(in: file).sorted { $0.key.name < $1.key.name }
       for share in Set(finished.map(\.key.share)).sorted(by: >) {
         let part = finished.filter { $0.key.share == share }
-        text += "\n## \(folder.lastPathComponent), \(Int(share * 100)) % of the training data\n"
+        text +=
+          "\n## \(file.deletingPathExtension().lastPathComponent), \(Int(share * 100)) % of the training data\n"
         text += protocolTable(part)
       }
     }

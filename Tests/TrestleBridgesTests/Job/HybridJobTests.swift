@@ -108,6 +108,29 @@ import TrestleTestSupport
       "hybrid-movies table writes it anew")
   }
 
+  @Test func thePageOfResultsIsThatOfTheFinishedRuns() throws {
+    let documents = TestAssets.fixtures.deletingLastPathComponent().deletingLastPathComponent()
+      .appending(path: "Documentation")
+    let folder = FileManager.default.temporaryDirectory.appending(path: "results-\(UUID().uuidString)")
+    let results = folder.appending(path: "Results")
+    try FileManager.default.createDirectory(at: results, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(at: folder) }
+    for name in ["ml-100k.jsonl", "Notes.md"] {
+      try FileManager.default.copyItem(
+        at: documents.appending(path: "Results").appending(path: name), to: results.appending(path: name))
+    }
+    let page = try HybridJob.writeProtocolTable(of: results)
+    #expect(
+      try String(contentsOf: page, encoding: .utf8)
+        == String(contentsOf: documents.appending(path: "Results.md"), encoding: .utf8),
+      "hybrid-movies table writes it anew")
+    // A line of something else is named, and the page stays.
+    let file = results.appending(path: "other.jsonl")
+    try Data("{}\n".utf8).write(to: file)
+    let error = #expect(throws: BridgeError.self) { try HybridJob.writeProtocolTable(of: results) }
+    #expect("\(error.map { "\($0)" } ?? "")".contains("other.jsonl"))
+  }
+
   @Test func theLongestBudgetThatFitsIsTaken() {
     let costs: [HybridJobPlan.Level: Double] = [
       .long: 900, .medium: 500, .modest: 300, .short: 200, .quick: 90, .brief: 60,

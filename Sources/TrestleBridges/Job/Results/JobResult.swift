@@ -88,6 +88,33 @@ struct JobResult: Codable {
     encoder.outputFormatting = [.sortedKeys]
     try AtomicFile.write(Array(try encoder.encode(self)), to: url)
   }
+
+  /// The finished runs of a file, one JSON object on each line; none if there is no such file.
+  ///
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a line that holds no run.
+  static func all(in file: URL) throws -> [JobResult] {
+    guard FileManager.default.fileExists(atPath: file.path) else { return [] }
+    let lines = try Data(contentsOf: file).split(separator: UInt8(ascii: "\n"))
+    let decoder = JSONDecoder()
+    return try lines.enumerated().map { number, line in
+      do { return try decoder.decode(JobResult.self, from: Data(line)) } catch {
+        throw BridgeError.invalidState(
+          path: file.path, place: "line \(number + 1)", expected: "a finished run",
+          found: String(decoding: line.prefix(60), as: UTF8.self))
+      }
+    }
+  }
+
+  /// Writes finished runs as such a file, in the place of what was there.
+  static func write(_ results: [JobResult], to file: URL) throws {
+    try FileManager.default.createDirectory(
+      at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    var bytes: [UInt8] = []
+    for result in results { bytes += try encoder.encode(result) + [UInt8(ascii: "\n")] }
+    try AtomicFile.write(bytes, to: file)
+  }
 }
 
 /// The names of the models in tables.
