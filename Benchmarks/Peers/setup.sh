@@ -22,6 +22,9 @@ else
 fi
 mkdir -p "$directory"
 [ -x "$python" ] || python3 -m venv "$directory/venv"
-CMAKE_ARGS="${CMAKE_ARGS:--DGGML_NATIVE=ON}" "$python" -m pip install --quiet --disable-pip-version-check -r "$here/requirements.txt"
+install=("$python" -m pip install --quiet --disable-pip-version-check)
+# Not from pip's cache, which knows a wheel by its version alone: what was built there for other instructions must not come back.
+CMAKE_ARGS="${CMAKE_ARGS:--DGGML_NATIVE=ON}" "${install[@]}" --no-cache-dir "$(grep '^llama-cpp-python' "$here/requirements.txt")"
+"${install[@]}" -r "$here/requirements.txt"
 "$python" -c 'import accelerate, gguf, llama_cpp, peft, recbole, safetensors, tokenizers, torch, transformers'
 echo "the peers are in $directory/venv"
