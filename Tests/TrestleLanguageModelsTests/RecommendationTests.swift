@@ -184,4 +184,36 @@ import TrestleTestSupport
       #expect(largestDifference(recommender.meanStates(prompts)[1].floats, mean.floats) < 1e-6)
     }
   }
+  @Test func whatAllTextsBeginWithIsTold() {
+    let texts: [[Int32]] = [[5, 6, 7, 8], [5, 6, 9, 8, 4], [], [5, 6]]
+    #expect(ReadingStyle.commonPrefix(of: texts) == 1)
+    #expect(ReadingStyle.commonPrefix(of: [texts[0], texts[1]]) == 2)
+    #expect(ReadingStyle.commonPrefix(of: [texts[0], texts[0]]) == 3)
+    #expect(ReadingStyle.commonPrefix(of: [[5, 6], [7, 6]]) == 0)
+    #expect(ReadingStyle.commonPrefix(of: [texts[0], []]) == 0)
+  }
+
+  @Test(arguments: [ReadingStyle(skipping: 2), ReadingStyle(skipping: 1, separator: [3])])
+  func aStyleSaysWhichTokensCount(_ style: ReadingStyle) throws {
+    try withSteadyInstructionSet {
+      let model = try recommender().model
+      let texts: [[Int32]] = [[5, 6, 7, 8], [5, 6, 9, 8, 4], [], [5]]
+      let last = model.layerCount
+      let read = TextReader(model: model, texts: texts, layer: last, base: 1, style: style)
+        .allRepresentations()
+      let whole = TextReader.meanStates(of: texts, by: model, layers: [last], style: style)[0]
+      #expect(largestDifference(read.floats, whole.floats) < 1e-5)
+      #expect(read[2].floats.allSatisfy { $0 == 0 })
+      for (place, text) in texts.enumerated() where !text.isEmpty {
+        // Of a text of one token, that token counts.
+        let skipped = min(style.skipping, text.count - 1)
+        let prompt = style.separator.map { text + $0 + text } ?? text
+        let states = model.states(
+          model.embed(prompt), sequences: PackedSequences(lengths: [prompt.count]), from: 0, layers: [last])[
+            0]
+        let counted = states.sliced(prompt.count - text.count + skipped..<prompt.count, along: 0)
+        #expect(largestDifference(read[place].floats, counted.mean(along: [0]).floats) < 1e-5)
+      }
+    }
+  }
 }

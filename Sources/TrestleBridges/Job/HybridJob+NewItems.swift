@@ -73,11 +73,11 @@ extension HybridJob {
   }
 
   private func makeStudy(_ budget: JobBudget, _ arithmetic: Arithmetic) throws -> HybridStudy {
-    let (model, tokens) = try languageModel(arithmetic)
+    let (model, tokens, separator) = try languageModel(arithmetic)
     model.freeze()
     var study = HybridStudy(
       dataset: data.dataset, texts: data.texts, model: model, modelName: data.modelName, tokens: tokens,
-      encodedTexts: try encodedItems()?.texts, configuration: budget.study)
+      encodedTexts: try encodedItems()?.texts, separator: separator, configuration: budget.study)
     study.log = note
     return study
   }

@@ -33,7 +33,7 @@ extension HybridJob {
     let fastest = plan.tokensPerSecond.max { ($0.value, $1.key) < ($1.value, $0.key) }
     plan.arithmetic = fastest.flatMap { Arithmetic(rawValue: $0.key) } ?? .float32
     plan.epochSeconds = try measureEpoch()
-    let (model, tokens) = try languageModel(plan.arithmetic)
+    let (model, tokens, _) = try languageModel(plan.arithmetic)
     let work = JobWork(
       histories: split.training.userCounts().map { Int($0) }, texts: tokens.map(\.count),
       depth: model.layerCount, hasEncoder: data.encoderURL != nil)

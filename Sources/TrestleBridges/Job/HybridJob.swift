@@ -60,7 +60,9 @@ public final class HybridJob {
   public let stopping = HybridJobStop()
   /// The bridge of the last run, for the report and for serving.
   var bridge: (strategy: BDLMStrategy, context: BridgeContext, recommenders: BridgeRecommenders)?
-  private var models: [Arithmetic: (model: any LanguageModel, tokens: [[Int32]])] = [:]
+  private var models: [Arithmetic: Language] = [:]
+  /// A language model, the tokens of all texts, and those of a line's end.
+  typealias Language = (model: any LanguageModel, tokens: [[Int32]], separator: [Int32])
   private lazy var encoded = Result { try data.encodeItems() }
 
   /// A job.
@@ -178,8 +180,8 @@ public final class HybridJob {
     return LightGCN(training: parted.training, configuration: budget.gcn, using: &generator)
   }
 
-  /// The language model in an arithmetic, loaded once, and the tokens of all texts.
-  func languageModel(_ arithmetic: Arithmetic) throws -> (model: any LanguageModel, tokens: [[Int32]]) {
+  /// The language model in an arithmetic, loaded once.
+  func languageModel(_ arithmetic: Arithmetic) throws -> Language {
     if let known = models[arithmetic] { return known }
     let loaded = try data.loadLanguageModel(arithmetic)
     models[arithmetic] = loaded
@@ -192,7 +194,7 @@ public final class HybridJob {
   func makeLanguageSide(
     _ key: JobKey, _ parted: DataSplit, _ budget: JobBudget, _ arithmetic: Arithmetic
   ) throws -> LanguageSide {
-    let (model, tokens) = try languageModel(arithmetic)
+    let (model, tokens, _) = try languageModel(arithmetic)
     let adapters = try adapt(model, seed: key.seed)
     let entities = Self.entities(vocabulary, model, seed: key.seed)
     let popularity = parted.training.itemCounts().map { Float(0.5 * log(Double($0) + 1)) }

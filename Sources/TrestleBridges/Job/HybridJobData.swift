@@ -51,17 +51,18 @@ public struct HybridJobData {
       userCount: dataset.userCount, itemCount: dataset.itemCount, hash: dataset.vocabularyHash)
   }
 
-  /// A fresh copy of the language model, held in the type that it computes in, and the text tokens of every item.
-  func loadLanguageModel(_ arithmetic: Arithmetic) throws -> (model: any LanguageModel, tokens: [[Int32]]) {
+  /// A fresh copy of the language model, held in the type that it computes in, the text tokens of every item, and those of a
+  /// line's end.
+  func loadLanguageModel(_ arithmetic: Arithmetic) throws -> HybridJob.Language {
     guard let modelURL else {
       guard let built else { preconditionFailure("HybridJobData: no language model") }
-      return (built.makeModel(), built.tokenizedTexts)
+      return (built.makeModel(), built.tokenizedTexts, [])
     }
     let model = try LanguageModels.load(
       modelURL, storage: arithmetic == .bfloat16 ? .bfloat16 : .float32)
     model.arithmetic = arithmetic
     let tokenizer = try PretrainedTokenizer(contentsOf: modelURL).tokenizer
-    return (model, texts.texts.map { tokenizer.encode($0) })
+    return (model, texts.texts.map { tokenizer.encode($0) }, tokenizer.encode("\n"))
   }
 
   /// What the sentence encoder makes of the items, `[items, width]`.

@@ -95,7 +95,7 @@ struct JobWork {
   /// The language model's reading of texts, and its tuning, in the same unit.
   func textTokens(_ budget: JobBudget) -> Double {
     let study = budget.study
-    let all = Double(texts.reduce(0, +))
+    let all = Double(texts.reduce(0, +)) * (study.readsTwice ? 2 : 1)
     let deepest = (study.layerShares.max() ?? 1)
     let tuned = min(1, Double(study.tunedBlocks) / Double(max(depth, 1)))
     let epochs = Double(study.bridge.readingEpochs)

@@ -72,6 +72,7 @@ struct JobBudget {
       side.validationUsers = level == .brief ? 40 : 60
       study.bridge.readingEpochs = level == .short ? 3 : 1
       study.layerShares = [1.0 / 3, 0.5]
+      study.readsTwice = false
       guard level != .short else { return }
       schedule.warmUpEpochs = 120
       schedule.roundDomainEpochs = 40

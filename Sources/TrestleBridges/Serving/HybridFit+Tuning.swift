@@ -30,13 +30,15 @@ extension HybridFit {
       throw DataError.invalidParameter(
         operation: "HybridFit", expected: "texts of items that have interactions", found: "none")
     }
-    let frozen = try bestLayer(tokens, loaded.model, new, rows, weights)
+    let style = ReadingStyle(
+      skipping: ReadingStyle.commonPrefix(of: tokens), separator: loaded.tokenizer.encode("\n"))
+    let frozen = try bestLayer(tokens, style, loaded.model, new, rows, weights)
     log("layer \(frozen.layer) of \(loaded.model.layerCount) reads best before tuning")
     let (strategy, states, adapters) = try read(
-      tokens, loaded.model, name, new, rows, frozen.layer, checkpoint)
+      tokens, style, loaded.model, name, new, rows, frozen.layer, checkpoint)
     let reader = ItemReading.Reader(
       name: name, path: path.path, hash: try ItemTextReader.hash(of: path), layer: frozen.layer,
-      noun: texts.noun)
+      noun: texts.noun, style: style)
     return TunedReading(
       reader: reader, states: states, map: strategy.chosenMap ?? frozen.map, scale: strategy.chosenScale,
       adapterFiles: adapters,
@@ -64,11 +66,12 @@ extension HybridFit {
 
   /// The layer at which the untuned language model reads best.
   private func bestLayer(
-    _ tokens: [[Int32]], _ model: any LanguageModel, _ new: NewItemSplit, _ rows: Representations,
+    _ tokens: [[Int32]], _ style: ReadingStyle, _ model: any LanguageModel, _ new: NewItemSplit,
+    _ rows: Representations,
     _ weights: [Float]
   ) throws -> (layer: Int, map: KernelRidge.Configuration, rows: Tensor) {
     let layers = ReadingTraining.layers(configuration.layerShares, of: model)
-    let states = TextReader.meanStates(of: tokens, by: model, layers: layers)
+    let states = TextReader.meanStates(of: tokens, by: model, layers: layers, style: style)
     var best: (value: Double, layer: Int, map: KernelRidge.Configuration, rows: Tensor)?
     for (layer, states) in zip(layers, states) {
       let found = try RowReading(
@@ -85,7 +88,8 @@ extension HybridFit {
 
   /// Tunes adapters, and reads all texts with them; the language model is left as it was.
   private func read(
-    _ tokens: [[Int32]], _ model: any LanguageModel, _ name: String, _ new: NewItemSplit,
+    _ tokens: [[Int32]], _ style: ReadingStyle, _ model: any LanguageModel, _ name: String,
+    _ new: NewItemSplit,
     _ rows: Representations, _ layer: Int, _ checkpoint: URL?
   ) throws -> (ReadingStrategy, Tensor, [String: [UInt8]]) {
     let c = configuration
@@ -94,7 +98,8 @@ extension HybridFit {
       try tunes ? c.adapters.load(into: model, using: RandomGenerator(seed: c.seed).split(7)) : nil
     defer { adapters?.unload() }
     let reader = TextReader(
-      model: model, texts: tokens, layer: layer, base: max(0, layer - max(c.tunedBlocks, 1)))
+      model: model, texts: tokens, layer: layer, base: max(0, layer - max(c.tunedBlocks, 1)),
+      style: style)
     var training = ReadingTraining(
       domain: (kind.name, rows), split: new.split, validationItems: new.validationItems,
       vocabulary: vocabulary, bridge: c.bridge, side: c.side, seed: c.seed)

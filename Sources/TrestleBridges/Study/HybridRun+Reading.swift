@@ -136,8 +136,8 @@ extension HybridRun {
     if let tuned { return tuned }
     let untuned = try untunedReadings(.bridge)
     let layers = try layers()
-    // Of several layers, the one at a third of the depth or next above is tuned.
-    let layer = layers.first { $0 * 3 >= study.model.layerCount } ?? layers[layers.count - 1]
+    let least = Double(study.model.layerCount) * study.configuration.tunedShare - 1e-6
+    let layer = layers.first { Double($0) >= least } ?? layers[layers.count - 1]
     let result = try held.indices.map { number in
       RowReading.sideBySide([untuned, try tune(layer, untuned, without: number)])
     }

@@ -60,7 +60,11 @@ public struct HybridStudy {
     public var adapters = LoRA(
       targets: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
     /// The layers that are read, as shares of the depth: each by itself or all side by side, as validation data says.
-    public var layerShares = [1.0 / 6, 1.0 / 3, 0.5, 2.0 / 3]
+    public var layerShares = [1.0 / 6, 1.0 / 3, 0.5, 2.0 / 3, 5.0 / 6]
+    /// Whether the language model reads each text twice in a row, see ``ReadingStyle``.
+    public var readsTwice = true
+    /// The share of the depth at which, or next above which, a layer is tuned where several are read.
+    public var tunedShare = 1.0 / 3
     /// How many blocks below the chosen layer are tuned.
     public var tunedBlocks = 6
     /// The weights, to choose among, of the distance between the recommender's items and what is read of them, in `warm` and `sparse`.
@@ -104,9 +108,19 @@ public struct HybridStudy {
   let readings: StudyReadings
 
   /// A study of a data set with texts.
+  ///
+  /// - Parameters:
+  ///   - dataset: the data.
+  ///   - texts: the items' texts.
+  ///   - model: the language model.
+  ///   - modelName: its name in tables.
+  ///   - tokens: the tokens of each text.
+  ///   - encodedTexts: what a sentence encoder makes of the texts, `[items, width]`; `nil` leaves that variant out.
+  ///   - separator: the tokens between a text and its repetition, such as those of a line's end.
+  ///   - configuration: how long things train.
   public init(
     dataset: Dataset, texts: ItemTexts, model: any LanguageModel, modelName: String, tokens: [[Int32]],
-    encodedTexts: Tensor?, configuration: Configuration = Configuration()
+    encodedTexts: Tensor?, separator: [Int32] = [], configuration: Configuration = Configuration()
   ) {
     precondition(
       texts.count == dataset.itemCount && tokens.count == dataset.itemCount,
@@ -118,7 +132,10 @@ public struct HybridStudy {
     self.tokens = tokens
     self.encodedTexts = encodedTexts
     self.configuration = configuration
-    readings = StudyReadings(model: model, tokens: tokens, layerShares: configuration.layerShares)
+    let style = ReadingStyle(
+      skipping: ReadingStyle.commonPrefix(of: tokens), separator: configuration.readsTwice ? separator : nil)
+    readings = StudyReadings(
+      model: model, tokens: tokens, style: style, layerShares: configuration.layerShares)
   }
 
   /// The models that are fitted by themselves.

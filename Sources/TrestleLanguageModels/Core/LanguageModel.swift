@@ -171,21 +171,29 @@ extension PackedSequences {
 
   /// The mean of each sequence's rows, `[sequences, hidden]`.
   ///
-  /// - Parameter states: `[tokens, hidden]`.
-  public func meanPooled(_ states: Tensor) -> Tensor {
+  /// - Parameters:
+  ///   - states: `[tokens, hidden]`.
+  ///   - skipping: how many rows at each sequence's beginning are left out, one number a sequence; the last row always
+  ///     counts. `nil` leaves none out.
+  public func meanPooled(_ states: Tensor, skipping: [Int]? = nil) -> Tensor {
     precondition(
-      states.rank == 2 && states.shape[0] == queryCount,
-      "meanPooled: states \(states.shape) for \(queryCount) tokens")
+      states.rank == 2 && states.shape[0] == queryCount && (skipping?.count ?? count) == count,
+      "meanPooled: states \(states.shape) for \(queryCount) tokens of \(count) sequences, \(skipping?.count ?? count) numbers of rows"
+    )
     var owners: [Int32] = []
     owners.reserveCapacity(queryCount)
     var weights: [Float] = []
     weights.reserveCapacity(count)
+    var rows: [Int32] = []
     for index in 0..<count {
       let length = queryStarts[index + 1] - queryStarts[index]
-      owners.append(contentsOf: repeatElement(Int32(index), count: length))
-      weights.append(length == 0 ? 0 : 1 / Float(length))
+      let skipped = Swift.min(Swift.max(skipping?[index] ?? 0, 0), Swift.max(length - 1, 0))
+      owners.append(contentsOf: repeatElement(Int32(index), count: length - skipped))
+      if skipping != nil { rows += (queryStarts[index] + skipped..<queryStarts[index + 1]).map { Int32($0) } }
+      weights.append(length == 0 ? 0 : 1 / Float(length - skipped))
     }
-    let sums = states.scatterAddedRows(at: Tensor(owners), rowCount: count)
+    let pooled = skipping != nil ? states.gatheredRows(Tensor(rows)) : states
+    let sums = pooled.scatterAddedRows(at: Tensor(owners), rowCount: count)
     return sums * Tensor(weights, shape: [count, 1]).converted(to: states.dtype)
   }
 }

@@ -19,9 +19,12 @@ public final class TextReader {
   public let layer: Int
   /// The layer whose states are kept: adapters in the blocks below it are not heard.
   public let base: Int
+  /// How the texts are put before the model.
+  public let style: ReadingStyle
   /// The most tokens of a pass.
   public let tokensPerPass: Int
-  /// The base layer's states of all texts, one after the other, `[tokens, hidden]`.
+  private let prompts: [ReadingStyle.Prompt]
+  /// The base layer's states of all prompts, one after the other, `[tokens, hidden]`.
   private let baseStates: Tensor
   private let starts: [Int]
 
@@ -32,8 +35,12 @@ public final class TextReader {
   ///   - texts: the tokens of each text.
   ///   - layer: the layer that is read, in `1...model.layerCount`.
   ///   - base: the layer whose states are kept, below `layer`.
+  ///   - style: how the texts are put before the model, and which of their tokens count.
   ///   - tokensPerPass: the most tokens of a pass.
-  public init(model: any LanguageModel, texts: [[Int32]], layer: Int, base: Int, tokensPerPass: Int = 2048) {
+  public init(
+    model: any LanguageModel, texts: [[Int32]], layer: Int, base: Int, style: ReadingStyle = .plain,
+    tokensPerPass: Int = 2048
+  ) {
     precondition(
       base >= 0 && base < layer && layer <= model.layerCount,
       "TextReader: base \(base), layer \(layer) of a model of \(model.layerCount) layers")
@@ -41,13 +48,16 @@ public final class TextReader {
     self.texts = texts
     self.layer = layer
     self.base = base
+    self.style = style
     self.tokensPerPass = tokensPerPass
+    let prompts = texts.map(style.prompt)
+    self.prompts = prompts
     var starts = [0]
-    for text in texts { starts.append(starts[starts.count - 1] + text.count) }
+    for prompt in prompts { starts.append(starts[starts.count - 1] + prompt.tokens.count) }
     self.starts = starts
     var parts: [Tensor] = []
-    for pass in Self.passes(texts.indices.filter { !texts[$0].isEmpty }, texts, tokensPerPass) {
-      let tokens = pass.map { texts[$0] }
+    for pass in Self.passes(texts.indices.filter { !texts[$0].isEmpty }, prompts, tokensPerPass) {
+      let tokens = pass.map { prompts[$0].tokens }
       parts.append(
         withoutGradients {
           model.states(
@@ -63,13 +73,13 @@ public final class TextReader {
   public func representations(of ids: [Int32]) -> Tensor {
     let known = ids.indices.filter { !texts[Int(ids[$0])].isEmpty }
     if known.isEmpty { return .zeros([ids.count, model.hiddenSize]) }
-    let parts = Self.passes(known, ids.map { texts[Int($0)] }, tokensPerPass).map { pass in
+    let parts = Self.passes(known, ids.map { prompts[Int($0)] }, tokensPerPass).map { pass in
       let chosen = pass.map { Int(ids[$0]) }
       let rows = chosen.flatMap { (starts[$0]..<starts[$0 + 1]).map { Int32($0) } }
-      let sequences = PackedSequences(lengths: chosen.map { texts[$0].count })
+      let sequences = PackedSequences(lengths: chosen.map { prompts[$0].tokens.count })
       let states = model.states(
         baseStates.gatheredRows(Tensor(rows)), sequences: sequences, from: base, layers: [layer])
-      return sequences.meanPooled(states[0])
+      return style.pooled(states[0], sequences, chosen.map { prompts[$0] })
     }
     let read = parts.count == 1 ? parts[0] : Tensor.concatenated(parts, along: 0)
     if known.count == ids.count { return read }
@@ -87,20 +97,24 @@ public final class TextReader {
   ///   - model: the language model.
   ///   - texts: the tokens of each text; an empty text has zeros.
   ///   - layers: counted as in ``LanguageModel/states(_:sequences:from:layers:)``.
+  ///   - style: how the texts are put before the model, and which of their tokens count.
   ///   - tokensPerPass: the most tokens of a pass.
   public static func meanStates(
-    of texts: [[Int32]], by model: any LanguageModel, layers: [Int], tokensPerPass: Int = 2048
+    of texts: [[Int32]], by model: any LanguageModel, layers: [Int], style: ReadingStyle = .plain,
+    tokensPerPass: Int = 2048
   ) -> [Tensor] {
     let results = layers.map { _ in Tensor.zeros([texts.count, model.hiddenSize]) }
-    for pass in passes(texts.indices.filter { !texts[$0].isEmpty }, texts, tokensPerPass) {
-      let tokens = pass.map { texts[$0] }
-      let sequences = PackedSequences(lengths: tokens.map(\.count))
+    let prompts = texts.map(style.prompt)
+    for pass in passes(texts.indices.filter { !texts[$0].isEmpty }, prompts, tokensPerPass) {
+      let chosen = pass.map { prompts[$0] }
+      let sequences = PackedSequences(lengths: chosen.map(\.tokens.count))
       withoutGradients {
         let states = model.states(
-          model.embed(Array(tokens.joined())), sequences: sequences, from: 0, layers: layers)
+          model.embed(chosen.flatMap(\.tokens)), sequences: sequences, from: 0, layers: layers)
         for (result, state) in zip(results, states) {
           result.scatterAddInPlace(
-            sequences.meanPooled(state.converted(to: .float32)).detached, at: Tensor(pass.map { Int32($0) }))
+            style.pooled(state.converted(to: .float32), sequences, chosen).detached,
+            at: Tensor(pass.map { Int32($0) }))
         }
       }
     }
@@ -108,16 +122,16 @@ public final class TextReader {
   }
 
   /// Cuts places, in their order, into passes of at most `limit` tokens (a longer text has a pass of its own).
-  private static func passes(_ places: [Int], _ texts: [[Int32]], _ limit: Int) -> [[Int]] {
+  private static func passes(_ places: [Int], _ prompts: [ReadingStyle.Prompt], _ limit: Int) -> [[Int]] {
     var result: [[Int]] = []
     var tokens = 0
     for place in places {
-      if result.isEmpty || tokens + texts[place].count > limit {
+      if result.isEmpty || tokens + prompts[place].tokens.count > limit {
         result.append([])
         tokens = 0
       }
       result[result.count - 1].append(place)
-      tokens += texts[place].count
+      tokens += prompts[place].tokens.count
     }
     return result
   }

@@ -101,6 +101,7 @@ struct Study: ProgramCommand {
       configuration.bridge.warmUpEpochs = 120
       configuration.models = models ?? [ModelKind.lightGCN.name]
       configuration.layerShares = [1.0 / 3, 0.5]
+      configuration.readsTwice = false
       configuration.regularizations = []
     } else if budget == .full {
       configuration.bridge.readingEpochs = 12
@@ -109,7 +110,8 @@ struct Study: ProgramCommand {
     var study = HybridStudy(
       dataset: dataset, texts: texts, model: language,
       modelName: url.deletingPathExtension().lastPathComponent,
-      tokens: texts.texts.map { tokenizer.encode($0) }, encodedTexts: encoded, configuration: configuration)
+      tokens: texts.texts.map { tokenizer.encode($0) }, encodedTexts: encoded,
+      separator: tokenizer.encode("\n"), configuration: configuration)
     study.log = { say("  " + printable($0)) }
     study.shouldStop = { Interrupts.isRequested }
     return study

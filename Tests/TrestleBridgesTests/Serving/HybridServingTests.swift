@@ -43,6 +43,7 @@ import TrestleTestSupport
     }
     let reading = try #require(hybrid.reading)
     #expect(!reading.adapterFiles.isEmpty && reading.reader.noun == "Film")
+    #expect(try #require(reading.reader.style).skipping > 0)
     let reader = try ItemTextReader(reading)
 
     // What serving reads is what training read, adapters included.
@@ -80,6 +81,29 @@ import TrestleTestSupport
       )
     }
     #expect(list == expected)
+  }
+
+  /// Hybrids that were saved before there were styles of reading go on reading as they did.
+  @Test func aHybridWithoutAStyleReadsAsItDid() throws {
+    let source = try TinyReader()
+    let served = try Self.make(source)
+    let folder = source.folder.appending(path: "older")
+    try served.hybrid.save(to: folder)
+    let manifest = folder.appending(path: "manifest.json")
+    var fields = try #require(
+      JSONSerialization.jsonObject(with: Data(contentsOf: manifest)) as? [String: Any])
+    var saved = try #require(fields["reading"] as? [String: Any])
+    var reader = try #require(saved["reader"] as? [String: Any])
+    #expect(reader.removeValue(forKey: "style") != nil)
+    saved["reader"] = reader
+    fields["reading"] = saved
+    try JSONSerialization.data(withJSONObject: fields).write(to: manifest)
+    let reading = try #require(try HybridRecommender(contentsOf: folder).reading)
+    #expect(reading.reader.style == nil)
+    let film = ItemTexts(dataset: served.dataset, noun: "Film")[3]
+    let all = try ItemTextReader(reading).states(of: [film]).floats
+    let now = try ItemTextReader(try #require(served.hybrid.reading)).states(of: [film]).floats
+    #expect(zip(all, now).contains { abs($0 - $1) > 1e-3 })
   }
 
   @Test func whatCannotBeReadIsRefused() throws {

@@ -1,4 +1,5 @@
 import Foundation
+import TrestleLanguageModels
 import TrestleRecommenders
 import TrestleTensor
 
@@ -17,10 +18,16 @@ public struct ItemReading: Sendable {
     public var layer: Int
     /// What the items are called in front of each text.
     public var noun: String
+    /// How texts are put before the language model; `nil`, as in hybrids that were saved before there were such styles, for
+    /// `ReadingStyle.plain`.
+    public var style: ReadingStyle?
 
     /// A reader.
-    public init(name: String, path: String, hash: String, layer: Int, noun: String) {
+    public init(
+      name: String, path: String, hash: String, layer: Int, noun: String, style: ReadingStyle? = nil
+    ) {
       (self.name, self.path, self.hash, self.layer, self.noun) = (name, path, hash, layer, noun)
+      self.style = style
     }
   }
 

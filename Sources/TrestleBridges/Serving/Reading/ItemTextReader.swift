@@ -84,7 +84,8 @@ public final class ItemTextReader: Sendable {
   public func states(of texts: [String]) -> Tensor {
     loaded.withLock { loaded in
       TextReader.meanStates(
-        of: texts.map { loaded.tokenizer.encode($0) }, by: loaded.model, layers: [reader.layer])[0]
+        of: texts.map { loaded.tokenizer.encode($0) }, by: loaded.model, layers: [reader.layer],
+        style: reader.style ?? .plain)[0]
     }
   }
 

@@ -24,6 +24,7 @@ struct SavedReading: Codable {
   /// - Throws: `ServingError/invalidState(path:place:expected:found:)`.
   func load(_ saved: SavedFolder, _ files: [String: String], _ itemCount: Int) throws -> ItemReading {
     guard scale.isFinite, map.strength.isFinite, width > 0, reader.layer > 0,
+      (reader.style?.skipping ?? 0) >= 0, (reader.style?.separator?.count ?? 0) <= 64,
       adapters.allSatisfy(Self.isPlain)
     else {
       throw saved.invalid("manifest.json", "reading", expected: "how texts are read", found: "other values")
