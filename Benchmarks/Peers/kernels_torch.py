@@ -117,14 +117,14 @@ def tiny_operations():
 def arrays():
     """The operations of array libraries; the cases of ArrayCases.swift."""
     x = torch.randn(4096, 1024)
-    y, flat, small = torch.randn(4096, 1024).abs(), x.numel() * 4 / 1e9, torch.randn(64, 64, 64)
-    definite, right = small @ small.mT + torch.eye(64), torch.randn(64, 64, 1)
-    half, rows = x[:512].contiguous(), torch.arange(4096) % 2 == 0
-    chosen = x.topk(64, dim=1)
-    whole = torch.randint(0, 1000, (262144,))
-    labels = x.argmax(1)
-    image, kernel, packed = torch.randn(8, 64, 32, 32), torch.randn(64, 64, 3, 3), torch.randn(36, 256, 64)
-    size = "4096x1024"
+    elements_and_orders(x)
+    layouts(x)
+    algebra()
+
+
+def elements_and_orders(x):
+    y, flat, half = torch.randn(4096, 1024).abs(), x.numel() * 4 / 1e9, x[:512].contiguous()
+    whole, size = torch.randint(0, 1000, (262144,)), "4096x1024"
     for case, shape, unit, amount, work in (
         ("log1p", size, "GB/s", 2 * flat, lambda: torch.log1p(y)),
         ("expm1", size, "GB/s", 2 * flat, lambda: torch.expm1(x)),
@@ -143,6 +143,14 @@ def arrays():
         ("topk_50", size, "GB/s", flat, lambda: x.topk(50, dim=1)),
         ("sort_rows", "512x1024", "GB/s", 2 * half.numel() * 4 / 1e9, lambda: half.sort(dim=1)),
         ("unique", "262144 of 1000", "GB/s", 262144 * 4 / 1e9, lambda: whole.int().unique(return_inverse=True)),
+    ):
+        report.run(case, shape, work, unit, amount)
+
+
+def layouts(x):
+    flat, rows, size = x.numel() * 4 / 1e9, torch.arange(4096) % 2 == 0, "4096x1024"
+    chosen, labels = x.topk(64, dim=1), x.argmax(1)
+    for case, shape, unit, amount, work in (
         ("transpose", size, "GB/s", 2 * flat, lambda: x.t().contiguous()),
         ("flip", size, "GB/s", 2 * flat, lambda: x.flip(0, 1)),
         ("roll", size, "GB/s", 2 * flat, lambda: x.roll(100, 1)),
@@ -159,6 +167,15 @@ def arrays():
             lambda: torch.zeros(4096, 1024).scatter_add_(1, chosen.indices, chosen.values),
         ),
         ("one_hot", "4096 of 1024", "GB/s", flat, lambda: F.one_hot(labels, 1024).float()),
+    ):
+        report.run(case, shape, work, unit, amount)
+
+
+def algebra():
+    small, right = torch.randn(64, 64, 64), torch.randn(64, 64, 1)
+    definite = small @ small.mT + torch.eye(64)
+    image, kernel, packed = torch.randn(8, 64, 32, 32), torch.randn(64, 64, 3, 3), torch.randn(36, 256, 64)
+    for case, shape, unit, amount, work in (
         (
             "einsum_bqd_bkd",
             "36x256x64",

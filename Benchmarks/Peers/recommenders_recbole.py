@@ -148,10 +148,7 @@ class EpochTimes(logging.Handler):
             self.seconds.append(float(found[1]))
 
 
-def train(model):
-    from recbole.quick_start import run_recbole
-
-    torch.set_num_threads(arguments.threads)
+def settings_of(model):
     ratio = arguments.split == "ratio"
     settings = dict(
         epochs=arguments.epochs or (500 if arguments.converge else 5),
@@ -181,6 +178,13 @@ def train(model):
         settings["reg_weight"] = arguments.regularization
     if model in SEQUENTIAL:  # Cross-entropy over all items needs no negatives.
         settings["train_neg_sample_args"] = None
+    return settings
+
+
+def train(model):
+    from recbole.quick_start import run_recbole
+
+    torch.set_num_threads(arguments.threads)
     times, root = EpochTimes(), logging.getLogger()
     root.addHandler(times)
     root.setLevel(logging.INFO)
@@ -188,7 +192,7 @@ def train(model):
     kept = sorted(glob.glob(f"saved/{model}-*.pth"), key=os.path.getmtime)
     resumed = resuming(kept[-1]) if kept else 0
     start = time.time()
-    result = run_recbole(model=model, dataset="ml-100k", config_dict=settings)
+    result = run_recbole(model=model, dataset="ml-100k", config_dict=settings_of(model))
     limit.restore()
     root.removeHandler(times)
     more = dict(
@@ -206,7 +210,7 @@ def train(model):
             more["test_masked"] = evaluate_masked(max(glob.glob("saved/*.pth"), key=os.path.getmtime))
     report.add(
         f"epoch_{model}",
-        f"ML-100K {'80%' if ratio else 'leave-one-out'} d64 batch {arguments.batch}",
+        f"ML-100K {'80%' if arguments.split == 'ratio' else 'leave-one-out'} d64 batch {arguments.batch}",
         times.seconds,
         "s",
         **more,

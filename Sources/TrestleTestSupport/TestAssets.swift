@@ -16,6 +16,15 @@ public enum TestAssets {
     .deletingLastPathComponent()
     .deletingLastPathComponent().appending(path: "Tests/Fixtures")
 
+  /// A JSON fixture at `path` below ``fixtures``, whose keys are in snake case.
+  package static func fixture<Value: Decodable>(_ path: String, as type: Value.Type = Value.self) throws
+    -> Value
+  {
+    let decoder = JSONDecoder()
+    decoder.keyDecodingStrategy = .convertFromSnakeCase
+    return try decoder.decode(type, from: Data(contentsOf: fixtures.appending(path: path)))
+  }
+
   /// The file at `path` below the assets folder, `nil` if it is not there.
   public static func file(_ path: String) -> URL? {
     guard let file = directory?.appending(path: path) else { return nil }

@@ -5,17 +5,19 @@ import TrestleRecommenders
 import TrestleTensor
 import TrestleTestSupport
 
-private func shortSchedule() -> BDLMStrategy.Schedule {
+/// A schedule of BDLM that is over in seconds.
+func shortSchedule(rounds: Int = 2) -> BDLMStrategy.Schedule {
   var schedule = BDLMStrategy.Schedule()
   schedule.warmUpEpochs = 3
   schedule.domainValidationInterval = 1
   schedule.tuningEpochs = 1
-  schedule.rounds = 2
+  schedule.rounds = rounds
   schedule.roundDomainEpochs = 2
   return schedule
 }
 
-private func shortConfiguration() -> BDLMStrategy.Configuration {
+/// BDLM with a narrow store.
+func shortConfiguration() -> BDLMStrategy.Configuration {
   var configuration = BDLMStrategy.Configuration()
   configuration.sharing.width = 16
   return configuration

@@ -5,19 +5,6 @@ import TrestleTensor
 import TrestleTestSupport
 
 @Suite struct DivergenceGateTests {
-  private func shortSchedule() -> BDLMStrategy.Schedule {
-    var schedule = BDLMStrategy.Schedule()
-    (schedule.warmUpEpochs, schedule.tuningEpochs, schedule.rounds, schedule.roundDomainEpochs) = (3, 1, 1, 2)
-    schedule.domainValidationInterval = 1
-    return schedule
-  }
-
-  private func shortConfiguration() -> BDLMStrategy.Configuration {
-    var configuration = BDLMStrategy.Configuration()
-    configuration.sharing.width = 16
-    return configuration
-  }
-
   /// A teacher counts where it ranks users better, group by group, and not at all where it does not.
   @Test func theGateFollowsWhoRanksBetter() throws {
     let composition = try SmallComposition(seed: 5)
@@ -53,17 +40,17 @@ import TrestleTestSupport
     configuration.languageScoreWeight = 1
     configuration.domainScoreWeight = 0.1
     configuration.gatesDivergence = true
-    let failures = try checkSharingBridge { BDLMStrategy(configuration, schedule: shortSchedule()) }
+    let failures = try checkSharingBridge { BDLMStrategy(configuration, schedule: shortSchedule(rounds: 1)) }
     #expect(failures.isEmpty, "\(failures)")
     let composition = try SmallComposition(seed: 6)
-    let bridge = BDLMStrategy(configuration, schedule: shortSchedule())
+    let bridge = BDLMStrategy(configuration, schedule: shortSchedule(rounds: 1))
     try bridge.prepare(composition.context)
     let warmUp = try #require(bridge.phases.first)
     try bridge.exit(warmUp, composition.context)
     let tuning = try #require(bridge.phases.first { $0.name == "tuning" })
     try bridge.enter(tuning, composition.context)
     let gate = try #require(bridge.gate)
-    let other = BDLMStrategy(configuration, schedule: shortSchedule())
+    let other = BDLMStrategy(configuration, schedule: shortSchedule(rounds: 1))
     try other.prepare(composition.context)
     try other.loadState(bridge.saveState(), composition.context)
     #expect(other.gate?.floats == gate.floats)

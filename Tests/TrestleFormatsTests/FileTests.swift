@@ -1,13 +1,14 @@
 import Foundation
 import Testing
 import TrestleFormats
+import TrestleTestSupport
 
 struct FileTests {
   // MARK: Mapping
 
   @Test func aFileIsMappedAndSlicesAreChecked() throws {
     let folder = try TemporaryFolder()
-    let file = try MappedFile(folder.file("x", Array(0..<100)))
+    let file = try MappedFile(folder.write(Array(0..<100), to: "x"))
     #expect(file.count == 100)
     #expect(try file.slice(offset: 10, count: 5).withUnsafeBytes { Array($0) } == Array(10..<15))
     #expect(try file.slice(offset: 100, count: 0).count == 0)
@@ -21,7 +22,7 @@ struct FileTests {
 
   @Test func anEmptyFileHasNoBytes() throws {
     let folder = try TemporaryFolder()
-    let file = try MappedFile(folder.file("empty", []))
+    let file = try MappedFile(folder.write([], to: "empty"))
     #expect(file.count == 0)
     #expect(try file.slice(offset: 0, count: 0).withUnsafeBytes { $0.isEmpty })
     #expect(throws: FormatError.self) { try file.slice(offset: 0, count: 1) }
@@ -45,7 +46,7 @@ struct FileTests {
 
   @Test func aViewKeepsTheContentsOfAReplacedFile() throws {
     let folder = try TemporaryFolder()
-    let url = try folder.file("x", Array("before".utf8))
+    let url = try folder.write(Array("before".utf8), to: "x")
     let bytes = try MappedFile(url).slice(offset: 0, count: 6)
     try AtomicFile.write(Array("after!".utf8), to: url)
     #expect(bytes.withUnsafeBytes { Array($0) } == Array("before".utf8))
@@ -74,7 +75,7 @@ struct FileTests {
   @Test func aFailureLeavesTheOldFileAndNoOther() throws {
     struct Stop: Error {}
     let folder = try TemporaryFolder()
-    let url = try folder.file("out", Array("old".utf8))
+    let url = try folder.write(Array("old".utf8), to: "out")
     #expect(throws: Stop.self) {
       try AtomicFile.write(to: url) { writer in
         try writer.write([UInt8](repeating: 1, count: 100_000))
@@ -88,7 +89,7 @@ struct FileTests {
   #if os(Linux)
     @Test func aFullDiskLeavesTheOldFileAndNoOther() throws {
       let folder = try TemporaryFolder()
-      let url = try folder.file("out", Array("old".utf8))
+      let url = try folder.write(Array("old".utf8), to: "out")
       for size in [10, 1_000_000] {
         let error = formatError {
           try AtomicFile.write(to: url) { writer in
@@ -124,7 +125,7 @@ struct FileTests {
 
   @Test func permissionsOfAReplacedFileAreKept() throws {
     let folder = try TemporaryFolder()
-    let url = try folder.file("out", [1])
+    let url = try folder.write([1], to: "out")
     #expect(chmod(url.path, 0o640) == 0)
     try AtomicFile.write([2], to: url)
     var status = stat()
@@ -156,7 +157,7 @@ struct FileTests {
       ".x.abc-def.partial",
       ".x.0-abc.partial", ".x.-1-abc.partial", "model.safetensors",
     ]
-    for name in kept + [dead] { try folder.file(name, [1]) }
+    for name in kept + [dead] { try folder.write([1], to: name) }
     #expect(AtomicFile.removeLeftovers(in: folder.url) == [dead])
     #expect(try folder.names == kept.sorted())
     #expect(AtomicFile.removeLeftovers(in: folder.url.appending(path: "absent")).isEmpty)

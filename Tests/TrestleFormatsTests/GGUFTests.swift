@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TrestleFormats
+import TrestleTestSupport
 
 private typealias Build = GGUFWriter
 
@@ -42,7 +43,7 @@ struct GGUFTests {
   }
 
   private func load(_ writer: GGUFWriter, _ folder: TemporaryFolder) throws -> GGUFFile {
-    try GGUFFile(folder.file("x.gguf", writer.serialized()))
+    try GGUFFile(folder.write(writer.serialized(), to: "x.gguf"))
   }
 
   @Test(arguments: [2, 3] as [UInt32]) func everyTypeOfMetadataIsRead(version: UInt32) throws {
@@ -310,7 +311,7 @@ struct GGUFTests {
   @Test func mutatedFilesAreReadOrRefused() throws {
     let seed = Self.sample().serialized()
     let interesting: [UInt8] = [0, 1, 2, 8, 9, 0x7F, 0x80, 0xFF]
-    var generator = SeededGenerator(seed: 13)
+    var generator = SplitMix64(state: 13)
     var accepted = 0
     for _ in 0..<3000 {
       var bytes = seed

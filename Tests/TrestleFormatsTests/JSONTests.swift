@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TrestleFormats
+import TrestleTestSupport
 
 struct JSONTests {
   private func parse(_ text: String, _ limits: JSONLimits = JSONLimits()) throws -> JSONValue {
@@ -205,7 +206,7 @@ struct JSONTests {
     ].map { Array($0.utf8) }
     let tokens = ["{", "}", "[", "]", "\"", "\\", "\\u", ",", ":", "1e9", "-", "null", "\u{0}", "\u{FFFF}"]
       .map { Array($0.utf8) }
-    var generator = SeededGenerator(seed: 7)
+    var generator = SplitMix64(state: 7)
     var accepted = 0
     for round in 0..<3000 {
       var bytes = seeds[round % seeds.count]

@@ -35,7 +35,7 @@ struct RealFileTests {
     let original = try MappedFile(try #require(TestAssets.smolLM2))
     let folder = try TemporaryFolder()
     // The whole head and some of the data: every count is right, only the last tensors are missing.
-    let short = try folder.file("short.gguf", Array(original.bytes.prefix(8 << 20)))
+    let short = try folder.write(Array(original.bytes.prefix(8 << 20)), to: "short.gguf")
     #expect(throws: FormatError.self) { try GGUFFile(short) }
   }
 

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TrestleFormats
+import TrestleTestSupport
 
 /// The bytes of a file with this header and so many bytes of data.
 private func rawFile(_ header: String, data: Int, declared: UInt64? = nil) -> [UInt8] {
@@ -14,7 +15,7 @@ struct SafetensorsTests {
 
   @Test func aValidFileIsRead() throws {
     let folder = try TemporaryFolder()
-    let file = try SafetensorsFile(folder.file("x.safetensors", rawFile(Self.valid + "   ", data: 32)))
+    let file = try SafetensorsFile(folder.write(rawFile(Self.valid + "   ", data: 32), to: "x.safetensors"))
     #expect(file.names == ["a", "b"])
     #expect(file.metadata == ["format": "pt"])
     #expect(try file.entry("b").shape == [2, 3])
@@ -41,12 +42,12 @@ struct SafetensorsTests {
   ])
   func emptyAndScalarTensorsAreValid(header: String, data: Int) throws {
     let folder = try TemporaryFolder()
-    _ = try SafetensorsFile(folder.file("x.safetensors", rawFile(header, data: data)))
+    _ = try SafetensorsFile(folder.write(rawFile(header, data: data), to: "x.safetensors"))
   }
 
   @Test func aBytesViewOutlivesItsFileObject() throws {
     let folder = try TemporaryFolder()
-    let url = try folder.file("x.safetensors", rawFile(Self.valid, data: 32))
+    let url = try folder.write(rawFile(Self.valid, data: 32), to: "x.safetensors")
     let bytes = try SafetensorsFile(url).bytes(of: "b")
     try FileManager.default.removeItem(at: url)
     #expect(bytes.withUnsafeBytes { Array($0) } == Array(8..<32))
@@ -117,7 +118,7 @@ struct SafetensorsTests {
   func brokenFilesAreRefusedByName(position: Int) throws {
     let (header, data, words) = Self.hostile[position]
     let folder = try TemporaryFolder()
-    let url = try folder.file("x.safetensors", rawFile(header, data: data))
+    let url = try folder.write(rawFile(header, data: data), to: "x.safetensors")
     let error = formatError { _ = try SafetensorsFile(url) }
     let text = error?.description ?? ""
     #expect(text.contains(words), "\(text)")
@@ -132,7 +133,7 @@ struct SafetensorsTests {
       rawFile("{}", data: 0, declared: 100_000_001), rawFile("{}", data: 0, declared: 100_000_000),
       GGUFWriter.encode(UInt64(4)) + [0x7B, 0xFF, 0xFE, 0x7D],
     ] {
-      let url = try folder.file("x.safetensors", bytes)
+      let url = try folder.write(bytes, to: "x.safetensors")
       #expect(throws: FormatError.self) { try SafetensorsFile(url) }
     }
   }
@@ -173,7 +174,7 @@ struct SafetensorsTests {
 
   @Test func wrongSourcesLeaveTheOldFile() throws {
     let folder = try TemporaryFolder()
-    let url = try folder.file("out.safetensors", Array("old".utf8))
+    let url = try folder.write(Array("old".utf8), to: "out.safetensors")
     func source(_ name: String, _ shape: [Int], _ count: Int) -> SafetensorsSource {
       SafetensorsSource(name: name, type: .float32, shape: shape, bytes: [UInt8](repeating: 0, count: count))
     }
@@ -192,7 +193,7 @@ struct SafetensorsTests {
   @Test func mutatedFilesAreReadOrRefused() throws {
     let seed = rawFile(Self.valid, data: 32)
     let digits = Array("0123456789-.\"[]{},:".utf8)
-    var generator = SeededGenerator(seed: 11)
+    var generator = SplitMix64(state: 11)
     var accepted = 0
     for _ in 0..<3000 {
       var bytes = seed
@@ -230,7 +231,7 @@ struct SafetensorsTests {
     let index: JSONLiteral = [
       "metadata": ["total_size": 3], "weight_map": .object(map.map { ($0.0, .string($0.1)) }),
     ]
-    try folder.file("model.safetensors.index.json", index.serialized())
+    try folder.write(index.serialized(), to: "model.safetensors.index.json")
   }
 
   @Test func shardsAreFoundThroughTheIndex() throws {
@@ -266,7 +267,7 @@ struct SafetensorsTests {
       #expect(throws: FormatError.self) { try ShardedSafetensors(folder: folder.url) }
     }
     for text in ["{}", "[]", #"{"weight_map":[]}"#, #"{"weight_map":{"a":1}}"#] {
-      try folder.file("model.safetensors.index.json", Array(text.utf8))
+      try folder.write(Array(text.utf8), to: "model.safetensors.index.json")
       #expect(throws: FormatError.self) { try ShardedSafetensors(folder: folder.url) }
     }
   }

@@ -1,4 +1,5 @@
 import Testing
+import TrestleTestSupport
 import TrestleText
 
 /// What byte-level tokenizers promise for any text.

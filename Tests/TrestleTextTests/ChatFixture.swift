@@ -16,10 +16,7 @@ struct ChatFixture: Decodable {
   var chats: [Chat]
 
   init() throws {
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    let data = try Data(contentsOf: TestAssets.fixtures.appending(path: "text/templates/chats.json"))
-    self = try decoder.decode(Self.self, from: data)
+    self = try TestAssets.fixture("text/templates/chats.json")
   }
 
   static func messages(_ messages: [TokenizerFixture.Chat.Message]) throws -> [ChatMessage] {

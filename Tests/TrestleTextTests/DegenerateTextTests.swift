@@ -1,4 +1,5 @@
 import Testing
+import TrestleTestSupport
 import TrestleText
 
 /// Texts that make careless tokenizers quadratic: half a million characters without a border, and the like. Were any of

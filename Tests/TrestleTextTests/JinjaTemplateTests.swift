@@ -32,10 +32,7 @@ struct JinjaTemplateTests {
     var assetChats: [Chat]
 
     init() throws {
-      let decoder = JSONDecoder()
-      decoder.keyDecodingStrategy = .convertFromSnakeCase
-      let data = try Data(contentsOf: TestAssets.fixtures.appending(path: "text/templates/templates.json"))
-      self = try decoder.decode(Self.self, from: data)
+      self = try TestAssets.fixture("text/templates/templates.json")
     }
 
     func variables(_ chat: Chat) throws -> [String: JSONValue] {

@@ -38,10 +38,7 @@ struct TokenizerFixture: Decodable {
   var control: [String: Int32]?
 
   init(_ family: String) throws {
-    let url = TestAssets.fixtures.appending(path: "text/tokenizers/ids/\(family).json")
-    let decoder = JSONDecoder()
-    decoder.keyDecodingStrategy = .convertFromSnakeCase
-    self = try decoder.decode(Self.self, from: Data(contentsOf: url))
+    self = try TestAssets.fixture("text/tokenizers/ids/\(family).json")
   }
 }
 
@@ -72,21 +69,6 @@ enum Family: String, CaseIterable, Sendable, CustomTestStringConvertible {
     guard let url else { throw CocoaError(.fileNoSuchFile) }
     return try PretrainedTokenizer(contentsOf: url).tokenizer
   }
-}
-
-/// Steele, Lea and Flood's generator, the one that the fixtures' random strings come from.
-struct SplitMix64: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var value = state
-    value = (value ^ value >> 30) &* 0xBF58_476D_1CE4_E5B9
-    value = (value ^ value >> 27) &* 0x94D0_49BB_1331_11EB
-    return value ^ value >> 31
-  }
-
-  mutating func index(below bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }
 
 /// The random strings of the fixtures, see `Tests/Fixtures/text/tokenizers/strings.py`.

@@ -155,10 +155,8 @@ public final class CodeSide: TrainableSide, ItemCodes {
     var draw = source
     var order = trainingUsers
     draw.shuffle(&order)
-    let size = configuration.batchUsers
     return AnySequence(
-      (0..<batchCount).lazy.map { [self, order] number -> any SideBatch in
-        let users = order[number * size..<Swift.min((number + 1) * size, order.count)]
+      order.chunks(ofCount: configuration.batchUsers).lazy.map { [self] users -> any SideBatch in
         let windows = users.flatMap { user -> [[Int32]] in
           var generator = source.split(UInt64(user))
           return histories.trainingWindows(
@@ -228,10 +226,8 @@ extension CodeSide: ContextualRepresentations {
   public func representations(
     of kind: EntityKind, ids: [Int32], source: RepresentationSource
   ) throws -> Tensor {
-    guard let encodedItemTexts, representationSources(kind).contains(source) else {
-      throw BridgeError.missingCapability(
-        bridge: "\(source.rawValue)", side: name, capability: .contextualRepresentations)
-    }
+    try requireSource(source, of: kind)
+    guard let encodedItemTexts else { return .zeros([ids.count, 0]) }
     return encodedItemTexts.gatheredRows(Tensor(ids))
   }
 }

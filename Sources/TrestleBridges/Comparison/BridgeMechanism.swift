@@ -43,6 +43,20 @@ public struct BridgeMechanism: Sendable {
     ) { composer in (strategy(composer.budget), try sides(composer)) }
   }
 
+  /// A mechanism of prompts whose curriculum ends half-way through the language model's steps.
+  private static func curriculum(
+    name: String, source: String, exchange: String,
+    _ strategy: @escaping @Sendable (_ budget: ComparisonBudget, _ steps: Int) -> BridgeStrategy
+  ) -> BridgeMechanism {
+    BridgeMechanism(
+      name: name, source: source, exchange: exchange, outcome: .answers, seesNewItems: false
+    ) { composer in
+      let context = try composer.prompts()
+      let steps = (try context.language.training.batchCount) * composer.budget.languageEpochs / 2
+      return (strategy(composer.budget, steps), context)
+    }
+  }
+
   private static let sharing = [
     composed(
       name: "BDLM", source: "arXiv 2311.03778", exchange: "one store of rows, written in turn",
@@ -175,31 +189,17 @@ public struct BridgeMechanism: Sendable {
     ) { b in
       BinLLM(domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs)
     },
-    BridgeMechanism(
-      name: "LLaRA", source: "SIGIR 2024", exchange: "the recommender's rows, by a curriculum, in a prompt",
-      outcome: .answers, seesNewItems: false
-    ) { composer in
-      let b = composer.budget
-      let context = try composer.prompts()
-      let steps = (try context.language.training.batchCount) * b.languageEpochs / 2
-      return (
-        LLaRA(
-          domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs, steps: steps),
-        context
-      )
+    curriculum(
+      name: "LLaRA", source: "SIGIR 2024", exchange: "the recommender's rows, by a curriculum, in a prompt"
+    ) { b, steps in
+      LLaRA(
+        domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs, steps: steps)
     },
-    BridgeMechanism(
-      name: "iLoRA", source: "NeurIPS 2024", exchange: "the recommender's user rows mix adapters; as LLaRA",
-      outcome: .answers, seesNewItems: false
-    ) { composer in
-      let b = composer.budget
-      let context = try composer.prompts()
-      let steps = (try context.language.training.batchCount) * b.languageEpochs / 2
-      return (
-        ILoRA(
-          domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs, steps: steps),
-        context
-      )
+    curriculum(
+      name: "iLoRA", source: "NeurIPS 2024", exchange: "the recommender's user rows mix adapters; as LLaRA"
+    ) { b, steps in
+      ILoRA(
+        domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs, steps: steps)
     },
   ]
 

@@ -143,6 +143,20 @@ public protocol ContextualRepresentations: BridgeSide {
   ) throws -> Tensor
 }
 
+extension ContextualRepresentations {
+  /// Stops a request for a source that the side does not have.
+  ///
+  /// - Parameter request: what the error says was asked for; the source's name by default.
+  func requireSource(
+    _ source: RepresentationSource, of kind: EntityKind, for request: String? = nil
+  ) throws(BridgeError) {
+    guard representationSources(kind).contains(source) else {
+      throw .missingCapability(
+        bridge: request ?? source.rawValue, side: name, capability: .contextualRepresentations)
+    }
+  }
+}
+
 /// Scores items for users.
 public protocol ScoreProvider: BridgeSide {
   /// An immutable scorer of the catalogue with the side's present parameters.

@@ -20,6 +20,24 @@ public struct FrozenRows: Sendable {
     for (kind, rows) in tables { state.tensors["\(prefix).\(kind.rawValue)s"] = rows }
   }
 
+  /// A state that holds these rows alone, under the names of ``save(into:prefix:)``.
+  func state(prefix: String) -> BridgeState {
+    var state = BridgeState()
+    save(into: &state, prefix: prefix)
+    return state
+  }
+
+  /// What fills an input's slots: these rows through the projector of their kind, `[ids, inputWidth]`; `nil` for a kind that
+  /// lacks either.
+  func slots(
+    through projectors: [EntityKind: MLP]
+  ) -> (_ kind: EntityKind, _ ids: Tensor) -> Tensor? {
+    { [tables] kind, ids in
+      guard let rows = tables[kind], let projector = projectors[kind] else { return nil }
+      return projector(rows.gatheredRows(ids))
+    }
+  }
+
   /// The rows saved by ``save(into:prefix:)``.
   ///
   /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for rows of another number or type.
@@ -38,6 +56,17 @@ public struct FrozenRows: Sendable {
 }
 
 extension BridgeContext {
+  /// The recommender's rows of users and items as it scores with them now, each of length 1.
+  ///
+  /// - Throws: ``BridgeError/missingCapability(bridge:side:capability:)`` if the domain side has none.
+  func domainRows() throws -> FrozenRows {
+    var rows = FrozenRows()
+    for kind in EntityKind.allCases {
+      rows[kind] = try domain.representations(ofAll: kind, from: .row).unitNormalized()
+    }
+    return rows
+  }
+
   /// The mean of the rows of the items that each user has in training, `[users, width]`; zeros for a user without any.
   ///
   /// - Parameter items: `[items, width]`.
@@ -88,5 +117,16 @@ extension BridgeParameterGroup {
     self.init(
       name: name, parameters: module.namedParameters.map { ("\(name).\($0.name)", $0.parameter) },
       learningRate: learningRate, weightDecay: weightDecay)
+  }
+
+  /// A group for each kind of entity that has a module: `name.user` and `name.item`.
+  static func groups(
+    _ name: String, of modules: [EntityKind: some Module], learningRate: Double
+  ) -> [BridgeParameterGroup] {
+    EntityKind.allCases.compactMap { kind in
+      modules[kind].map {
+        BridgeParameterGroup(name: "\(name).\(kind.rawValue)", module: $0, learningRate: learningRate)
+      }
+    }
   }
 }

@@ -60,11 +60,7 @@ extension BridgeSide {
   /// - Throws: ``BridgeError/missingCapability(bridge:side:capability:)`` if the side has none, and what computing throws.
   public func representations(ofAll kind: EntityKind, from source: RepresentationSource) throws -> Tensor {
     let side = try contextual
-    guard side.representationSources(kind).contains(source) else {
-      throw BridgeError.missingCapability(
-        bridge: "\(kind.rawValue)s from \(source.rawValue)", side: name,
-        capability: .contextualRepresentations)
-    }
+    try side.requireSource(source, of: kind, for: "\(kind.rawValue)s from \(source.rawValue)")
     return try side.representations(
       of: kind, ids: Array(0..<Int32(vocabulary.count(of: kind))), source: source)
   }

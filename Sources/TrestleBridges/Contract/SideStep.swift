@@ -91,6 +91,17 @@ public struct SideStep {
     guard let represent, let rows = try represent(kind, ids, source) else { return nil }
     return BatchEntities(ids: ids, representations: rows, source: source)
   }
+
+  /// The examples of a bridge that trains on pairs alone.
+  ///
+  /// - Throws: ``BridgeError/missingCapability(bridge:side:capability:)`` if the side's batches are of another kind.
+  func pairs(for bridge: String, of side: any BridgeSide) throws(BridgeError) -> PairwiseBatch {
+    guard let pairs else {
+      throw .missingCapability(
+        bridge: "\(bridge), for batches of pairs,", side: side.name, capability: .training)
+    }
+    return pairs
+  }
 }
 
 /// A side that a bridge can train.

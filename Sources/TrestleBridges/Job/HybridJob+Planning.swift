@@ -15,10 +15,8 @@ extension HybridJob {
       return plan
     }
     let plan = try measuredPlan()
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
     try FileManager.default.createDirectory(at: runs, withIntermediateDirectories: true)
-    try AtomicFile.write(Array(try encoder.encode(plan)), to: file)
+    try AtomicFile.writeJSON(plan, isPretty: true, to: file)
     return plan
   }
 

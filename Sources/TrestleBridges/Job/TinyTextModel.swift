@@ -31,8 +31,7 @@ struct TinyTextModel {
     let epochs = 12
     for epoch in 0..<epochs {
       generator.shuffle(&order)
-      for start in stride(from: 0, to: order.count, by: 32) {
-        let batch = Array(order[start..<min(start + 32, order.count)])
+      for batch in order.chunks(ofCount: 32).map(Array.init) {
         let (_, gradients) = valueAndGradients(of: model.parameters) { model.nextTokenLoss(batch) }
         optimizer.update(with: gradients)
       }

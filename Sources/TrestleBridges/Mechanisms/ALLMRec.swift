@@ -113,9 +113,7 @@ public final class ALLMRec: BridgeStrategy {
   public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
     if phase.side == .language { return try connect(context) }
     guard phase.kind == .tuning else { return }
-    for kind in EntityKind.allCases {
-      rows[kind] = try context.domain.representations(ofAll: kind, from: .row).unitNormalized()
-    }
+    rows = try context.domainRows()
   }
 
   /// The codes of all items, `[items, width]`, not tracked: of the rows of those with interactions, of the texts of the rest.
@@ -132,22 +130,16 @@ public final class ALLMRec: BridgeStrategy {
 
   private func connect(_ context: BridgeContext) throws {
     guard let codes = codes(context), let users = rows[.user] else { return }
-    let tables = [EntityKind.item: codes.unitNormalized(), .user: users]
-    try context.language.input.injectedRows = { [projectors] kind, ids in
-      guard let rows = tables[kind], let projector = projectors[kind] else { return nil }
-      return projector(rows.gatheredRows(ids))
-    }
+    var tables = FrozenRows()
+    (tables[.item], tables[.user]) = (codes.unitNormalized(), users)
+    try context.language.input.injectedRows = tables.slots(through: projectors)
   }
 
   /// The autoencoders in the alignment, the projectors in the language phase.
   public override func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup] {
     if phase.side == .language {
-      return EntityKind.allCases.compactMap { kind in
-        projectors[kind].map {
-          BridgeParameterGroup(
-            name: "projector.\(kind.rawValue)", module: $0, learningRate: configuration.learningRate)
-        }
-      }
+      return BridgeParameterGroup.groups(
+        "projector", of: projectors, learningRate: configuration.learningRate)
     }
     guard phase.kind == .tuning, let coders else { return [] }
     return [BridgeParameterGroup(name: "coders", module: coders, learningRate: configuration.learningRate)]
@@ -163,10 +155,7 @@ public final class ALLMRec: BridgeStrategy {
     guard phase.kind == .tuning, let coders, let items = rows[.item], let users = rows[.user],
       let text = texts[.item]
     else { return nil }
-    guard let pairs = step.pairs else {
-      throw BridgeError.missingCapability(
-        bridge: "\(name), for batches of pairs,", side: context.domain.name, capability: .training)
-    }
+    let pairs = try step.pairs(for: name, of: context.domain)
     let own = users.gatheredRows(pairs.users)
     var total: Tensor?
     for (ids, label) in [(pairs.positives, Float(1)), (pairs.negatives, 0)] {
@@ -185,8 +174,7 @@ public final class ALLMRec: BridgeStrategy {
 
   /// Text vectors and rows; autoencoders and projectors are saved with the sides' parameters.
   public override func saveState() -> BridgeState {
-    var state = BridgeState()
-    texts.save(into: &state, prefix: "text")
+    var state = texts.state(prefix: "text")
     rows.save(into: &state, prefix: "rows")
     // The codes are made of the autoencoders, which a resumed run has only once its parameters are read.
     if let coders {

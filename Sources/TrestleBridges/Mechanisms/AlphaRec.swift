@@ -103,10 +103,7 @@ public final class AlphaRec: BridgeStrategy {
     _ step: SideStep, in phase: BridgePhase, _ context: BridgeContext
   ) throws -> Tensor? {
     guard let rows = rows() else { return nil }
-    guard let pairs = step.pairs else {
-      throw BridgeError.missingCapability(
-        bridge: "\(name), for batches of pairs,", side: context.domain.name, capability: .training)
-    }
+    let pairs = try step.pairs(for: name, of: context.domain)
     let sampled = pairs.negatives.scalars(as: Int32.self).prefix(configuration.negatives)
     return Losses.infoNCE(
       anchors: rows.users.gatheredRows(pairs.users), positives: rows.items.gatheredRows(pairs.positives),
@@ -131,11 +128,7 @@ public final class AlphaRec: BridgeStrategy {
   }
 
   /// The item vectors; the MLP is saved with the side's parameters.
-  public override func saveState() -> BridgeState {
-    var state = BridgeState()
-    texts.save(into: &state, prefix: "text")
-    return state
-  }
+  public override func saveState() -> BridgeState { texts.state(prefix: "text") }
 
   /// Takes over saved item vectors.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {

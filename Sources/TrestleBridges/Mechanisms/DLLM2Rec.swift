@@ -130,8 +130,7 @@ public final class DLLM2Rec: BridgeStrategy {
 
   /// The lists and text vectors; the map is saved with the side's parameters.
   public override func saveState() -> BridgeState {
-    var state = BridgeState()
-    texts.save(into: &state, prefix: "text")
+    var state = texts.state(prefix: "text")
     state.tensors["lists"] = lists?.items
     state.tensors["confidences"] = lists?.confidences
     return state

@@ -62,11 +62,7 @@ public final class E4SRec: BridgeStrategy {
   }
 
   /// The rows; the linear layer is saved with the side's parameters.
-  public override func saveState() -> BridgeState {
-    var state = BridgeState()
-    rows.save(into: &state, prefix: "rows")
-    return state
-  }
+  public override func saveState() -> BridgeState { rows.state(prefix: "rows") }
 
   /// Takes over saved rows.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {

@@ -102,11 +102,7 @@ public final class KAR: BridgeStrategy {
   }
 
   /// The knowledge; the adaptor is saved with the side's parameters.
-  public override func saveState() -> BridgeState {
-    var state = BridgeState()
-    knowledge.save(into: &state, prefix: "knowledge")
-    return state
-  }
+  public override func saveState() -> BridgeState { knowledge.state(prefix: "knowledge") }
 
   /// Takes over saved knowledge.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {

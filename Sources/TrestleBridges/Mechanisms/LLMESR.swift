@@ -77,11 +77,7 @@ public final class LLMESR: BridgeStrategy {
 
   /// The maps, a group for each kind.
   public override func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup] {
-    EntityKind.allCases.compactMap { kind in
-      maps[kind].map {
-        BridgeParameterGroup(name: "map.\(kind.rawValue)", module: $0, learningRate: 1e-3)
-      }
-    }
+    BridgeParameterGroup.groups("map", of: maps, learningRate: 1e-3)
   }
 
   /// The mean squared difference of the batch's users from the mean rows of those who read alike.
@@ -98,8 +94,7 @@ public final class LLMESR: BridgeStrategy {
 
   /// The text vectors and the users alike; the maps are saved with the side's parameters.
   public override func saveState() -> BridgeState {
-    var state = BridgeState()
-    texts.save(into: &state, prefix: "text")
+    var state = texts.state(prefix: "text")
     state.tensors["alike"] = alike
     return state
   }

@@ -75,11 +75,7 @@ public final class LLMRec: BridgeStrategy {
   /// The maps of texts to features, once there are some.
   public override func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup] {
     guard phase.kind == .mutual else { return [] }
-    return EntityKind.allCases.compactMap { kind in
-      maps[kind].map {
-        BridgeParameterGroup(name: "features.\(kind.rawValue)", module: $0, learningRate: 1e-3)
-      }
-    }
+    return BridgeParameterGroup.groups("features", of: maps, learningRate: 1e-3)
   }
 
   /// Adds what maps make of texts to the recommender's rows.

@@ -186,8 +186,7 @@ private struct FusionLikelihood {
     var fits = weights.map { Fit(weights: $0) }
     let itemCount = domain.itemCount
     let batch = max(1, min(64, (1 << 24) / max(itemCount, 1)))
-    for start in stride(from: 0, to: users.count, by: batch) {
-      let part = Array(users[start..<min(start + batch, users.count)])
+    for part in users.chunks(ofCount: batch).map(Array.init) {
       var sides = [
         try FusedScorer.Standardized(
           domain.prepare(users: part), userCount: part.count, itemCount: itemCount),

@@ -42,9 +42,7 @@ extension HybridRecommender {
   /// - Throws: `FormatError.cannotWrite`, and what `extra` throws; an older folder is intact then.
   public func save(to folder: URL, adding extra: (URL) throws -> Void = { _ in }) throws {
     try AtomicFolder.write(to: folder, holding: Self.manifestName) { fresh in
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys]
-      try AtomicFile.write(Array(try encoder.encode(catalogue)), to: fresh.appending(path: "catalogue.json"))
+      try AtomicFile.writeJSON(catalogue, to: fresh.appending(path: "catalogue.json"))
       var files = ["catalogue.json": try SavedFolder.hash(fresh.appending(path: "catalogue.json"))]
       func write(_ name: String, _ tensors: [(String, Tensor)]) throws {
         let url = fresh.appending(path: name)
@@ -63,11 +61,10 @@ extension HybridRecommender {
         ])
       try reading?.save(in: fresh, &files)
       try extra(fresh)
-      encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
       let manifest = Manifest(
         vocabulary: vocabulary, splitHash: splitHash, fusion: fusion, folding: folding,
         reading: reading.map(SavedReading.init), files: files)
-      try AtomicFile.write(Array(try encoder.encode(manifest)), to: fresh.appending(path: Self.manifestName))
+      try AtomicFile.writeJSON(manifest, isPretty: true, to: fresh.appending(path: Self.manifestName))
     }
   }
 

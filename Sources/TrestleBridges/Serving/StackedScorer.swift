@@ -90,8 +90,7 @@ private struct StackingData {
     let items = split.itemCount
     var isCandidate = [Bool](repeating: candidates == nil, count: items)
     for item in candidates ?? [] { isCandidate[Int(item)] = true }
-    for start in stride(from: 0, to: chosen.count, by: 32) {
-      let part = Array(chosen[start..<min(start + 32, chosen.count)])
+    for part in chosen.chunks(ofCount: 32).map(Array.init) {
       var columns: [[Float]] = []
       for scorer in scorers {
         var own = try FusedScorer.Standardized(

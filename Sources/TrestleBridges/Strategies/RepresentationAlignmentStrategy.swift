@@ -89,11 +89,7 @@ public class RepresentationAlignmentStrategy: BridgeStrategy {
 
   /// The projectors, a group for each kind.
   public override func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup] {
-    EntityKind.allCases.compactMap { kind in
-      projectors[kind].map {
-        BridgeParameterGroup(name: "projector.\(kind.rawValue)", module: $0, learningRate: 1e-3)
-      }
-    }
+    BridgeParameterGroup.groups("projector", of: projectors, learningRate: 1e-3)
   }
 
   /// The alignment of the batch's entities.
@@ -118,11 +114,7 @@ public class RepresentationAlignmentStrategy: BridgeStrategy {
   }
 
   /// The text representations; the projectors are saved with the side's parameters.
-  public override func saveState() -> BridgeState {
-    var state = BridgeState()
-    targets.save(into: &state, prefix: "text")
-    return state
-  }
+  public override func saveState() -> BridgeState { targets.state(prefix: "text") }
 
   /// Takes over saved text representations.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {

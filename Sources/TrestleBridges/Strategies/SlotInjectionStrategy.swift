@@ -69,39 +69,24 @@ public final class SlotInjectionStrategy: BridgeStrategy {
   /// Fills the slots from the trained recommender when the language model's turn comes.
   public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
     guard phase.side == .language else { return }
-    let domain = try context.domain.contextual
-    for kind in EntityKind.allCases {
-      let ids = Array(0..<Int32(context.domain.vocabulary.count(of: kind)))
-      sources[kind] = try domain.representations(of: kind, ids: ids, source: .row).unitNormalized()
-    }
+    sources = try context.domainRows()
     try connect(context)
   }
 
   private func connect(_ context: BridgeContext) throws {
     let language = try context.language.input
     guard sources[.item] != nil else { return }
-    language.injectedRows = { [sources, projectors] kind, ids in
-      guard let rows = sources[kind], let projector = projectors[kind] else { return nil }
-      return projector(rows.gatheredRows(ids))
-    }
+    language.injectedRows = sources.slots(through: projectors)
   }
 
   /// The projectors, in the language phases.
   public override func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup] {
     guard phase.side == .language else { return [] }
-    return EntityKind.allCases.compactMap { kind in
-      projectors[kind].map {
-        BridgeParameterGroup(name: "projector.\(kind.rawValue)", module: $0, learningRate: 1e-3)
-      }
-    }
+    return BridgeParameterGroup.groups("projector", of: projectors, learningRate: 1e-3)
   }
 
   /// The recommender's rows; the projectors are saved with the side's parameters.
-  public override func saveState() -> BridgeState {
-    var state = BridgeState()
-    sources.save(into: &state, prefix: "slots")
-    return state
-  }
+  public override func saveState() -> BridgeState { sources.state(prefix: "slots") }
 
   /// Takes over saved rows.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {

@@ -23,7 +23,7 @@ public struct StudyRecord: Codable, Sendable, Hashable {
   public static let explainedVariance = "explained-variance"
 
   /// The metric of a reading among the new items alone: NDCG@10 of what it says, whether or not the validation data let it speak. The
-  /// scale that is chosen there is for all items, and at 0 nothing is heard; among new items any other ranks alike.
+  /// scale that is chosen there is for all items, and at 0 it has no effect; among new items any other ranks alike.
   public static let readingNDCG = "NDCG@10 of the reading"
 
   enum CodingKeys: String, CodingKey {

@@ -97,13 +97,8 @@ public struct StudyResults: Sendable {
 
   /// Writes both files, each at once.
   public func write(to file: URL) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    func bytes(_ lines: [some Encodable]) throws -> [UInt8] {
-      try lines.flatMap { line in Array(try encoder.encode(line)) + [UInt8(ascii: "\n")] }
-    }
-    try AtomicFile.write(try bytes(values), to: Self.usersFile(file))
-    try AtomicFile.write(try bytes(records), to: file)
+    try AtomicFile.writeJSONLines(values, to: Self.usersFile(file))
+    try AtomicFile.writeJSONLines(records, to: file)
   }
 
   /// A table of NDCG@10 for a protocol: a row for each model and variant, its mean over the seeds for each slice; and how the

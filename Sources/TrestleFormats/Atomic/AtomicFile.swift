@@ -39,6 +39,25 @@ public enum AtomicFile {
     try write(to: url) { writer in try writer.write(bytes) }
   }
 
+  /// Writes a value as JSON, its keys sorted.
+  ///
+  /// - Parameter isPretty: whether members stand on lines of their own.
+  /// - Throws: what encoding throws, or ``FormatError/cannotWrite(_:)``.
+  package static func writeJSON(_ value: some Encodable, isPretty: Bool = false, to url: URL) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = isPretty ? [.sortedKeys, .prettyPrinted] : [.sortedKeys]
+    try write(Array(try encoder.encode(value)), to: url)
+  }
+
+  /// Writes values as JSON, each on a line, their keys sorted.
+  ///
+  /// - Throws: what encoding throws, or ``FormatError/cannotWrite(_:)``.
+  package static func writeJSONLines(_ values: [some Encodable], to url: URL) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys]
+    try write(values.flatMap { Array(try encoder.encode($0)) + [UInt8(ascii: "\n")] }, to: url)
+  }
+
   /// Removes the temporary files and folders that writers which no longer run have left in `folder`.
   ///
   /// A writer holds a lock on its temporary file, which ends with it wherever it runs: in another container, or on another

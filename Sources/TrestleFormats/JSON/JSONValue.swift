@@ -232,6 +232,9 @@ public struct JSONValue: Sendable {
       .init(document.source, at: path.isEmpty ? "the root" : path, expected: expected, found: summary))
   }
 
+  /// The nodes below this one, an object's keys among them.
+  fileprivate var children: Range<Int> { index + 1..<Int(node.next) }
+
   /// The value in a few words, for errors.
   private var summary: String {
     switch node.kind {
@@ -275,21 +278,19 @@ public struct JSONArray: Sequence, Sendable {
 
   /// Walks over the elements.
   public func makeIterator() -> Iterator {
-    Iterator(
-      document: value.document, current: value.index + 1, end: Int(value.document.nodes[value.index].next))
+    Iterator(document: value.document, rest: value.children)
   }
 
   /// Walks over the elements of a ``JSONArray``.
   public struct Iterator: IteratorProtocol {
     let document: JSONDocument
-    var current: Int
-    let end: Int
+    var rest: Range<Int>
 
     /// The next element.
     public mutating func next() -> JSONValue? {
-      guard current < end else { return nil }
-      defer { current = Int(document.nodes[current].next) }
-      return JSONValue(document: document, index: current)
+      guard let first = rest.first else { return nil }
+      rest = Int(document.nodes[first].next)..<rest.upperBound
+      return JSONValue(document: document, index: first)
     }
   }
 }
@@ -324,8 +325,7 @@ public struct JSONObject: Sequence, Sendable {
     _ body: (_ key: UnsafeRawBufferPointer, _ value: JSONValue) throws(FormatError) -> Void
   ) throws(FormatError) {
     let document = value.document
-    var child = value.index + 1
-    let end = Int(document.nodes[value.index].next)
+    var (child, end) = (value.children.lowerBound, value.children.upperBound)
     while child < end {
       let result = document.withCharacters(of: child) { key in
         Result { () throws(FormatError) in
@@ -339,21 +339,19 @@ public struct JSONObject: Sequence, Sendable {
 
   /// Walks over the members.
   public func makeIterator() -> Iterator {
-    Iterator(
-      document: value.document, current: value.index + 1, end: Int(value.document.nodes[value.index].next))
+    Iterator(document: value.document, rest: value.children)
   }
 
   /// Walks over the members of a ``JSONObject``.
   public struct Iterator: IteratorProtocol {
     let document: JSONDocument
-    var current: Int
-    let end: Int
+    var rest: Range<Int>
 
     /// The next key and its value.
     public mutating func next() -> (key: String, value: JSONValue)? {
-      guard current < end else { return nil }
-      defer { current = Int(document.nodes[current + 1].next) }
-      return (document.string(current), JSONValue(document: document, index: current + 1))
+      guard let key = rest.first else { return nil }
+      rest = Int(document.nodes[key + 1].next)..<rest.upperBound
+      return (document.string(key), JSONValue(document: document, index: key + 1))
     }
   }
 }

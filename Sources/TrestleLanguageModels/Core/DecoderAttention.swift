@@ -1,4 +1,22 @@
+import TrestleNN
 import TrestleTensor
+
+extension WeightSource {
+  /// The four projections of a decoder's self-attention: `name.q_proj`, `name.k_proj`, `name.v_proj` and `name.o_proj`.
+  func attentionProjections(
+    _ name: String, _ sizes: some GroupedHeadSizes, hasInputBiases: Bool = false, hasOutputBias: Bool = false
+  ) throws(LanguageModelError) -> (query: Linear, key: Linear, value: Linear, output: Linear) {
+    let queries = sizes.headCount * sizes.headSize
+    let keys = sizes.keyValueHeadCount * sizes.headSize
+    func input(_ part: String, _ outputs: Int) throws(LanguageModelError) -> Linear {
+      try linear("\(name).\(part)", inputs: sizes.hiddenSize, outputs: outputs, hasBias: hasInputBiases)
+    }
+    return (
+      try input("q_proj", queries), try input("k_proj", keys), try input("v_proj", keys),
+      try linear(name + ".o_proj", inputs: queries, outputs: sizes.hiddenSize, hasBias: hasOutputBias)
+    )
+  }
+}
 
 extension Tensor {
   /// Causal attention of a decoder; this tensor holds the queries, `[query tokens, heads, size]`.

@@ -56,3 +56,17 @@ extension LanguageModel {
     return layers.map { collected[$0] ?? x }
   }
 }
+
+extension PackedSequences {
+  /// The position of each query within its sequence.
+  var queryPositions: [Int32] {
+    var positions: [Int32] = []
+    positions.reserveCapacity(queryCount)
+    for index in 0..<count {
+      let length = queryStarts[index + 1] - queryStarts[index]
+      let end = keyStarts[index + 1] - keyStarts[index]
+      positions.append(contentsOf: Int32(end - length)..<Int32(end))
+    }
+    return positions
+  }
+}

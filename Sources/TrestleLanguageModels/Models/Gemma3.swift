@@ -45,11 +45,7 @@ final class Gemma3Attention: Module {
     _ configuration: Gemma3Configuration, layer: Int, weights: some WeightSource
   ) throws(LanguageModelError) {
     let (c, name) = (configuration, "model.layers.\(layer).self_attn")
-    let (queries, keys) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
-    query = try weights.linear(name + ".q_proj", inputs: c.hiddenSize, outputs: queries)
-    key = try weights.linear(name + ".k_proj", inputs: c.hiddenSize, outputs: keys)
-    value = try weights.linear(name + ".v_proj", inputs: c.hiddenSize, outputs: keys)
-    output = try weights.linear(name + ".o_proj", inputs: queries, outputs: c.hiddenSize)
+    (query, key, value, output) = try weights.attentionProjections(name, c)
     queryNorm = try Gemma3Norm(
       name + ".q_norm.weight", width: c.headSize, epsilon: c.normEpsilon, weights: weights)
     keyNorm = try Gemma3Norm(

@@ -32,14 +32,8 @@ public final class LlamaAttention: Module {
     _ configuration: LlamaConfiguration, layer: Int, weights: some WeightSource
   ) throws(LanguageModelError) {
     let (c, name) = (configuration, "model.layers.\(layer).self_attn")
-    let (queries, keys) = (c.headCount * c.headSize, c.keyValueHeadCount * c.headSize)
-    query = try weights.linear(
-      name + ".q_proj", inputs: c.hiddenSize, outputs: queries, hasBias: c.hasInputBiases)
-    key = try weights.linear(name + ".k_proj", inputs: c.hiddenSize, outputs: keys, hasBias: c.hasInputBiases)
-    value = try weights.linear(
-      name + ".v_proj", inputs: c.hiddenSize, outputs: keys, hasBias: c.hasInputBiases)
-    output = try weights.linear(
-      name + ".o_proj", inputs: queries, outputs: c.hiddenSize, hasBias: c.hasOutputBias)
+    (query, key, value, output) = try weights.attentionProjections(
+      name, c, hasInputBiases: c.hasInputBiases, hasOutputBias: c.hasOutputBias)
     queryNorm = c.hasQueryKeyNorms ? try weights.parameter(name + ".q_norm.weight", [c.headSize]) : nil
     keyNorm = c.hasQueryKeyNorms ? try weights.parameter(name + ".k_norm.weight", [c.headSize]) : nil
     headSize = c.headSize
@@ -256,47 +250,5 @@ public final class Llama: LanguageModel {
   /// The mean embedding row, and the standard deviation of the entries about it.
   public func embeddingStatistics() -> (mean: Tensor, deviation: Double) {
     backbone.embedding.rowStatistics()
-  }
-}
-
-extension PackedSequences {
-  /// The position of each query within its sequence.
-  var queryPositions: [Int32] {
-    var positions: [Int32] = []
-    positions.reserveCapacity(queryCount)
-    for index in 0..<count {
-      let length = queryStarts[index + 1] - queryStarts[index]
-      let end = keyStarts[index + 1] - keyStarts[index]
-      positions.append(contentsOf: Int32(end - length)..<Int32(end))
-    }
-    return positions
-  }
-}
-
-extension LinearWeight {
-  /// The logits of chosen columns, or of all: the products of states with rows of this matrix.
-  func logits(_ states: Tensor, columns: [Int32]?, arithmetic: Arithmetic) -> Tensor {
-    guard let columns else { return product(states, arithmetic: arithmetic) }
-    return states.matmul(gatheredRows(columns), transposingOther: true)
-  }
-
-  /// The mean row, `[hidden]`, and the standard deviation of the entries about it.
-  ///
-  /// Rows are read a few at a time, so that a quantised table never becomes dense.
-  func rowStatistics() -> (mean: Tensor, deviation: Double) {
-    let (count, width) = (shape[0], shape[1])
-    var sums = [Double](repeating: 0, count: width)
-    var squares = 0.0
-    for start in stride(from: 0, to: count, by: 1024) {
-      let rows = withoutGradients { gatheredRows(Array(Int32(start)..<Int32(min(start + 1024, count)))) }
-        .converted(to: .float32)
-      for (index, sum) in rows.sum(along: [0]).floats.enumerated() { sums[index] += Double(sum) }
-      squares += rows.squared().sum().item
-    }
-    let means = sums.map { $0 / Double(max(count, 1)) }
-    let spread = squares / Double(max(count, 1)) - means.reduce(0) { $0 + $1 * $1 }
-    return (
-      Tensor(means.map(Float.init), shape: [width]), (max(spread, 0) / Double(max(width, 1))).squareRoot()
-    )
   }
 }

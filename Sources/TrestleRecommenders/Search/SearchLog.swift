@@ -30,10 +30,7 @@ struct SearchLog {
   mutating func add(_ record: SearchRecord) throws {
     records.append(record)
     guard let file else { return }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    let bytes = try records.flatMap { Array(try encoder.encode($0)) + [UInt8(ascii: "\n")] }
-    try AtomicFile.write(bytes, to: file)
+    try AtomicFile.writeJSONLines(records, to: file)
   }
 }
 

@@ -24,9 +24,7 @@ extension FittedRecommender {
   /// - Throws: `FormatError.cannotWrite`; an older folder is intact then.
   public func save(to folder: URL) throws {
     try AtomicFolder.write(to: folder, holding: Self.manifestName) { fresh in
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys]
-      try AtomicFile.write(Array(try encoder.encode(catalogue)), to: fresh.appending(path: "catalogue.json"))
+      try AtomicFile.writeJSON(catalogue, to: fresh.appending(path: "catalogue.json"))
       func write(_ name: String, _ tensors: [String: Tensor]) throws {
         try SafetensorsWriter.write(
           tensors.map { SafetensorsSource(name: $0.key, tensor: $0.value) }, to: fresh.appending(path: name))
@@ -42,11 +40,10 @@ extension FittedRecommender {
       for name in ["catalogue.json", "history.safetensors", "model.safetensors"] {
         files[name] = try SavedFolder.hash(fresh.appending(path: name))
       }
-      encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
       let manifest = Manifest(
         card: card, form: served.form, folding: served.folding, architecture: served.network?.architecture,
         files: files)
-      try AtomicFile.write(Array(try encoder.encode(manifest)), to: fresh.appending(path: Self.manifestName))
+      try AtomicFile.writeJSON(manifest, isPretty: true, to: fresh.appending(path: Self.manifestName))
     }
   }
 

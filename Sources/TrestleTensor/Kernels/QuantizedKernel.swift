@@ -55,11 +55,7 @@ package enum QuantizedKernel {
     arithmetic: Arithmetic
   ) -> KernelProduct {
     KernelProduct(
-      a: trestle_operand(
-        data: x, stride: Int64(ldx), storage: Int32(TRESTLE_F32.rawValue), k_is_contiguous: 1),
-      b: trestle_operand(
-        data: weights, stride: Int64(format.bytesPerRow(columns: columns)), storage: format.storage,
-        k_is_contiguous: 1),
+      a: activations(x, stride: ldx), b: operand(format, weights, columns: columns, isTransposed: true),
       cType: .float32, m: m, n: rows, k: columns, alpha: 1, accumulate: false, c: y, ldc: ldy,
       arithmetic: arithmetic)
   }
@@ -73,13 +69,22 @@ package enum QuantizedKernel {
     arithmetic: Arithmetic = .float32
   ) {
     KernelProduct(
-      a: trestle_operand(
-        data: dy, stride: Int64(lddy), storage: Int32(TRESTLE_F32.rawValue), k_is_contiguous: 1),
-      b: trestle_operand(
-        data: weights, stride: Int64(format.bytesPerRow(columns: columns)), storage: format.storage,
-        k_is_contiguous: 0),
+      a: activations(dy, stride: lddy), b: operand(format, weights, columns: columns, isTransposed: false),
       cType: .float32, m: m, n: columns, k: rows, alpha: 1, accumulate: false, c: dx, ldc: lddx,
       arithmetic: arithmetic
     ).run()
+  }
+
+  private static func activations(_ data: UnsafePointer<Float>, stride: Int) -> trestle_operand {
+    trestle_operand(
+      data: data, stride: Int64(stride), storage: Int32(TRESTLE_F32.rawValue), k_is_contiguous: 1)
+  }
+
+  private static func operand(
+    _ format: QuantizationFormat, _ weights: UnsafeRawPointer, columns: Int, isTransposed: Bool
+  ) -> trestle_operand {
+    trestle_operand(
+      data: weights, stride: Int64(format.bytesPerRow(columns: columns)), storage: format.storage,
+      k_is_contiguous: isTransposed ? 1 : 0)
   }
 }

@@ -6,26 +6,25 @@ extension TokenizerComponents {
     normalizer: JSONValue?, preTokenizer: JSONValue?, postProcessor: JSONValue?, decoder: JSONValue?,
     source: Source
   ) throws(TextError) {
-    if let normalizer {
-      for (part, place) in try Self.flattened(normalizer, "normalizers", "normalizer", source) {
-        normalizers.append(try Self.normalizer(part, place, source))
-      }
+    normalizers = try Self.parts(normalizer, "normalizers", "normalizer", source, Self.normalizer)
+    preTokenizers = try Self.parts(
+      preTokenizer, "pretokenizers", "pre_tokenizer", source, Self.preTokenizer)
+    postProcessors = try Self.parts(
+      postProcessor, "processors", "post_processor", source, Self.postProcessor)
+    decoders = try Self.parts(decoder, "decoders", "decoder", source, Self.decoder)
+  }
+
+  /// The components of one kind, each read by `read`; none for `nil`.
+  private static func parts<Component>(
+    _ value: JSONValue?, _ key: String, _ place: String, _ source: Source,
+    _ read: (JSONValue, String, Source) throws(TextError) -> Component
+  ) throws(TextError) -> [Component] {
+    guard let value else { return [] }
+    var components: [Component] = []
+    for (part, place) in try flattened(value, key, place, source) {
+      components.append(try read(part, place, source))
     }
-    if let preTokenizer {
-      for (part, place) in try Self.flattened(preTokenizer, "pretokenizers", "pre_tokenizer", source) {
-        preTokenizers.append(try Self.preTokenizer(part, place, source))
-      }
-    }
-    if let postProcessor {
-      for (part, place) in try Self.flattened(postProcessor, "processors", "post_processor", source) {
-        postProcessors.append(try Self.postProcessor(part, place, source))
-      }
-    }
-    if let decoder {
-      for (part, place) in try Self.flattened(decoder, "decoders", "decoder", source) {
-        decoders.append(try Self.decoder(part, place, source))
-      }
-    }
+    return components
   }
 
   /// The components of a sequence, or the one component there is, with their places.
@@ -44,6 +43,11 @@ extension TokenizerComponents {
     }
     return parts
   }
+
+  /// The keys of `ByteLevel`, which splits, processes and decodes.
+  private static let byteLevelKeys: Set<String> = [
+    "type", "add_prefix_space", "trim_offsets", "use_regex",
+  ]
 
   private static func normalizer(
     _ value: JSONValue, _ place: String, _ source: Source
@@ -78,7 +82,7 @@ extension TokenizerComponents {
   ) throws(TextError) -> PreTokenizer {
     switch try string(try member("type", of: value)) {
     case "ByteLevel":
-      try source.checkKeys(of: value, at: place, ["type", "add_prefix_space", "trim_offsets", "use_regex"])
+      try source.checkKeys(of: value, at: place, byteLevelKeys)
       return .byteLevel(
         addsPrefixSpace: try flag("add_prefix_space", of: value, default: true),
         usesExpression: try flag("use_regex", of: value, default: true))
@@ -119,7 +123,7 @@ extension TokenizerComponents {
   ) throws(TextError) -> PostProcessor {
     switch try string(try member("type", of: value)) {
     case "ByteLevel":
-      try source.checkKeys(of: value, at: place, ["type", "add_prefix_space", "trim_offsets", "use_regex"])
+      try source.checkKeys(of: value, at: place, byteLevelKeys)
       return .byteLevel
     case "TemplateProcessing":
       try source.checkKeys(of: value, at: place, ["type", "single", "pair", "special_tokens"])
@@ -173,7 +177,7 @@ extension TokenizerComponents {
   ) throws(TextError) -> Decoder {
     switch try string(try member("type", of: value)) {
     case "ByteLevel":
-      try source.checkKeys(of: value, at: place, ["type", "add_prefix_space", "trim_offsets", "use_regex"])
+      try source.checkKeys(of: value, at: place, byteLevelKeys)
       return .byteLevel
     case "WordPiece":
       try source.checkKeys(of: value, at: place, ["type", "prefix", "cleanup"])

@@ -37,23 +37,25 @@ def window_layers_by_number(config):
     del config["layer_types"]
 
 
-def decoders():
-    shared = dict(
-        vocab_size=VOCABULARY,
-        hidden_size=24,
-        intermediate_size=40,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=64,
-        attn_implementation="eager",
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=None,
-    )
+SHARED = dict(
+    vocab_size=VOCABULARY,
+    hidden_size=24,
+    intermediate_size=40,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    max_position_embeddings=64,
+    attn_implementation="eager",
+    bos_token_id=1,
+    eos_token_id=2,
+    pad_token_id=None,
+)
+
+
+def llamas():
     decoder(
         "llama",
-        LlamaForCausalLM(LlamaConfig(**shared, rms_norm_eps=1e-5, tie_word_embeddings=False)),
+        LlamaForCausalLM(LlamaConfig(**SHARED, rms_norm_eps=1e-5, tie_word_embeddings=False)),
         100,
         rope_theta_at_top,
     )
@@ -61,7 +63,7 @@ def decoders():
         "llama_tied",
         LlamaForCausalLM(
             LlamaConfig(
-                **shared,
+                **SHARED,
                 rms_norm_eps=1e-5,
                 tie_word_embeddings=True,
                 rope_parameters=dict(rope_type="default", rope_theta=100000.0),
@@ -79,21 +81,24 @@ def decoders():
     )
     decoder(
         "llama3",
-        LlamaForCausalLM(LlamaConfig(**shared, rms_norm_eps=1e-5, tie_word_embeddings=False, rope_parameters=scaling)),
+        LlamaForCausalLM(LlamaConfig(**SHARED, rms_norm_eps=1e-5, tie_word_embeddings=False, rope_parameters=scaling)),
         300,
         rope_theta_at_top,
     )
+
+
+def mistral_and_qwen():
     decoder(
-        "mistral", MistralForCausalLM(MistralConfig(**shared, sliding_window=None, head_dim=6)), 400, rope_theta_at_top
+        "mistral", MistralForCausalLM(MistralConfig(**SHARED, sliding_window=None, head_dim=6)), 400, rope_theta_at_top
     )
-    decoder("mistral_window", MistralForCausalLM(MistralConfig(**shared, sliding_window=4, head_dim=6)), 500)
-    decoder("qwen2", Qwen2ForCausalLM(Qwen2Config(**shared, tie_word_embeddings=True)), 600, rope_theta_at_top)
-    decoder("qwen3", Qwen3ForCausalLM(Qwen3Config(**shared, head_dim=8, tie_word_embeddings=True)), 700)
+    decoder("mistral_window", MistralForCausalLM(MistralConfig(**SHARED, sliding_window=4, head_dim=6)), 500)
+    decoder("qwen2", Qwen2ForCausalLM(Qwen2Config(**SHARED, tie_word_embeddings=True)), 600, rope_theta_at_top)
+    decoder("qwen3", Qwen3ForCausalLM(Qwen3Config(**SHARED, head_dim=8, tie_word_embeddings=True)), 700)
     decoder(
         "qwen2_window",
         Qwen2ForCausalLM(
             Qwen2Config(
-                **(shared | dict(num_hidden_layers=3)),
+                **(SHARED | dict(num_hidden_layers=3)),
                 tie_word_embeddings=True,
                 use_sliding_window=True,
                 sliding_window=4,
@@ -106,15 +111,18 @@ def decoders():
     yarn = dict(rope_type="yarn", rope_theta=10000.0, factor=4.0, original_max_position_embeddings=16)
     decoder(
         "qwen3_yarn",
-        Qwen3ForCausalLM(Qwen3Config(**shared, head_dim=8, tie_word_embeddings=True, rope_parameters=yarn)),
+        Qwen3ForCausalLM(Qwen3Config(**SHARED, head_dim=8, tie_word_embeddings=True, rope_parameters=yarn)),
         710,
         rope_theta_at_top,
     )
+
+
+def gemma_and_smollm():
     decoder(
         "gemma3",
         Gemma3ForCausalLM(
             Gemma3TextConfig(
-                **(shared | dict(num_hidden_layers=3)),
+                **(SHARED | dict(num_hidden_layers=3)),
                 head_dim=8,
                 query_pre_attn_scalar=10,
                 sliding_window=4,
@@ -131,18 +139,21 @@ def decoders():
         "smollm3",
         SmolLM3ForCausalLM(
             SmolLM3Config(
-                **(shared | dict(num_hidden_layers=4)),
+                **(SHARED | dict(num_hidden_layers=4)),
                 rms_norm_eps=1e-6,
                 tie_word_embeddings=True,
             )
         ),
         770,
     )
+
+
+def mixture():
     decoder(
         "qwen3_moe",
         Qwen3MoeForCausalLM(
             Qwen3MoeConfig(
-                **(shared | dict(num_hidden_layers=3)),
+                **(SHARED | dict(num_hidden_layers=3)),
                 head_dim=8,
                 moe_intermediate_size=12,
                 num_experts=6,
@@ -153,6 +164,9 @@ def decoders():
         ),
         780,
     )
+
+
+def phis():
     for family, original, seed in [("phi3", 32, 790), ("phi3_long", 8, 791)]:
         longrope = dict(
             rope_type="longrope",
@@ -164,7 +178,7 @@ def decoders():
             family,
             Phi3ForCausalLM(
                 Phi3Config(
-                    **shared,
+                    **SHARED,
                     rope_parameters=longrope,
                     original_max_position_embeddings=original,
                     sliding_window=6,
@@ -177,7 +191,7 @@ def decoders():
         "phi4",
         Phi3ForCausalLM(
             Phi3Config(
-                **(shared | dict(hidden_size=32)),
+                **(SHARED | dict(hidden_size=32)),
                 partial_rotary_factor=0.75,
                 sliding_window=None,
                 tie_word_embeddings=True,
@@ -186,6 +200,9 @@ def decoders():
         795,
         rope_theta_at_top,
     )
+
+
+def gpt2():
     decoder(
         "gpt2",
         GPT2LMHeadModel(
@@ -205,3 +222,8 @@ def decoders():
         ),
         800,
     )
+
+
+def decoders():
+    for family in (llamas, mistral_and_qwen, gemma_and_smollm, mixture, phis, gpt2):
+        family()

@@ -13,18 +13,12 @@ form that is tested: a factorisation machine's pairs as a double sum, the cross 
 products by indexing with tril_indices, and the attention of DIN with a loop over the history.
 """
 
-import importlib.metadata
-import json
-import pathlib
-
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
-HERE = pathlib.Path(__file__).parent
-torch.set_num_threads(1)
+from recording import Recording
+
 generator = torch.Generator().manual_seed(20260918)
-PRECISIONS = {"": torch.float64, "float32.": torch.float32}
 
 
 def normal(*shape):
@@ -103,37 +97,8 @@ def dots(diagonal):
     return run
 
 
-store, description = {}, {}
-
-
-def case(name, module, inputs, **settings):
-    values = {key: normal(*value.shape) * 0.5 for key, value in module.named_parameters()}
-    upstream = None
-    for prefix, dtype in PRECISIONS.items():
-        module.to(dtype)
-        with torch.no_grad():
-            for key, parameter in module.named_parameters():
-                parameter.copy_(values[key])
-        module.zero_grad()
-        tracked = {
-            key: value.to(dtype).clone().requires_grad_() if value.is_floating_point() else value
-            for key, value in inputs.items()
-        }
-        y = module(*tracked.values())
-        if upstream is None:
-            upstream = normal(*y.shape)
-        (y * upstream.to(dtype)).sum().backward()
-        place = prefix + name
-        store[place + ".y"], store[place + ".dy"] = y, upstream.to(dtype)
-        for key, value in tracked.items():
-            store[f"{place}.{key}"] = value
-            if value.is_floating_point():
-                store[f"{place}.d{key}"] = value.grad
-        for key, parameter in module.named_parameters():
-            store[f"{place}.{key}"], store[f"{place}.d.{key}"] = parameter, parameter.grad.clone()
-    shapes = {key: list(value.shape) for key, value in values.items()}
-    description[name] = dict(parameters=shapes, inputs=list(inputs), **settings)
-
+recording = Recording(normal)
+case = recording.case
 
 # The second list and the last are empty; row 3 stands twice in one list.
 indices = torch.tensor([3, 0, 3, 5, 1, 2, 3]).int()
@@ -170,9 +135,4 @@ case(
     hidden=[6],
 )
 
-save_file({key: value.detach().contiguous().clone() for key, value in store.items()}, HERE / "feature_layers.safetensors")
-(HERE / "feature_layers.safetensors").chmod(0o644)
-versions = dict(torch=torch.__version__, safetensors=importlib.metadata.version("safetensors"))
-lines = ",\n".join(f"{json.dumps(key)}:{json.dumps(value)}" for key, value in description.items())
-(HERE / "feature_layers.json").write_text('{"versions":' + json.dumps(versions) + ',"cases":{\n' + lines + "\n}}\n")
-print(len(description), "cases,", len(store), "tensors")
+recording.write("feature_layers")

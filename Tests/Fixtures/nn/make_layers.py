@@ -13,31 +13,16 @@ layers.safetensors (float64 and `float32.`): per case `<case>.<parameter>`, `.x`
 with PyTorch's parameter names and layouts. layers.json has shapes and settings per case. Indices are int32.
 """
 
-import importlib.metadata
-import json
-import pathlib
-
 import torch
-from safetensors.torch import save_file
 from torch import nn
 
-HERE = pathlib.Path(__file__).parent
-torch.set_num_threads(1)
+from recording import PRECISIONS, Recording, write
+
 generator = torch.Generator().manual_seed(20231107)
-PRECISIONS = {"": torch.float64, "float32.": torch.float32}
 
 
 def normal(*shape, scale=1.0):
     return (torch.randn(*shape, generator=generator) * scale).float()
-
-
-def write(name, store, description):
-    save_file({key: value.detach().contiguous().clone() for key, value in store.items()}, HERE / f"{name}.safetensors")
-    (HERE / f"{name}.safetensors").chmod(0o644)
-    versions = dict(torch=torch.__version__, safetensors=importlib.metadata.version("safetensors"))
-    lines = ",\n".join(f"{json.dumps(key)}:{json.dumps(value)}" for key, value in description.items())
-    (HERE / f"{name}.json").write_text('{"versions":' + json.dumps(versions) + ',"cases":{\n' + lines + "\n}}\n")
-    print(name, len(description), "cases,", len(store), "tensors")
 
 
 def optimizers():
@@ -98,69 +83,38 @@ class Perceptron(nn.Sequential):
         super().__init__(*layers[:-1])
 
 
-def layers():
-    store, description = {}, {}
-
-    def case(name, module, inputs, run, shape_of_output, **settings):
-        values = {key: normal(*value.shape, scale=0.5) for key, value in module.named_parameters()}
-        upstream = normal(*shape_of_output)
-        for prefix, dtype in PRECISIONS.items():
-            module.to(dtype)
-            with torch.no_grad():
-                for key, parameter in module.named_parameters():
-                    parameter.copy_(values[key])
-            module.zero_grad()
-            tracked = {
-                key: value.to(dtype).clone().requires_grad_() if value.is_floating_point() else value
-                for key, value in inputs.items()
-            }
-            y = run(module, *tracked.values())
-            assert y.shape == tuple(shape_of_output), (name, y.shape)
-            (y * upstream.to(dtype)).sum().backward()
-            place = prefix + name
-            store[place + ".y"], store[place + ".dy"] = y, upstream.to(dtype)
-            for key, value in tracked.items():
-                store[f"{place}.{key}"] = value
-                if value.is_floating_point():
-                    store[f"{place}.d{key}"] = value.grad
-            for key, parameter in module.named_parameters():
-                store[f"{place}.{key}"], store[f"{place}.d.{key}"] = parameter, parameter.grad.clone()
-        description[name] = dict(
-            parameters={key: list(value.shape) for key, value in values.items()}, inputs=list(inputs), **settings
-        )
-
-    plain = lambda module, x: module(x)
-    case("linear", nn.Linear(5, 7), dict(x=normal(2, 3, 5)), plain, (2, 3, 7), note="x wᵀ + b")
-    case("linear_no_bias", nn.Linear(5, 7, bias=False), dict(x=normal(4, 5)), plain, (4, 7))
+def simple_layers(case):
+    case("linear", nn.Linear(5, 7), dict(x=normal(2, 3, 5)), note="x wᵀ + b")
+    case("linear_no_bias", nn.Linear(5, 7, bias=False), dict(x=normal(4, 5)))
     index = torch.tensor([[1, 4, 1], [0, 5, 4]]).int()
-    case("embedding", nn.Embedding(6, 4), dict(x=index), lambda module, x: module(x.long()), (2, 3, 4))
-    case("layer_norm", nn.LayerNorm(9, eps=1e-5), dict(x=normal(2, 3, 9)), plain, (2, 3, 9), eps=1e-5)
-    case("rms_norm", nn.RMSNorm(9, eps=1e-6), dict(x=normal(2, 3, 9)), plain, (2, 3, 9), eps=1e-6)
+    case("embedding", nn.Embedding(6, 4), dict(x=index), lambda module, x: module(x.long()))
+    case("layer_norm", nn.LayerNorm(9, eps=1e-5), dict(x=normal(2, 3, 9)), eps=1e-5)
+    case("rms_norm", nn.RMSNorm(9, eps=1e-6), dict(x=normal(2, 3, 9)), eps=1e-6)
     case(
         "mlp",
         Perceptron(5, 8, 6, 1),
         dict(x=normal(4, 5)),
-        plain,
-        (4, 1),
         sizes=[5, 8, 6, 1],
         activation="relu between the layers",
     )
 
-    def attend(causal, mask=None):
-        def run(module, x):
-            time = x.shape[1]
-            future = torch.ones(time, time, dtype=torch.bool).triu(1) if causal else None
-            return module(x, x, x, attn_mask=future, key_padding_mask=mask, need_weights=False)[0]
 
-        return run
+def attend(causal, mask=None):
+    def run(module, x):
+        time = x.shape[1]
+        future = torch.ones(time, time, dtype=torch.bool).triu(1) if causal else None
+        return module(x, x, x, attn_mask=future, key_padding_mask=mask, need_weights=False)[0]
 
+    return run
+
+
+def attention_layers(case):
     packed = "in_proj_weight holds query, key, value one under the other; input [batch, time, channel]"
     case(
         "attention",
         nn.MultiheadAttention(8, 2, batch_first=True),
         dict(x=normal(2, 5, 8)),
         attend(False),
-        (2, 5, 8),
         heads=2,
         causal=False,
         note=packed,
@@ -170,7 +124,6 @@ def layers():
         nn.MultiheadAttention(8, 2, batch_first=True),
         dict(x=normal(2, 5, 8)),
         attend(True),
-        (2, 5, 8),
         heads=2,
         causal=True,
         note=packed,
@@ -181,7 +134,6 @@ def layers():
         nn.MultiheadAttention(8, 2, batch_first=True),
         dict(x=normal(2, 5, 8)),
         attend(False, padding),
-        (2, 5, 8),
         heads=2,
         causal=False,
         lengths=[5, 3],
@@ -192,18 +144,19 @@ def layers():
         nn.MultiheadAttention(8, 4, batch_first=True, bias=False),
         dict(query=normal(2, 3, 8), key=normal(2, 6, 8)),
         lambda module, query, key: module(query, key, key, need_weights=False)[0],
-        (2, 3, 8),
         heads=4,
         causal=False,
         note=packed + "; key is value too; no bias",
     )
+
+
+def recurrent_layers(case):
     gates = "gates in the order reset, update, new; new = tanh(W x + b + r · (U h + c)); h = (1 − z) · new + z · h; input [batch, time, channel]"
     case(
         "gru",
         nn.GRU(5, 6, batch_first=True),
         dict(x=normal(3, 7, 5)),
         lambda module, x: module(x)[0],
-        (3, 7, 6),
         note=gates,
     )
     case(
@@ -211,7 +164,6 @@ def layers():
         nn.GRU(5, 6, batch_first=True, bias=False),
         dict(x=normal(3, 4, 5)),
         lambda module, x: module(x)[0],
-        (3, 4, 6),
         note=gates,
     )
     case(
@@ -219,23 +171,29 @@ def layers():
         nn.GRU(5, 6, batch_first=True),
         dict(x=normal(2, 4, 5), h=normal(2, 6)),
         lambda module, x, h: module(x, h[None])[0],
-        (2, 4, 6),
         note=gates + "; starts from h [batch, channel]",
     )
+
+
+def transformer_layers(case):
     encoder = nn.TransformerEncoderLayer(8, 2, 12, dropout=0.0, activation="gelu", batch_first=True, norm_first=False)
     encoder.train()
     case(
         "transformer_post_norm",
         encoder,
         dict(x=normal(2, 4, 8)),
-        plain,
-        (2, 4, 8),
         heads=2,
         feed_forward=12,
         activation="gelu",
         note="x = norm1(x + attention(x)); x = norm2(x + linear2(gelu(linear1(x)))), eps 1e-5",
     )
-    write("layers", store, description)
+
+
+def layers():
+    recording = Recording(normal)
+    for family in (simple_layers, attention_layers, recurrent_layers, transformer_layers):
+        family(recording.case)
+    recording.write("layers")
 
 
 optimizers()

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from recording import case, generator, integers, normal, softplus
 
 
-def losses():
+def cross_entropies():
     target = torch.tensor([2, -100, 0, 6, 3]).int()
     for reduction in ("mean", "sum", "none"):
         suffix = "" if reduction == "mean" else "_" + reduction
@@ -27,6 +27,9 @@ def losses():
         dict(target=integers(67, 3).int()),
         reduction="mean",
     )
+
+
+def rankings():
     case(
         "bpr_loss",
         lambda positive, negative: softplus(negative - positive).mean(),
@@ -45,6 +48,9 @@ def losses():
         "rows normalised; cross-entropy of a bᵀ / temperature with the diagonal as targets",
         temperature=0.2,
     )
+
+
+def divergences():
     for temperature in (1.0, 2.5):
 
         def kl(student, teacher):
@@ -59,6 +65,9 @@ def losses():
             dict(teacher=normal(4, 7, scale=2)),
             temperature=temperature,
         )
+
+
+def distances():
     case(
         "bce_with_logits",
         lambda x, target: F.binary_cross_entropy_with_logits(x, target),
@@ -74,3 +83,8 @@ def losses():
         "per row",
         eps=1e-8,
     )
+
+
+def losses():
+    for family in (cross_entropies, rankings, divergences, distances):
+        family()

@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 import TrestleFormats
+import TrestleTestSupport
 
 /// Folders are replaced whole or not at all.
 struct AtomicFolderTests {
@@ -41,7 +42,7 @@ struct AtomicFolderTests {
     }
     #expect(read("a", in: target) == "first")
     #expect(try folder.names == ["model"])
-    let file = try folder.file("plain", [1])
+    let file = try folder.write([1], to: "plain")
     #expect(throws: FormatError.self) { try AtomicFolder.write(to: file) { _ in } }
     #expect(try folder.names == ["model", "plain"])
   }
@@ -174,7 +175,7 @@ struct AtomicFolderTests {
       #expect(AtomicFile.removeLeftovers(in: folder.url) == [name])
     }
     for name in ["model.partial", ".x.partial", ".x.1-.partial", ".x.0-a.partial", ".x.1-a.partial.bak"] {
-      _ = try folder.file(name, [1])
+      _ = try folder.write([1], to: name)
     }
     #expect(AtomicFile.removeLeftovers(in: folder.url) == [])
   }

@@ -120,7 +120,7 @@ struct OutsideDataTests {
 
   @Test func bytesOfAFileAreBounded() throws {
     let folder = try TemporaryFolder()
-    let url = try folder.file("x", [1, 2, 3])
+    let url = try folder.write([1, 2, 3], to: "x")
     #expect(try [UInt8](contentsOf: url, limit: 3) == [1, 2, 3])
     guard case .limitExceeded = formatError({ _ = try [UInt8](contentsOf: url, limit: 2) }) else {
       Issue.record("no limit")

@@ -53,7 +53,7 @@ import TrestleFormats
       try SafetensorsWriter.write(
         (0..<count).map { SafetensorsSource(name: "n\($0)", type: .uint8, shape: [1], bytes: [1]) }, to: url)
       let map = (0..<count).map { "\"n\($0)\": \"x\(count).safetensors\"" }.joined(separator: ",")
-      return try folder.file("i\(count).index.json", Array("{\"weight_map\": {\(map)}}".utf8))
+      return try folder.write(Array("{\"weight_map\": {\(map)}}".utf8), to: "i\(count).index.json")
     } run: { index in
       let shards = try ShardedSafetensors(index: index)
       for name in shards.names { _ = try shards.bytes(of: name) }

@@ -3,12 +3,13 @@ import Testing
 import TrestleFormats
 import TrestleRecommenders
 import TrestleTensor
+import TrestleTestSupport
 
 /// A data set, saved as a cache and opened again.
 @Suite struct DatasetCacheTests {
   private let folder: TemporaryFolder
 
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { folder = try TemporaryFolder(inMemory: true) }
 
   private var file: URL { folder.url.appending(path: "data.safetensors") }
 

@@ -16,7 +16,7 @@ import TrestleTensor
     _ interactions: String, _ items: String? = nil, users: String? = nil, _ columns: ColumnChoices = .init(),
     options: ReadOptions = .init()
   ) throws -> Dataset {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     return try Dataset(
       contentsOf: folder.write(interactions, to: "loans.dat"),
       items: items.map { try folder.write($0, to: "books.txt") },
@@ -71,7 +71,7 @@ import TrestleTensor
   }
 
   @Test func nativeFilesAreKnownByTheirForm() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let ratings = try folder.write("196\t242\t3\t881250949\n186\t302\t3\t891717742\n", to: "any.txt")
     let data = try Dataset(contentsOf: ratings)
     #expect(
@@ -85,7 +85,7 @@ import TrestleTensor
   }
 
   @Test func latin1IsReadAsSuch() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let items = try folder.write(
       Array("item,title\n1,Caf".utf8) + [0xE9] + Array("\n2,Tee\n".utf8), to: "items.csv")
     let rows = try folder.write("user,item\na,1\nb,2\n", to: "rows.csv")
@@ -113,7 +113,7 @@ import TrestleTensor
 
   @Test func twoThousandMutationsReadOrThrow() throws {
     var generator = RandomGenerator(seed: 5)
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let sources = [
       Array(Self.loans.utf8), Array("{\"user\": \"a\", \"item\": 1}\n{\"user\": \"b\", \"item\": 2}\n".utf8),
     ]
@@ -147,7 +147,7 @@ import TrestleTensor
   func otherTextIsNoDate(_ text: String) { #expect(DateParser.seconds(text) == nil) }
 
   @Test func aRatingAmongNumbersIsBrokenAndAColumnOfWordsIsLeftOutAndSaid() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let lines = (0..<40).map { "r\($0 % 7),b\($0 % 11),\(1 + $0 % 5),shelf \($0 % 3)" }
     let head = "user,item,rating,place"
     let good = try folder.write(([head] + lines).joined(separator: "\n"), to: "good.csv")
@@ -168,7 +168,7 @@ import TrestleTensor
   }
 
   @Test func itemsAloneAreRead() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let file = try folder.write(
       "id;title;author\nn1;Emma;Jane Austen\nn2;Persuasion;Jane Austen\n", to: "new.csv")
     let data = try Dataset(items: file)

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TrestleRecommenders
+import TrestleTestSupport
 
 @Suite struct CandidateListsTests {
   private struct Pairwise: CandidateScorer {
@@ -62,7 +63,7 @@ import TrestleRecommenders
   @Test func listsSurviveTheirFileAndBadFilesThrow() throws {
     let split = try split()
     let lists = CandidateLists.sampled(from: split, negatives: 5, seed: 2)
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let file = folder.url.appending(path: "candidates.json")
     try lists.write(to: file)
     #expect(try CandidateLists(contentsOf: file, userCount: 400, itemCount: 300) == lists)

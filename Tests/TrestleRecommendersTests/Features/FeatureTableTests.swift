@@ -92,7 +92,7 @@ import TrestleTestSupport
   }
 
   @Test func filesBecomeTables() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let text =
       "click,user,age,film,seen\n1,ann,24,Emma,Persuasion|Ran\n0,bob,53,\"Ran, again\",\n1,ann,x,Emma,\n"
     let file = try folder.write(text, to: "clicks.csv")

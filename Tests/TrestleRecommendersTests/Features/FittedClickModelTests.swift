@@ -12,7 +12,7 @@ import TrestleTestSupport
   private let table: FeatureTable
 
   init() throws {
-    folder = try TemporaryFolder()
+    folder = try TemporaryFolder(inMemory: true)
     var generator = RandomGenerator(seed: 1)
     let rows = 60
     let films = (0..<rows).map { _ in "f\(generator.index(below: 8))" }

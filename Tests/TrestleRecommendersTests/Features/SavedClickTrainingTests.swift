@@ -14,7 +14,7 @@ import TrestleTestSupport
   private let validation: FeatureTable
 
   init() throws {
-    folder = try TemporaryFolder()
+    folder = try TemporaryFolder(inMemory: true)
     let table = try Self.table(rows: 400, seed: 1)
     training = table.selecting(rows: Array(0..<300))
     validation = table.selecting(rows: Array(300..<400))
@@ -64,20 +64,6 @@ import TrestleTestSupport
       try trainer.fit(validation: validation ?? self.validation, checkpoint: folder.url)
     }
     #expect(bits(trainer) == before && trainer.epoch == 0 && trainer.optimizer.stepCount == 0, "\(what)")
-  }
-
-  private func edit(_ change: (inout [String: Any]) throws -> Void) throws {
-    let url = folder.url.appending(path: "checkpoint.json")
-    var root = try #require(try JSONSerialization.jsonObject(with: Data(contentsOf: url)) as? [String: Any])
-    var cursor = try #require(root["cursor"] as? [String: Any])
-    try change(&cursor)
-    root["cursor"] = cursor
-    try JSONSerialization.data(withJSONObject: root).write(to: url)
-  }
-
-  private func bestFile() throws -> URL {
-    let names = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
-    return folder.url.appending(path: try #require(names.first { $0.hasPrefix("best-") }))
   }
 
   @Test(arguments: ClickTrainingConfiguration.Measure.allCases)
@@ -137,7 +123,7 @@ import TrestleTestSupport
     let manifest = folder.url.appending(path: "checkpoint.json")
     let whole = try Data(contentsOf: manifest)
     for (key, value) in [("sinceBest", -1), ("sinceBest", Int.max), ("patience", -5)] {
-      try edit { cursor in
+      try folder.editCursor { cursor in
         var stopping = try #require(cursor["stopping"] as? [String: Any])
         stopping[key] = value
         cursor["stopping"] = stopping
@@ -145,13 +131,13 @@ import TrestleTestSupport
       try expectRefused("\(key) \(value)", trainer(epochs: 4))
       try whole.write(to: manifest)
     }
-    let best = try bestFile()
+    let best = try folder.bestFile
     let parameters = try Data(contentsOf: best)
     try (parameters.dropLast() + [parameters.last.map { $0 ^ 1 } ?? 0]).write(to: best)
     try expectRefused("a damaged best state", trainer(epochs: 4))
     try FileManager.default.removeItem(at: best)
     try expectRefused("no best state", trainer(epochs: 4))
-    try edit { $0["best"] = nil }
+    try folder.editCursor { $0["best"] = nil }
     try expectRefused("a best value without parameters", trainer(epochs: 4))
     try parameters.write(to: best)
     try whole.write(to: manifest)

@@ -163,7 +163,7 @@ import TrestleTestSupport
   @Test func itemsThatCameLaterHaveTheRowsOfTheirColumns() throws {
     let world = World(users: 40, items: 30, each: 8, skew: 0, seed: 4)
     let split = try world.interactions.split(.ratio(), seed: 1)
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let tables = try world.tables(split.training, hasGenres: true)
     try withSteadyInstructionSet {
       let model = try trained(tables, split, checkpoint: folder.url)

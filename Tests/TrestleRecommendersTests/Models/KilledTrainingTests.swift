@@ -15,7 +15,7 @@ import TrestleTestSupport
     ProcessInfo.processInfo.environment["TRESTLE_KILLS"].flatMap { Int($0) } ?? 5
 
   @Test func aKilledProcessGoesOnToTheSameBits() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let (whole, killed) = (folder.url.appending(path: "whole"), folder.url.appending(path: "killed"))
     let reference = try start(whole, folder)
     reference.waitUntilExit()

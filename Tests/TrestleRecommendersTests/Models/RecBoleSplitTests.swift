@@ -63,7 +63,7 @@ import TrestleTestSupport
     let (python, movieLens) = (try #require(Self.python), try #require(Self.movieLens))
     let data = try Dataset.recBole(at: movieLens)
     let split = try data.interactions.split(.ratio(), seed: 0)
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     // RecBole looks for ml-100k among its own examples, whatever the path.
     let files = folder.url.appending(path: "movielens-split")
     try NamedSplit(split, userIDs: data.userIDs, itemIDs: data.itemIDs).writeRecBole(to: files)

@@ -8,7 +8,7 @@ import TrestleRecommenders
 /// Data from outside costs in proportion to its size, and no line is lost unseen.
 @Suite(.serialized) struct OutsideDataTests {
   private let folder: TemporaryFolder
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { folder = try TemporaryFolder(inMemory: true) }
 
   private func file(_ name: String, _ text: String) throws -> URL {
     let url = folder.url.appending(path: name)

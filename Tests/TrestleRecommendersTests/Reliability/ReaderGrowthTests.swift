@@ -8,7 +8,7 @@ import TrestleRecommenders
 /// Every reader of data takes time in proportion to what it reads, with many short lines or a single long one.
 @Suite(.serialized) struct ReaderGrowthTests {
   private let folder: TemporaryFolder
-  init() throws { folder = try TemporaryFolder() }
+  init() throws { folder = try TemporaryFolder(inMemory: true) }
 
   private func expectLinear(
     _ name: String, from size: Int = 4_000, write: (Int) throws -> URL, read: (URL) throws -> Void

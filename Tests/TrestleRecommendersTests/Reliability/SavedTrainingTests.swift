@@ -4,6 +4,7 @@ import TrestleFormats
 import TrestleNN
 import TrestleRecommenders
 import TrestleTensor
+import TrestleTestSupport
 
 /// A trainer takes over all of a saved state or nothing of it.
 @Suite struct SavedTrainingTests {
@@ -11,7 +12,7 @@ import TrestleTensor
   private let split: DataSplit
 
   init() throws {
-    folder = try TemporaryFolder()
+    folder = try TemporaryFolder(inMemory: true)
     var world = SyntheticWorld.Configuration()
     (world.users, world.items, world.interactions) = (20, 15, 200)
     split = try SyntheticWorld(world, seed: 1).dataset().interactions.split(.ratio(), seed: 1)
@@ -38,22 +39,6 @@ import TrestleTensor
     #expect(trainer.epoch == 0 && trainer.optimizer.stepCount == 0, "\(what)")
   }
 
-  private func edit(_ change: (inout [String: Any]) throws -> Void) throws {
-    let url = folder.url.appending(path: "checkpoint.json")
-    var root = try #require(try JSONSerialization.jsonObject(with: Data(contentsOf: url)) as? [String: Any])
-    var cursor = try #require(root["cursor"] as? [String: Any])
-    try change(&cursor)
-    root["cursor"] = cursor
-    try JSONSerialization.data(withJSONObject: root).write(to: url)
-  }
-
-  private var bestFile: URL {
-    get throws {
-      let names = try FileManager.default.contentsOfDirectory(atPath: folder.url.path)
-      return folder.url.appending(path: try #require(names.first { $0.hasPrefix("best-") }))
-    }
-  }
-
   @Test func aCheckpointOfAnotherRunChangesNothing() throws {
     try expectRefused("another seed") {
       let other = try trainer(epochs: 5)
@@ -67,12 +52,12 @@ import TrestleTensor
   }
 
   @Test func aMissingBestStateIsAnError() throws {
-    try FileManager.default.removeItem(at: try bestFile)
+    try FileManager.default.removeItem(at: try folder.bestFile)
     try expectRefused("no best state") { try trainer(epochs: 3) }
   }
 
   @Test func aBestStateOfAnotherTypeOrContentIsAnError() throws {
-    let url = try bestFile
+    let url = try folder.bestFile
     let file = try SafetensorsFile(url, access: .copied)
     let whole = try Data(contentsOf: url)
     let sources = try file.names.map {
@@ -82,20 +67,22 @@ import TrestleTensor
     try expectRefused("another hash") { try trainer(epochs: 3) }
     var hash = SHA256()
     hash.update(try Array(Data(contentsOf: url)))
-    try edit { $0["best"] = ["name": url.lastPathComponent, "sha256": hash.hexadecimal()] }
+    try folder.editCursor { $0["best"] = ["name": url.lastPathComponent, "sha256": hash.hexadecimal()] }
     try expectRefused("another type") { try trainer(epochs: 3) }
     hash = SHA256()
     hash.update(Array(whole))
     try whole.write(to: url)
-    try edit { $0["best"] = ["name": "../" + url.lastPathComponent, "sha256": hash.hexadecimal()] }
+    try folder.editCursor {
+      $0["best"] = ["name": "../" + url.lastPathComponent, "sha256": hash.hexadecimal()]
+    }
     try expectRefused("another folder") { try trainer(epochs: 3) }
-    try edit { $0["best"] = ["name": url.lastPathComponent, "sha256": hash.hexadecimal()] }
+    try folder.editCursor { $0["best"] = ["name": url.lastPathComponent, "sha256": hash.hexadecimal()] }
     _ = try trainer(epochs: 3).fit(split, checkpoint: folder.url)
   }
 
   @Test(arguments: [-1, Int.max, 7])
   func epochsOutOfOrderAreRefused(epoch: Int) throws {
-    try edit { cursor in
+    try folder.editCursor { cursor in
       var reports = try #require(cursor["reports"] as? [[String: Any]])
       reports[reports.count - 1]["epoch"] = epoch
       cursor["reports"] = reports
@@ -105,7 +92,7 @@ import TrestleTensor
 
   @Test(arguments: [("sinceBest", -1), ("sinceBest", Int.max), ("patience", -5)])
   func countsOutOfRangeAreRefused(key: String, value: Int) throws {
-    try edit { cursor in
+    try folder.editCursor { cursor in
       var stopping = try #require(cursor["stopping"] as? [String: Any])
       stopping[key] = value
       cursor["stopping"] = stopping

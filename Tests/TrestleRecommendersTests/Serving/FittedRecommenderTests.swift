@@ -31,7 +31,7 @@ import TrestleRecommenders
   {
     let data = try #require(Self.world)
     let model = try fit(kind)
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let place = folder.url.appending(path: "model")
     try model.save(to: place)
     let loaded = try FittedRecommender(contentsOf: place)
@@ -143,7 +143,7 @@ import TrestleRecommenders
   }
 
   @Test func damagedFoldersAreRefusedWithTheReason() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let place = folder.url.appending(path: "model")
     try fit(.implicitALS).save(to: place)
     let manifest = try String(contentsOf: place.appending(path: "manifest.json"), encoding: .utf8)
@@ -174,7 +174,7 @@ import TrestleRecommenders
   }
 
   @Test func savingReplacesAnOlderFolderInOneStepAndLeavesOthersAlone() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let place = folder.url.appending(path: "model")
     let (first, second) = (try fit(.ease), try fit(.itemKNN))
     try first.save(to: place)
@@ -200,7 +200,7 @@ import TrestleRecommenders
   /// A reader that met files of two saves reads again, even if the manifest it began with is back by then.
   @Test func aFolderThatWasExchangedTwiceIsReadAgain() throws {
     struct Torn: Error {}
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let place = folder.url.appending(path: "model")
     let (first, second) = (try fit(.ease), try fit(.itemKNN))
     try first.save(to: place)
@@ -221,7 +221,7 @@ import TrestleRecommenders
   @Test func anInterruptedFitGoesOnAndEndsInTheSameModel() throws {
     struct Stop: Error {}
     let data = try #require(Self.world)
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     var options = FitOptions()
     (options.epochs, options.patience) = (6, 6)
     try withSteadyInstructionSet {

@@ -43,7 +43,7 @@ import TrestleTestSupport
   @Test func aSavedIndexIsMappedAndAnswersTheSame() throws {
     let rows = Self.rows(500, seed: 4)
     let index = ItemIndex(rows, cells: 20, seed: 1)
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let file = folder.url.appending(path: "index.safetensors")
     try index.save(to: file)
     let mapped = try ItemIndex(contentsOf: file)

@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import TrestleRecommenders
 import TrestleTensor
+import TrestleTestSupport
 
 /// Splits to files and back, in both forms, and files that are no splits.
 @Suite struct SplitFilesTests {
@@ -15,7 +16,7 @@ import TrestleTensor
   }
 
   @Test func plainFilesGiveTheSplitItself() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let written = try Self.example()
     try written.write(to: folder.url)
     let read = try NamedSplit(contentsOf: folder.url)
@@ -25,7 +26,7 @@ import TrestleTensor
   }
 
   @Test func recBolesFilesKeepEveryRow() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let written = try Self.example()
     try written.writeRecBole(to: folder.url, name: "world")
     let read = try NamedSplit.recBole(at: folder.url, name: "world")
@@ -53,7 +54,7 @@ import TrestleTensor
   }
 
   @Test func emptyPartsKeepTheirColumns() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let none = Interactions(users: [], items: [], ratings: [], timestamps: [], userCount: 2, itemCount: 1)
     let training = Interactions(
       users: [1], items: [0], ratings: [0.1], timestamps: [-5], userCount: 2, itemCount: 1)
@@ -65,7 +66,7 @@ import TrestleTensor
   }
 
   @Test(arguments: ["", "a\tb", "a\nb", "a\r"]) func idsThatAFileCannotHoldAreRefused(_ id: String) throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let none = Interactions.empty(userCount: 1, itemCount: 1)
     let split = NamedSplit(
       DataSplit(training: none, validation: none, test: none), userIDs: IDMap([id]), itemIDs: IDMap(["x"]))
@@ -74,7 +75,7 @@ import TrestleTensor
   }
 
   @Test func otherFilesAreRefusedWithTheirPlace() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let written = try Self.example()
     try written.write(to: folder.url)
     let file = folder.url.appending(path: "test.tsv")
@@ -108,7 +109,7 @@ import TrestleTensor
   }
 
   @Test func changedBytesNeverTrap() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let none = Interactions.empty(userCount: 3, itemCount: 3)
     let rows = Interactions(users: [0, 1, 2], items: [2, 1, 0], userCount: 3, itemCount: 3)
     let split = NamedSplit(

@@ -92,7 +92,7 @@ import TrestleTestSupport
 
   @Test func aResumedSearchIsTheUninterruptedOneAndRepeatsNothing() throws {
     struct Stop: Error {}
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let file = folder.url.appending(path: "trials.jsonl")
     let uninterrupted = Curve()
     let whole = try search(uninterrupted).run()
@@ -120,7 +120,7 @@ import TrestleTestSupport
   }
 
   @Test func aBudgetOfSecondsCountsThoseOfEarlierRuns() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let file = folder.url.appending(path: "trials.jsonl")
     var configuration = HyperparameterSearch.Configuration()
     configuration.budget = .seconds(0)
@@ -140,7 +140,7 @@ import TrestleTestSupport
   }
 
   @Test func aFileOfSomethingElseIsRefusedWithItsLine() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let file = folder.url.appending(path: "trials.jsonl")
     _ = try search(Curve(), trials: 1).run(file: file)
     let good = try String(contentsOf: file, encoding: .utf8)
@@ -158,7 +158,7 @@ import TrestleTestSupport
   }
 
   @Test func damagedFilesOfTrialsAreReadOrRefused() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let file = folder.url.appending(path: "trials.jsonl")
     _ = try search(Curve(), trials: 2).run(file: file)
     // The same bytes in every run, whatever time the trials took: how many damages are read hangs on them.
@@ -240,7 +240,7 @@ import TrestleTestSupport
   @Test func aTrainingThatGoesOnFromTheFileIsTheSame() throws {
     struct Stop: Error {}
     let split = try #require(Self.split)
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let file = folder.url.appending(path: "trials.jsonl")
     var configuration = HyperparameterSearch.Configuration()
     (configuration.budget, configuration.minimumEpochs, configuration.maximumEpochs) = (.trials(7), 1, 9)

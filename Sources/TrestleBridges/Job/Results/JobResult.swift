@@ -84,9 +84,7 @@ struct JobResult: Codable {
   func write(to url: URL) throws {
     try FileManager.default.createDirectory(
       at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    try AtomicFile.write(Array(try encoder.encode(self)), to: url)
+    try AtomicFile.writeJSON(self, to: url)
   }
 
   /// The finished runs of a file, one JSON object on each line; none if there is no such file.
@@ -109,11 +107,7 @@ struct JobResult: Codable {
   static func write(_ results: [JobResult], to file: URL) throws {
     try FileManager.default.createDirectory(
       at: file.deletingLastPathComponent(), withIntermediateDirectories: true)
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys]
-    var bytes: [UInt8] = []
-    for result in results { bytes += try encoder.encode(result) + [UInt8(ascii: "\n")] }
-    try AtomicFile.write(bytes, to: file)
+    try AtomicFile.writeJSONLines(results, to: file)
   }
 }
 

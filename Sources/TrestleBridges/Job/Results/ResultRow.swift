@@ -4,15 +4,13 @@ import TrestleFormats
 extension HybridJobOutcome {
   /// Writes every figure as a row of JSON.
   func write(_ job: HybridJob, to url: URL) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
     let seeds = Array(job.configuration.seed..<job.configuration.seed + UInt64(job.configuration.seeds))
     let figures = rows.map {
       ResultRow(row: $0, seeds: seeds, dataset: job.data.name, languageModel: job.data.modelName)
     }
     try FileManager.default.createDirectory(
       at: url.deletingLastPathComponent(), withIntermediateDirectories: true)
-    try AtomicFile.write(Array(try encoder.encode(figures)), to: url)
+    try AtomicFile.writeJSON(figures, isPretty: true, to: url)
   }
 }
 

@@ -48,9 +48,7 @@ public struct SavedHybrid {
     try FileManager.default.createDirectory(at: output, withIntermediateDirectories: true)
     try hybrid.save(to: folder(output)) { fresh in
       try side.save(to: fresh.appending(path: "language-side.safetensors"))
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys]
-      try AtomicFile.write(Array(try encoder.encode(run)), to: fresh.appending(path: "run.json"))
+      try AtomicFile.writeJSON(run, to: fresh.appending(path: "run.json"))
     }
     return SavedHybrid(hybrid: hybrid, run: run, folder: folder(output))
   }

@@ -56,9 +56,7 @@ public final class BinLLM: BridgeStrategy {
   /// Rows are taken before hashing, codes after it.
   public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
     if phase.kind == .tuning {
-      for kind in EntityKind.allCases {
-        rows[kind] = try context.domain.representations(ofAll: kind, from: .row).unitNormalized()
-      }
+      rows = try context.domainRows()
       makeHashes()
     } else if phase.side == .language {
       for kind in EntityKind.allCases {
@@ -103,9 +101,7 @@ public final class BinLLM: BridgeStrategy {
   /// The maps, while hashing.
   public override func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup] {
     guard phase.kind == .tuning else { return [] }
-    return EntityKind.allCases.compactMap { kind in
-      hashes[kind].map { BridgeParameterGroup(name: "hash.\(kind.rawValue)", module: $0, learningRate: 1e-2) }
-    }
+    return BridgeParameterGroup.groups("hash", of: hashes, learningRate: 1e-2)
   }
 
   /// Hashing has a loss of its own.
@@ -127,8 +123,7 @@ public final class BinLLM: BridgeStrategy {
 
   /// Rows, maps and codes.
   public override func saveState() -> BridgeState {
-    var state = BridgeState()
-    rows.save(into: &state, prefix: "rows")
+    var state = rows.state(prefix: "rows")
     codes.save(into: &state, prefix: "codes")
     return state
   }

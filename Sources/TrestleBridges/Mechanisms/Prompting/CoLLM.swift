@@ -92,32 +92,17 @@ public final class CoLLM: BridgeStrategy {
         width, hidden: width * expansion, outputs: language.inputWidth, lastScale: 0.5, activation: .relu,
         using: &generator)
     }
-    guard !projectors.isEmpty else {
-      language.injectedRows = nil
-      return
-    }
-    language.injectedRows = { [rows, projectors] kind, ids in
-      guard let table = rows[kind], let projector = projectors[kind] else { return nil }
-      return projector(table.gatheredRows(ids))
-    }
+    language.injectedRows = projectors.isEmpty ? nil : rows.slots(through: projectors)
   }
 
   /// The projectors, once the slots are filled.
   public override func parameterGroups(in phase: BridgePhase) -> [BridgeParameterGroup] {
     guard phase.side == .language, phase.kind == .mutual else { return [] }
-    return EntityKind.allCases.compactMap { kind in
-      projectors[kind].map {
-        BridgeParameterGroup(name: "projector.\(kind.rawValue)", module: $0, learningRate: learningRate)
-      }
-    }
+    return BridgeParameterGroup.groups("projector", of: projectors, learningRate: learningRate)
   }
 
   /// The recommender's rows; the projectors are saved with the side's parameters.
-  public override func saveState() -> BridgeState {
-    var state = BridgeState()
-    rows.save(into: &state, prefix: "rows")
-    return state
-  }
+  public override func saveState() -> BridgeState { rows.state(prefix: "rows") }
 
   /// Takes over saved rows.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {

@@ -58,9 +58,7 @@ public class LLaRA: BridgeStrategy {
   /// Takes the trained recommender's rows.
   public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
     guard phase.side == .language else { return }
-    for kind in EntityKind.allCases {
-      rows[kind] = try context.domain.representations(ofAll: kind, from: .row).unitNormalized()
-    }
+    rows = try context.domainRows()
     try makeProjector(context)
     try prepareStep(context)
   }
@@ -118,8 +116,7 @@ public class LLaRA: BridgeStrategy {
 
   /// Rows and the place in the curriculum; the projector is saved with the side's parameters.
   public override func saveState() -> BridgeState {
-    var state = BridgeState()
-    rows.save(into: &state, prefix: "rows")
+    var state = rows.state(prefix: "rows")
     state.values["steps"] = "\(done)"
     return state
   }

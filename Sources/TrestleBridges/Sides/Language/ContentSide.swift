@@ -116,9 +116,9 @@ public final class ContentSide: TrainableSide {
     }
     let size = configuration.batchItems
     return AnySequence(
-      (0..<batchCount).lazy.map { [order] number -> any SideBatch in
-        let range = number * size..<Swift.min((number + 1) * size, order.count)
-        return Batch(users: Array(users[range]), items: Array(order[range]))
+      zip(users.chunks(ofCount: size), order.chunks(ofCount: size)).lazy.map {
+        users, items -> any SideBatch in
+        Batch(users: Array(users), items: Array(items))
       })
   }
 
@@ -165,8 +165,7 @@ public final class ContentSide: TrainableSide {
   public func validate() throws -> Double {
     guard !validationPairs.isEmpty else { return 0 }
     var total = 0.0
-    for start in stride(from: 0, to: validationPairs.count, by: configuration.batchItems) {
-      let pairs = validationPairs[start..<Swift.min(start + configuration.batchItems, validationPairs.count)]
+    for pairs in validationPairs.chunks(ofCount: configuration.batchItems) {
       let loss = withoutGradients { textLoss(pairs.map(\.user), pairs.map(\.item)) }
       total += loss.item * Double(pairs.count)
     }

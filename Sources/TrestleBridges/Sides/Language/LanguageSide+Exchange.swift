@@ -53,10 +53,7 @@ extension LanguageSide: ContextualRepresentations {
   public func representations(
     of kind: EntityKind, ids: [Int32], source: RepresentationSource
   ) throws -> Tensor {
-    guard representationSources(kind).contains(source) else {
-      throw BridgeError.missingCapability(
-        bridge: "\(source.rawValue)", side: name, capability: .contextualRepresentations)
-    }
+    try requireSource(source, of: kind)
     switch (kind, source) {
     case (.user, .row): return recommender.entities.users.detached.gatheredRows(Tensor(ids))
     case (.item, .row): return recommender.entities.items.detached.gatheredRows(Tensor(ids))

@@ -264,9 +264,8 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
 
   /// The logits of any number of examples, in passes, not tracked.
   public func answers(to examples: [PromptExample]) -> [Float] {
-    stride(from: 0, to: examples.count, by: configuration.batchSize).flatMap { start in
-      let part = Array(examples[start..<Swift.min(start + configuration.batchSize, examples.count)])
-      return withoutGradients { logits(part) }.floats
+    examples.chunks(ofCount: configuration.batchSize).flatMap { part in
+      withoutGradients { logits(Array(part)) }.floats
     }
   }
 
@@ -301,10 +300,9 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
       generator.shuffle(&order)
     }
     order = Array(order.prefix(epochExamples))
-    let size = configuration.batchSize
     return AnySequence(
-      (0..<batchCount).lazy.map { [order] number -> any SideBatch in
-        Batch(examples: Array(order[number * size..<Swift.min((number + 1) * size, order.count)]))
+      order.chunks(ofCount: configuration.batchSize).lazy.map { part -> any SideBatch in
+        Batch(examples: Array(part))
       })
   }
 

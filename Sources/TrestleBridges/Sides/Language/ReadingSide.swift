@@ -154,12 +154,9 @@ public final class ReadingSide: TrainableSide {
       order = Array(order.dropFirst(start % items.count).prefix(epochCount))
     }
     let source = generator.split(UInt64(epoch))
-    let size = configuration.batchItems
     return AnySequence(
-      (0..<batchCount).lazy.map { [order] number -> any SideBatch in
-        Batch(
-          items: Array(order[number * size..<min((number + 1) * size, order.count)]),
-          generator: source.split(UInt64(number)))
+      order.chunks(ofCount: configuration.batchItems).lazy.enumerated().map { number, part -> any SideBatch in
+        Batch(items: Array(part), generator: source.split(UInt64(number)))
       })
   }
 
@@ -239,10 +236,7 @@ extension ReadingSide: ContextualRepresentations {
   public func representations(
     of kind: EntityKind, ids: [Int32], source: RepresentationSource
   ) throws -> Tensor {
-    guard representationSources(kind).contains(source) else {
-      throw BridgeError.missingCapability(
-        bridge: "\(source.rawValue)", side: name, capability: .contextualRepresentations)
-    }
+    try requireSource(source, of: kind)
     return withoutGradients { reader.representations(of: ids).detached }
   }
 }

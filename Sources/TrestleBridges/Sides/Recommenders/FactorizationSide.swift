@@ -93,10 +93,9 @@ public final class FactorizationSide: TrainableSide, ContextualRepresentations, 
     var generator = RandomGenerator(seed: configuration.seed).split(0x6f72_6465).split(UInt64(epoch))
     var order = training
     generator.shuffle(&order)
-    let size = configuration.batchSize
     return AnySequence(
-      (0..<batchCount).lazy.map { [order] number -> any SideBatch in
-        Batch(examples: Array(order[number * size..<Swift.min((number + 1) * size, order.count)]))
+      order.chunks(ofCount: configuration.batchSize).lazy.map { part -> any SideBatch in
+        Batch(examples: Array(part))
       })
   }
 

@@ -71,11 +71,8 @@ public final class BDLMStrategy: BridgeStrategy {
   public override func prepare(_ context: BridgeContext) throws {
     for kind in EntityKind.allCases where configuration.languageWeight > 0 {
       guard let source = source(kind) else { continue }
-      guard try context.language.contextual.representationSources(kind).contains(source) else {
-        throw BridgeError.missingCapability(
-          bridge: "\(name), \(kind.rawValue)s from \(source.rawValue)", side: context.language.name,
-          capability: .contextualRepresentations)
-      }
+      try context.language.contextual.requireSource(
+        source, of: kind, for: "\(name), \(kind.rawValue)s from \(source.rawValue)")
     }
     sharing = InformationSharingModule(context.domain.vocabulary, configuration: configuration.sharing)
   }

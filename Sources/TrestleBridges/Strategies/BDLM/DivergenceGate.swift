@@ -31,8 +31,7 @@ public enum DivergenceGate {
     let order = counts.indices.sorted { (counts[$0], $0) < (counts[$1], $1) }
     var result = [Float](repeating: 0, count: counts.count)
     let size = Swift.max((order.count + groups - 1) / Swift.max(groups, 1), 1)
-    for start in stride(from: 0, to: order.count, by: size) {
-      let group = order[start..<Swift.min(start + size, order.count)]
+    for group in order.chunks(ofCount: size) {
       let weight = Float(Self.weight(group.compactMap { gains[Int32($0)] }))
       for user in group { result[user] = weight }
     }

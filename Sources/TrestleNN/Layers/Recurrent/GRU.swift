@@ -35,20 +35,12 @@ public final class GRU: Module {
   /// - Returns: `[batch, time, hidden]`.
   public func callAsFunction(_ x: Tensor, initial: Tensor? = nil) -> Tensor {
     precondition(x.rank == 3, "GRU: input \(x.shape), expected [batch, time, inputs]")
-    let (batch, time) = (x.shape[0], x.shape[1])
-    var sequence = x.permuted([1, 0, 2])
-    for layer in 0..<layerCount {
-      let input = weights.ofInputs(sequence, layer: layer)
-      var state = initial?[layer] ?? .zeros([batch, hidden], dtype: x.dtype)
-      var states: [Tensor] = []
-      states.reserveCapacity(time)
-      for step in 0..<time {
-        state = Self.step(input[step], weights.ofState(state, layer: layer), state, hidden)
-        states.append(state)
-      }
-      sequence = states.isEmpty ? .zeros([0, batch, hidden], dtype: x.dtype) : .stacked(states)
-    }
-    return sequence.permuted([1, 0, 2])
+    return weights.outputs(for: x, layerCount: layerCount, hidden: hidden) { layer in
+      initial?[layer] ?? Tensor.zeros([x.shape[0], hidden], dtype: x.dtype)
+    } step: { input, layer, state in
+      state = Self.step(input, weights.ofState(state, layer: layer), state, hidden)
+      return state
+    }.outputs
   }
 
   /// The state after a step: `input` and `own` are both `[batch, 3 · hidden]`, `state` is `[batch, hidden]`.

@@ -49,26 +49,15 @@ public final class LSTM: Module {
   /// - Returns: `[batch, time, hidden]`, and the state.
   public func callAsFunction(_ x: Tensor, initial: State? = nil) -> (outputs: Tensor, state: State) {
     precondition(x.rank == 3, "LSTM: input \(x.shape), expected [batch, time, inputs]")
-    let (batch, time) = (x.shape[0], x.shape[1])
-    let zeros = Tensor.zeros([batch, hidden], dtype: x.dtype)
-    var sequence = x.permuted([1, 0, 2])
-    var last: [(Tensor, Tensor)] = []
-    for layer in 0..<layerCount {
-      let input = weights.ofInputs(sequence, layer: layer)
-      var (output, memory) = (initial?.output[layer] ?? zeros, initial?.memory[layer] ?? zeros)
-      var outputs: [Tensor] = []
-      outputs.reserveCapacity(time)
-      for step in 0..<time {
-        let parts = (input[step] + weights.ofState(output, layer: layer)).split(into: 4, along: 1)
-        memory = parts[1].sigmoid() * memory + parts[0].sigmoid() * parts[2].tanh()
-        output = parts[3].sigmoid() * memory.tanh()
-        outputs.append(output)
-      }
-      last.append((output, memory))
-      sequence = outputs.isEmpty ? .zeros([0, batch, hidden], dtype: x.dtype) : .stacked(outputs)
+    let zeros = Tensor.zeros([x.shape[0], hidden], dtype: x.dtype)
+    let (outputs, last) = weights.outputs(for: x, layerCount: layerCount, hidden: hidden) { layer in
+      State(output: initial?.output[layer] ?? zeros, memory: initial?.memory[layer] ?? zeros)
+    } step: { input, layer, state in
+      let parts = (input + weights.ofState(state.output, layer: layer)).split(into: 4, along: 1)
+      state.memory = parts[1].sigmoid() * state.memory + parts[0].sigmoid() * parts[2].tanh()
+      state.output = parts[3].sigmoid() * state.memory.tanh()
+      return state.output
     }
-    return (
-      sequence.permuted([1, 0, 2]), State(output: .stacked(last.map(\.0)), memory: .stacked(last.map(\.1)))
-    )
+    return (outputs, State(output: .stacked(last.map(\.output)), memory: .stacked(last.map(\.memory))))
   }
 }

@@ -148,12 +148,28 @@ private struct AttentionCall {
     )
   }
 
-  func forward(keepsStatistics: Bool) -> (Tensor, lse: Tensor) {
-    let output = Tensor(uninitialized: q.shape, dtype: q.dtype)
-    let lse = Tensor(uninitialized: keepsStatistics ? [heads, q.shape[0]] : [0], dtype: q.dtype)
-    let table = Kernels.table(q.dtype, "attention")
+  /// The query heads that share a head of keys and values.
+  private var group: Int { heads / max(keyHeads, 1) }
+
+  /// One query head of one sequence: what its kernel call reads, and where its numbers lie.
+  private struct HeadTask {
+    let query: UnsafeMutableRawPointer
+    let key: UnsafeMutableRawPointer
+    let value: UnsafeMutableRawPointer
+    let queries: Int
+    let keys: Int
+    /// Of the head's first query among all statistics, in bytes.
+    let statistics: Int
+    /// Of the head's first query in a dense tensor of the queries' shape, in bytes.
+    let denseQuery: Int
+    /// Of the head's first key in a dense tensor of keys with a part for every query head, in bytes.
+    let denseKey: Int
+    let workspace: UnsafeMutableRawPointer
+  }
+
+  /// Runs `body` for every query head of every sequence that has queries, in parallel.
+  private func forEachHead(_ table: Kernels.Table, _ body: (HeadTask) -> Void) {
     let bytes = workspaceBytes(table)
-    let group = heads / max(keyHeads, 1)
     withExtendedLifetime((q.storage, k.storage, v.storage)) {
       ThreadPool.shared.run(sequences.count * heads) { task in
         let (index, head) = (task / heads, task % heads)
@@ -162,15 +178,30 @@ private struct AttentionCall {
         let workspace = Storage(byteCount: bytes)
         let (firstQuery, firstKey) = (sequences.queryStarts[index], sequences.keyStarts[index])
         let keyColumn = head / group * headSize
-        table.pointee.attention(
-          q.data + (firstQuery * step(q) + head * headSize) * size, Int64(step(q)),
-          k.data + (firstKey * step(k) + keyColumn) * size, Int64(step(k)),
-          v.data + (firstKey * step(v) + keyColumn) * size, Int64(step(v)),
-          output.data + (firstQuery * heads + head) * headSize * size, Int64(heads * headSize),
-          keepsStatistics ? lse.data + (head * q.shape[0] + firstQuery) * size : nil, Int64(queries),
-          Int64(keys),
-          Int64(headSize), scale, isCausal ? 1 : 0, Int64(keys - queries), Int64(window), workspace.pointer)
+        body(
+          HeadTask(
+            query: q.data + (firstQuery * step(q) + head * headSize) * size,
+            key: k.data + (firstKey * step(k) + keyColumn) * size,
+            value: v.data + (firstKey * step(v) + keyColumn) * size, queries: queries, keys: keys,
+            statistics: (head * q.shape[0] + firstQuery) * size,
+            denseQuery: (firstQuery * heads + head) * headSize * size,
+            denseKey: (firstKey * heads + head) * headSize * size, workspace: workspace.pointer))
+        withExtendedLifetime(workspace) {}
       }
+    }
+  }
+
+  func forward(keepsStatistics: Bool) -> (Tensor, lse: Tensor) {
+    let output = Tensor(uninitialized: q.shape, dtype: q.dtype)
+    let lse = Tensor(uninitialized: keepsStatistics ? [heads, q.shape[0]] : [0], dtype: q.dtype)
+    let table = Kernels.table(q.dtype, "attention")
+    let width = Int64(heads * headSize)
+    forEachHead(table) { head in
+      table.pointee.attention(
+        head.query, Int64(step(q)), head.key, Int64(step(k)), head.value, Int64(step(v)),
+        output.data + head.denseQuery, width, keepsStatistics ? lse.data + head.statistics : nil,
+        Int64(head.queries), Int64(head.keys), Int64(headSize), scale, isCausal ? 1 : 0,
+        Int64(head.keys - head.queries), Int64(window), head.workspace)
     }
     return (output, lse)
   }
@@ -182,27 +213,15 @@ private struct AttentionCall {
     let dk = Tensor.zeros(perHead, dtype: q.dtype)
     let dv = Tensor.zeros(perHead, dtype: q.dtype)
     let table = Kernels.table(q.dtype, "attention")
-    let bytes = workspaceBytes(table)
-    let group = heads / max(keyHeads, 1)
-    withExtendedLifetime((q.storage, k.storage, v.storage, output.storage, lse.storage, upstream.storage)) {
-      ThreadPool.shared.run(sequences.count * heads) { task in
-        let (index, head) = (task / heads, task % heads)
-        let (queries, keys) = lengths(index)
-        guard queries > 0 else { return }
-        let workspace = Storage(byteCount: bytes)
-        let (firstQuery, firstKey) = (sequences.queryStarts[index], sequences.keyStarts[index])
-        let keyColumn = head / group * headSize
-        let denseKey = (firstKey * heads + head) * headSize * size
-        let denseQuery = (firstQuery * heads + head) * headSize * size
-        let width = Int64(heads * headSize)
+    let width = Int64(heads * headSize)
+    withExtendedLifetime((output.storage, lse.storage, upstream.storage)) {
+      forEachHead(table) { head in
         table.pointee.attention_backward(
-          q.data + (firstQuery * step(q) + head * headSize) * size, Int64(step(q)),
-          k.data + (firstKey * step(k) + keyColumn) * size, Int64(step(k)),
-          v.data + (firstKey * step(v) + keyColumn) * size, Int64(step(v)), output.data + denseQuery, width,
-          lse.data + (head * q.shape[0] + firstQuery) * size, upstream.data + denseQuery, width,
-          dq.data + denseQuery, width, dk.data + denseKey, width, dv.data + denseKey, width, Int64(queries),
-          Int64(keys), Int64(headSize), scale, isCausal ? 1 : 0, Int64(keys - queries), Int64(window),
-          workspace.pointer)
+          head.query, Int64(step(q)), head.key, Int64(step(k)), head.value, Int64(step(v)),
+          output.data + head.denseQuery, width, lse.data + head.statistics, upstream.data + head.denseQuery,
+          width, dq.data + head.denseQuery, width, dk.data + head.denseKey, width, dv.data + head.denseKey,
+          width, Int64(head.queries), Int64(head.keys), Int64(headSize), scale, isCausal ? 1 : 0,
+          Int64(head.keys - head.queries), Int64(window), head.workspace)
       }
     }
     return (dq, summed(dk, group: group, as: k.shape), summed(dv, group: group, as: v.shape))

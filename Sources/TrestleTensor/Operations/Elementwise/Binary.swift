@@ -137,28 +137,12 @@ extension BinaryFunction {
 
   func forward(_ a: Tensor, scalar: Double) -> Tensor {
     let kernel = Kernels.binaryScalar(self, a.dtype)
-    let a = a.dense()
-    let result = Tensor(uninitialized: a.shape, dtype: a.dtype)
-    let size = a.dtype.byteCount
-    withExtendedLifetime(a.storage) {
-      Kernels.parallel(a.elementCount) { start, count in
-        kernel(a.data + start * size, scalar, result.data + start * size, Int64(count))
-      }
-    }
-    return result
+    return a.mappingElements { x, y, count in kernel(x, scalar, y, count) }
   }
 
   func forward(scalar: Double, _ a: Tensor) -> Tensor {
     let kernel = Kernels.scalarBinary(self, a.dtype)
-    let a = a.dense()
-    let result = Tensor(uninitialized: a.shape, dtype: a.dtype)
-    let size = a.dtype.byteCount
-    withExtendedLifetime(a.storage) {
-      Kernels.parallel(a.elementCount) { start, count in
-        kernel(scalar, a.data + start * size, result.data + start * size, Int64(count))
-      }
-    }
-    return result
+    return a.mappingElements { x, y, count in kernel(scalar, x, y, count) }
   }
 
   @inline(__always)

@@ -15,16 +15,8 @@ struct UnaryFunction {
   var reads: trestle_reads { trestle_unary_reads(code) }
 
   func forward(_ x: Tensor) -> Tensor {
-    let x = x.dense()
     let kernel = Kernels.unary(self, x.dtype)
-    let result = Tensor(uninitialized: x.shape, dtype: x.dtype)
-    let size = x.dtype.byteCount
-    withExtendedLifetime(x.storage) {
-      Kernels.parallel(x.elementCount) { start, count in
-        kernel(x.data + start * size, result.data + start * size, Int64(count))
-      }
-    }
-    return result
+    return x.mappingElements { x, y, count in kernel(x, y, count) }
   }
 
   /// The gradient of the input.
@@ -169,20 +161,26 @@ extension Tensor {
     }
   }
 
-  /// Applies a table's kernel over fixed chunks of this dense tensor.
+  /// Applies a kernel over fixed chunks of the elements.
+  func mappingElements(_ kernel: (UnsafeRawPointer, UnsafeMutableRawPointer, Int64) -> Void) -> Tensor {
+    let x = dense()
+    let result = Tensor(uninitialized: shape, dtype: dtype)
+    let size = dtype.byteCount
+    withExtendedLifetime(x.storage) {
+      Kernels.parallel(elementCount) { start, count in
+        kernel(x.data + start * size, result.data + start * size, Int64(count))
+      }
+    }
+    return result
+  }
+
+  /// Applies a table's kernel over fixed chunks of the elements.
   func mapped(
     _ operation: StaticString,
     _ body: (Kernels.Table, UnsafeRawPointer, UnsafeMutableRawPointer, Int64) -> Void
   ) -> Tensor {
-    let result = Tensor(uninitialized: shape, dtype: dtype)
     let table = Kernels.table(dtype, operation)
-    let size = dtype.byteCount
-    withExtendedLifetime(storage) {
-      Kernels.parallel(elementCount) { start, count in
-        body(table, data + start * size, result.data + start * size, Int64(count))
-      }
-    }
-    return result
+    return mappingElements { x, y, count in body(table, x, y, count) }
   }
 
   /// The flat index of the first NaN or infinity, `nil` if all elements are finite.

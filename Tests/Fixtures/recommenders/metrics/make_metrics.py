@@ -48,6 +48,26 @@ def ranks(scores, positive):
     return torch.cat([total, ordered.argmin(1, keepdim=True), positive.sum(1, keepdim=True).float()], 1)
 
 
+def write(store, result):
+    save_file({key: value.contiguous() for key, value in store.items()}, HERE / "metrics.safetensors")
+    (HERE / "metrics.safetensors").chmod(0o644)
+    versions = {name: importlib.metadata.version(name) for name in ("recbole", "torch", "numpy", "safetensors")}
+    lines = [f"{json.dumps(key)}:{json.dumps(value)}" for key, value in dict(versions=versions, **result).items()]
+    (HERE / "metrics.json").write_text("{" + ",\n".join(lines) + "}\n")
+
+
+def metrics_of_values(generator):
+    """Labels with predictions, three of them equal, and what is measured of them."""
+    predictions = torch.rand(40, generator=generator).double()
+    predictions[5] = predictions[6] = predictions[7]
+    labels = (torch.rand(40, generator=generator) < predictions).double()
+    data = Data({"rec.score": predictions[:, None], "data.label": labels[:, None]})
+    values = dict(predictions=predictions.tolist(), labels=[int(label) for label in labels])
+    for kind in (metrics.AUC, metrics.MAE, metrics.RMSE, metrics.LogLoss):
+        values |= {key: float(value) for key, value in kind(CONFIG).calculate_metric(data).items()}
+    return values
+
+
 def main():
     generator = torch.Generator().manual_seed(20231107)
     scores = torch.randn(USERS, ITEMS, generator=generator)
@@ -95,31 +115,16 @@ def main():
         means |= {key: float(value) for key, value in kind(CONFIG).calculate_metric(data).items()}
     tied_data = Data({"rec.meanrank": ranks(tied.masked_fill(seen, -torch.inf), positive)})
     means["ties_gauc"] = float(metrics.GAUC(CONFIG).calculate_metric(tied_data)["gauc"])
-
-    predictions = torch.rand(40, generator=generator).double()
-    predictions[5] = predictions[6] = predictions[7]
-    labels = (torch.rand(40, generator=generator) < predictions).double()
-    value_data = Data({"rec.score": predictions[:, None], "data.label": labels[:, None]})
-    values = dict(predictions=predictions.tolist(), labels=[int(label) for label in labels])
-    for kind in (metrics.AUC, metrics.MAE, metrics.RMSE, metrics.LogLoss):
-        values |= {key: float(value) for key, value in kind(CONFIG).calculate_metric(value_data).items()}
-
-    save_file({key: value.contiguous() for key, value in store.items()}, HERE / "metrics.safetensors")
-    (HERE / "metrics.safetensors").chmod(0o644)
-    versions = {name: importlib.metadata.version(name) for name in ("recbole", "torch", "numpy", "safetensors")}
     result = dict(
-        versions=versions,
         users=USERS,
         items=ITEMS,
         positives=positives,
         masked=masked,
         tail_ratio=0.2,
         mean=means,
-        values=values,
+        values=metrics_of_values(generator),
     )
-    (HERE / "metrics.json").write_text(
-        "{" + ",\n".join(f"{json.dumps(key)}:{json.dumps(value)}" for key, value in result.items()) + "}\n"
-    )
+    write(store, result)
     print(means)
 
 

@@ -2,8 +2,10 @@ import Foundation
 import Trestle
 
 extension FuzzTarget {
-  /// Readers of data sets, under both policies for bad lines.
-  static var tables: [FuzzTarget] {
+  /// Readers of data sets, under both policies for bad lines, and of what belongs to data sets.
+  static var tables: [FuzzTarget] { delimitedTables + publishedTables + partsOfDataSets }
+
+  private static var delimitedTables: [FuzzTarget] {
     [
       table(
         "delimited", "user_id,item_id,rating,timestamp\n1,\"a\"\"x\",3,4\n2,b,1.5,9\n\"3\",\"c\nd\",4,1\n"
@@ -21,6 +23,11 @@ extension FuzzTarget {
         return try Dataset.delimited(
           rows, items: Scratch.folder.appending(path: "delimited-items"), columns: columns, options: options)
       },
+    ]
+  }
+
+  private static var publishedTables: [FuzzTarget] {
+    [
       table(
         "recbole",
         "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\ta\t3\t4\n2\tb\t1e1\t5.5\n",
@@ -53,6 +60,11 @@ extension FuzzTarget {
       ) {
         try Dataset.amazon(reviews: Scratch.folder.appending(path: "amazon"), options: $0)
       },
+    ]
+  }
+
+  private static var partsOfDataSets: [FuzzTarget] {
+    [
       FuzzTarget(
         "candidate-lists", seeds: { [Array(#"{"users":[0,2],"items":[[1,2],[3]],"description":"x"}"#.utf8)] }
       ) { bytes in

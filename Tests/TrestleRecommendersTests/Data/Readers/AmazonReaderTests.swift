@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TrestleRecommenders
+import TrestleTestSupport
 
 @Suite struct AmazonReaderTests {
   static let reviews2018 = """
@@ -17,7 +18,7 @@ import TrestleRecommenders
   private func read(_ reviews: String, _ metadata: String? = nil, options: ReadOptions = .init()) throws
     -> Dataset
   {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     return try Dataset.amazon(
       reviews: try folder.write(reviews, to: "Cups.jsonl"),
       metadata: try metadata.map { try folder.write($0, to: "meta.jsonl") }, options: options)
@@ -66,7 +67,7 @@ import TrestleRecommenders
   }
 
   @Test func threeThousandMutationsReadOrThrow() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let reviews = try folder.write(Self.reviews2018, to: "reviews.jsonl")
     let metadata = folder.url.appending(path: "meta.jsonl")
     let first = try Mutations.run(Array(Self.reviews2018.utf8), seed: 41) { bytes in

@@ -2,6 +2,7 @@ import Foundation
 import Synchronization
 import Testing
 import TrestleRecommenders
+import TrestleTestSupport
 
 @Suite struct DelimitedReaderTests {
   static let rows = "who,what,stars,at\nann,b1,5,10\n\"bob, jr.\",\"b\"\"2\"\"\",4.5,20\nann,\"b\n3\",1,30\n"
@@ -22,13 +23,13 @@ import TrestleRecommenders
   }
 
   private func read(_ text: String, options: ReadOptions = .init()) throws -> Dataset {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     return try Dataset.delimited(
       try folder.write(text, to: "rows.csv"), columns: Self.columns, options: options)
   }
 
   @Test func readsQuotedFieldsWithSeparatorsQuotesAndLineEnds() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let data = try Dataset.delimited(
       try folder.write(Self.rows, to: "rows.csv"), items: try folder.write(Self.items, to: "items.csv"),
       users: try folder.write("who,age\nann,7\n", to: "users.csv"), columns: Self.columns)
@@ -45,7 +46,7 @@ import TrestleRecommenders
   }
 
   @Test func tabsSeparateInTSV() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     var columns = DelimitedColumns()
     columns.item = "i"
     columns.user = "u"
@@ -76,7 +77,7 @@ import TrestleRecommenders
   }
 
   @Test func progressReachesTheEndOfALargeFile() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     var text = "who,what,stars,at\n"
     for row in 0..<400_000 { text += "user\(row % 1000),item\(row % 777),\(row % 5),\(row)\n" }
     let file = try folder.write(text, to: "rows.csv")
@@ -91,7 +92,7 @@ import TrestleRecommenders
   }
 
   @Test func threeThousandMutationsReadOrThrow() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let rows = try folder.write(Self.rows, to: "rows.csv")
     let items = folder.url.appending(path: "items.csv")
     let outcome = try Mutations.run(Array(Self.rows.utf8), seed: 21) { bytes in

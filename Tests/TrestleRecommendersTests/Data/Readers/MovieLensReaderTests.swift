@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TrestleRecommenders
+import TrestleTestSupport
 
 @Suite struct MovieLensReaderTests {
   static let data = "196\t242\t3\t881250949\n186\t302\t3\t891717742\n196\t302\t4\t891717743\n"
@@ -18,7 +19,7 @@ import TrestleRecommenders
   static let users = "1::F::1::10::48067\n2::M::56::16::70072\n"
 
   @Test func reads100K() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     try folder.write(Self.data, to: "u.data")
     try folder.write(Self.item, to: "u.item")
     try folder.write(Self.user, to: "u.user")
@@ -36,7 +37,7 @@ import TrestleRecommenders
   }
 
   @Test func reads1M() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     try folder.write(Self.ratings, to: "ratings.dat")
     try folder.write(Self.movies, to: "movies.dat")
     try folder.write(Self.users, to: "users.dat")
@@ -48,7 +49,7 @@ import TrestleRecommenders
   }
 
   @Test func readsLaterEditions() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     try folder.write(
       "userId,movieId,rating,timestamp\n1,2,3.5,1112486027\n1,29,3.5,1112484676\n", to: "ratings.csv")
     try folder.write(
@@ -62,7 +63,7 @@ import TrestleRecommenders
   }
 
   @Test func aFolderWithoutRatingsThrows() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     #expect(throws: DataError.self) { try Dataset.movieLens(at: folder.url) }
   }
 
@@ -70,22 +71,22 @@ import TrestleRecommenders
     "196\t242\t3\n", "196\t242\t3\tx\n", "\t242\t3\t1\n", "196 242 3 1\n", "196\t242\tbad\t1\n",
   ])
   func malformedRatingsThrow(text: String) throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     try folder.write(text, to: "u.data")
     #expect(throws: DataError.self) { try Dataset.movieLens(at: folder.url) }
   }
 
   @Test func aGenreFlagOtherThanZeroOrOneThrows() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     try folder.write(Self.data, to: "u.data")
     try folder.write("242|Kolya (1996)||||0|0|0|0|0|2|0|0|0|0|0|0|0|0|0|0|0|0|0\n", to: "u.item")
     #expect(throws: DataError.self) { try Dataset.movieLens(at: folder.url) }
   }
 
   @Test func threeThousandMutationsOfEachEditionReadOrThrow() throws {
-    let first = try TemporaryFolder()
+    let first = try TemporaryFolder(inMemory: true)
     try first.write(Self.data, to: "u.data")
-    let second = try TemporaryFolder()
+    let second = try TemporaryFolder(inMemory: true)
     try second.write(Self.ratings, to: "ratings.dat")
     let cases: [(TemporaryFolder, String, [UInt8])] = [
       (first, "u.item", Self.item), (first, "u.user", Array(Self.user.utf8)),

@@ -15,7 +15,7 @@ import TrestleTestSupport
     inter: some Sequence<UInt8> = inter.utf8, item: some Sequence<UInt8> = item.utf8,
     options: ReadOptions = .init()
   ) throws -> Dataset {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     try folder.write(inter, to: "tiny.inter")
     try folder.write(item, to: "tiny.item")
     try folder.write(Self.user, to: "tiny.user")
@@ -124,7 +124,7 @@ import TrestleTestSupport
   }
 
   @Test func missingFilesAndFoldersThrow() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     #expect(throws: DataError.self) { try Dataset.recBole(at: folder.url, name: "none") }
     try FileManager.default.createDirectory(
       at: folder.url.appending(path: "dir.inter"), withIntermediateDirectories: true)
@@ -132,7 +132,7 @@ import TrestleTestSupport
   }
 
   @Test func threeThousandMutationsReadOrThrow() throws {
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     try folder.write(Self.item, to: "tiny.item")
     try folder.write(Self.user, to: "tiny.user")
     let outcome = try Mutations.run(Array(Self.inter.utf8), seed: 11) { bytes in

@@ -144,7 +144,7 @@ import TrestleTestSupport
   @Test func itIsServedAndSaved() throws {
     let data = try #require(Self.world)
     let model = try FEASE(training: data.interactions, features: .genres(of: data.items))
-    let folder = try TemporaryFolder()
+    let folder = try TemporaryFolder(inMemory: true)
     let place = folder.url.appending(path: "model")
     let served = try FittedRecommender(model, dataset: data, training: data.interactions)
     try served.save(to: place)

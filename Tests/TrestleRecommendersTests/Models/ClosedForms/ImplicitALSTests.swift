@@ -23,12 +23,7 @@ import TrestleTestSupport
     let settings: Settings
     let plain, weighted, priorCase: Case
 
-    static func read() throws -> Fixture {
-      let decoder = JSONDecoder()
-      decoder.keyDecodingStrategy = .convertFromSnakeCase
-      let file = TestAssets.fixtures.appending(path: "recommenders/closed_forms/ials.json")
-      return try decoder.decode(Fixture.self, from: Data(contentsOf: file))
-    }
+    static func read() throws -> Fixture { try TestAssets.fixture("recommenders/closed_forms/ials.json") }
 
     var interactions: Interactions { Interactions(users: users, items: items, userCount: 9, itemCount: 12) }
 

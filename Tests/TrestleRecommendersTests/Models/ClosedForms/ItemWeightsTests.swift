@@ -26,10 +26,7 @@ import TrestleTestSupport
     let slim: SLIM
 
     static func read() throws -> Fixture {
-      let decoder = JSONDecoder()
-      decoder.keyDecodingStrategy = .convertFromSnakeCase
-      let file = TestAssets.fixtures.appending(path: "recommenders/closed_forms/closed_forms.json")
-      return try decoder.decode(Fixture.self, from: Data(contentsOf: file))
+      try TestAssets.fixture("recommenders/closed_forms/closed_forms.json")
     }
 
     var interactions: Interactions { Interactions(users: users, items: items, userCount: 20, itemCount: 14) }

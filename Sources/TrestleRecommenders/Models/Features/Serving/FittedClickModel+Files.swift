@@ -31,9 +31,7 @@ extension FittedClickModel {
   /// - Throws: `FormatError.cannotWrite`; an older folder is intact then.
   public func save(to folder: URL) throws {
     try AtomicFolder.write(to: folder, holding: Self.manifestName) { fresh in
-      let encoder = JSONEncoder()
-      encoder.outputFormatting = [.sortedKeys]
-      try AtomicFile.write(Array(try encoder.encode(schema)), to: fresh.appending(path: Self.schemaName))
+      try AtomicFile.writeJSON(schema, to: fresh.appending(path: Self.schemaName))
       try SafetensorsWriter.write(
         served.weights.map { SafetensorsSource(name: $0.key, tensor: $0.value) },
         to: fresh.appending(path: Self.modelName))
@@ -41,9 +39,8 @@ extension FittedClickModel {
       for name in [Self.schemaName, Self.modelName] {
         files[name] = try SavedFolder.hash(fresh.appending(path: name))
       }
-      encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
       let manifest = Manifest(architecture: served.architecture, files: files)
-      try AtomicFile.write(Array(try encoder.encode(manifest)), to: fresh.appending(path: Self.manifestName))
+      try AtomicFile.writeJSON(manifest, isPretty: true, to: fresh.appending(path: Self.manifestName))
     }
   }
 
