@@ -72,6 +72,9 @@ extension ProgramCommand {
       }
       if word == "--config" {
         guard let file = attached ?? rest.popFirst() else { throw UsageError("--config needs a file") }
+        guard FileManager.default.fileExists(atPath: file) else {
+          throw UsageError("--config \(file): no such file; --print-config prints one to begin with")
+        }
         found.configuration = URL(filePath: file)
         continue
       }

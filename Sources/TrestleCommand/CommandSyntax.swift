@@ -152,9 +152,8 @@ extension CommandOption {
     _ name: String, _ placeholder: String, _ help: String, _ path: WritableKeyPath<Command, URL>
   ) -> CommandOption {
     CommandOption(name, placeholder, help, values: .path, value: { .string($0[keyPath: path].relativePath) })
-    {
-      words, command in
-      command[keyPath: path] = URL(filePath: words[0])
+    { (words, command) throws(UsageError) in
+      command[keyPath: path] = try place(words[0], name)
     }
   }
 
@@ -165,8 +164,8 @@ extension CommandOption {
     CommandOption(
       name, placeholder, help, values: .path,
       value: { $0[keyPath: path].map { .string($0.relativePath) } ?? .null }
-    ) { words, command in
-      command[keyPath: path] = URL(filePath: words[0])
+    ) { (words, command) throws(UsageError) in
+      command[keyPath: path] = try place(words[0], name)
     }
   }
 
@@ -219,6 +218,12 @@ extension CommandOption {
       }
       command[keyPath: path] = found
     }
+  }
+
+  /// A path; an empty one would be the current folder, and comes from a shell's variable that is not set.
+  private static func place(_ text: String, _ name: String) throws(UsageError) -> URL {
+    guard !text.isEmpty else { throw UsageError("\(name): expected a path, found an empty one") }
+    return URL(filePath: text)
   }
 
   private static func parse<Number: LosslessStringConvertible & Comparable>(

@@ -74,19 +74,22 @@ package struct Program {
   package let commands: [AnyCommand]
   /// What the help says at the end.
   package let notes: String
+  /// The version, where `--version` asks for it.
+  package let version: String?
   private let exitCode: (any Error) -> ExitCode
 
   /// A program of several commands.
   ///
   /// - Parameter exitCode: the code for errors that do not say it themselves.
   package init(
-    _ name: String, _ summary: String, _ commands: [AnyCommand], notes: String = "",
+    _ name: String, _ summary: String, _ commands: [AnyCommand], notes: String = "", version: String? = nil,
     exitCode: @escaping (any Error) -> ExitCode = { _ in .failure }
   ) {
     self.name = name
     self.summary = summary
     self.commands = commands
     self.notes = notes
+    self.version = version
     self.exitCode = exitCode
   }
 
@@ -133,6 +136,7 @@ package struct Program {
       print(completion(for: shell))
       return
     }
+    if let version, words == ["--version"] { return print("\(name) \(version)") }
     if commands.count == 1 { return try commands[0].run(words, name) }
     guard let word = words.first, word != "--help", word != "-h", word != "help" else {
       print(help)
@@ -161,12 +165,19 @@ package struct Program {
       + [
         "",
         "\(name) COMMAND --help lists a command's options; \(name) --completion bash|zsh|fish prints what a shell "
-          + "needs to complete them.",
+          + "needs to complete them."
+          + (version == nil ? "" : " \(name) --version says which version this is."),
         "Exit codes: 1 something failed, 2 the command line is wrong, 3 a file is not what it should be, "
           + "130 interrupted.",
       ]
     return (notes.isEmpty ? lines : lines + ["", notes]).joined(separator: "\n")
   }
+}
+
+/// The package's version.
+package enum Release {
+  /// The last version that has a heading in the changelog.
+  package static let version = "0.1.0"
 }
 
 /// The text in one line that a terminal shows as it is: control codes, line ends and marks that turn the direction of

@@ -21,19 +21,7 @@ struct DataOptions {
         \.interactions),
       .file("--items", "FILE", "what the items are: titles and whatever else is known", \.items),
       .file("--users", "FILE", "who the users are", \.users),
-      .text(
-        "--user-column", "NAME", "the column with the user's id; guessed if absent, as are the others",
-        \.columns.user),
-      .text("--item-column", "NAME", "the column with the item's id", \.columns.item),
-      .text("--rating-column", "NAME", "the column with the rating", \.columns.rating),
-      .text(
-        "--time-column", "NAME", "the column with the time: seconds or milliseconds since 1970, or a date",
-        \.columns.time),
-      .text("--title-column", "NAME", "the column with the title", \.columns.title),
-      .text("--creator-column", "NAME", "the column with the author, artist or brand", \.columns.creator),
-      .text("--genres-column", "NAME", "the column with the genres or categories", \.columns.genres),
-      .text("--year-column", "NAME", "the column with the year", \.columns.year),
-      .text("--text-column", "NAME", "the column with a description", \.columns.text),
+    ] + ColumnChoices.options.map { $0.part(\.columns) } + [
       .number(
         "--minimum-rating", "X", in: -1e6...1e6, "keeps interactions with at least this rating",
         \.minimumRating),
@@ -123,6 +111,34 @@ struct DataOptions {
   }
 }
 
+extension ColumnChoices {
+  /// The options that name columns of interactions and items.
+  static var options: [CommandOption<ColumnChoices>] {
+    [
+      .text(
+        "--user-column", "NAME", "the column with the user's id; guessed if absent, as are the others",
+        \.user)
+    ] + itemOptions.prefix(1) + [
+      .text("--rating-column", "NAME", "the column with the rating", \.rating),
+      .text(
+        "--time-column", "NAME", "the column with the time: seconds or milliseconds since 1970, or a date",
+        \.time),
+    ] + itemOptions.dropFirst()
+  }
+
+  /// The options that name columns of items, the id's first.
+  static var itemOptions: [CommandOption<ColumnChoices>] {
+    [
+      .text("--item-column", "NAME", "the column with the item's id", \.item),
+      .text("--title-column", "NAME", "the column with the title", \.title),
+      .text("--creator-column", "NAME", "the column with the author, artist or brand", \.creator),
+      .text("--genres-column", "NAME", "the column with the genres or categories", \.genres),
+      .text("--year-column", "NAME", "the column with the year", \.year),
+      .text("--text-column", "NAME", "the column with a description", \.text),
+    ]
+  }
+}
+
 /// An error in the data, with the option that mends it.
 struct CommandDataError: ExitCodeProviding, CustomStringConvertible {
   let error: DataError
@@ -138,7 +154,7 @@ struct CommandDataError: ExitCodeProviding, CustomStringConvertible {
 
   var description: String {
     switch error {
-    case .missingColumn: "\(error); --user-column, --item-column and the like name columns"
+    case .missingColumn: "\(error); --user-column, --item-column and the like name them"
     case .malformed(_, let line, _, _, _) where line > 1:
       "\(error); --skip-bad-lines goes on without such lines"
     default: "\(error)"

@@ -38,7 +38,7 @@ struct Export: ProgramCommand {
 
   /// The rows; a hybrid's are its domain side's, with those that were read off texts.
   private func rows() throws -> ((users: Tensor?, items: Tensor), Catalogue) {
-    switch try SavedRecommender(contentsOf: recommender) {
+    switch try savedRecommender(recommender) {
     case .fitted(let model):
       guard let rows = model.embeddings else {
         throw UsageError("\(model.card.model) has no rows to export; LightGCN, MF-BPR, iALS and others have")

@@ -33,10 +33,7 @@ struct Generate: ProgramCommand {
 
   func run() throws {
     guard let model else { throw UsageError("--model PATH is needed: a GGUF file or a Hugging Face folder") }
-    guard FileManager.default.fileExists(atPath: model.path) else {
-      throw UsageError("\(model.relativePath): no such model; expected a GGUF file or a Hugging Face folder")
-    }
-    let language = try LanguageModels.load(model)
+    let language = try LanguageModels.load(languageModel(model))
     let pretrained = try PretrainedTokenizer(contentsOf: model)
     let text = prompt ?? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
     let chat = try pretrained.chat(text, isRaw: isRaw)

@@ -10,11 +10,12 @@ struct Inspect: ProgramCommand {
     [
       .file("FILE", "FILE", "the file or folder", \.file),
       .number("--tensors", "N", in: 0...1_000_000, "how many tensors are listed", \.tensors),
-    ]
+    ] + ColumnChoices.options.map { $0.part(\.columns) }
   }
 
   var file: URL?
   var tensors = 20
+  var columns = ColumnChoices()
 
   func run() throws {
     guard let file else { throw UsageError("expected a file or folder; inspect --help says which") }
@@ -80,12 +81,15 @@ struct Inspect: ProgramCommand {
 
   private func inspect(data: URL) throws {
     do throws(DataError) {
-      let dataset = try Dataset(contentsOf: data)
+      let dataset = try Dataset(contentsOf: data, columns: columns)
       for finding in dataset.report?.findings ?? [] { say(printable(finding)) }
       let rows = dataset.interactions
       show([
         ("users", "\(rows.userCount)"), ("items", "\(rows.itemCount)"), ("interactions", "\(rows.count)"),
       ])
+      if rows.count > 1 && rows.userCount == rows.count {
+        say("no user occurs twice: if the file describes items, train takes it as --items")
+      }
     } catch {
       throw CommandDataError(error)
     }

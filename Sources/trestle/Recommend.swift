@@ -21,6 +21,7 @@ struct Recommend: ProgramCommand {
         "--new-items", "FILE",
         "items that came after the training, with their texts: a hybrid's language model reads them, and they are recommended like any other",
         \.newItems),
+    ] + ColumnChoices.itemOptions.map { $0.part(\.columns) } + [
       .flag("--only-new", "only items of --new-items are recommended", \.onlyNew),
       .file("--model", "PATH", "where the hybrid's language model is, if it has moved", \.model),
       .flag("--again", "items that the user has had may come again", \.includesKnown),
@@ -36,19 +37,24 @@ struct Recommend: ProgramCommand {
   var only: [String] = []
   var without: [String] = []
   var newItems: URL?
+  var columns = ColumnChoices()
   var onlyNew = false
   var model: URL?
   var includesKnown = false
   var isJSON = false
 
   func run() throws {
-    guard (user == nil) != likes.isEmpty else {
+    guard user == nil || likes.isEmpty else {
+      throw UsageError("--user and --likes both say for whom: give one of them")
+    }
+    guard user != nil || !likes.isEmpty else {
       throw UsageError("either --user ID or --likes TITLE … is needed")
     }
-    guard newItems != nil || !onlyNew else {
-      throw UsageError("--only-new needs --new-items FILE")
+    if newItems == nil {
+      let names = [onlyNew ? "--only-new" : nil, model == nil ? nil : "--model"].compactMap { $0 }
+      if let name = names.first { throw UsageError("\(name) needs --new-items FILE") }
     }
-    let saved = try SavedRecommender(contentsOf: recommender)
+    let saved = try savedRecommender(recommender)
     let (model, new) = try newItems.map { try adding($0, to: saved) } ?? (saved.servable, [])
     let filter = ItemFilter(
       allowed: onlyNew ? Set(new) : only.isEmpty ? nil : Set(only), excluded: Set(without),
@@ -75,7 +81,9 @@ struct Recommend: ProgramCommand {
         "--new-items needs a recommender whose language model reads: train --bridge BDLM makes one")
     }
     let dataset: Dataset
-    do throws(DataError) { dataset = try Dataset(items: file) } catch { throw CommandDataError(error) }
+    do throws(DataError) { dataset = try Dataset(items: file, columns: columns) } catch {
+      throw CommandDataError(error)
+    }
     let items = NewItem.all(of: dataset, noun: reading.reader.noun).filter {
       hybrid.catalogue.itemIDs.index(of: $0.id) == nil
     }
@@ -106,6 +114,11 @@ struct Recommend: ProgramCommand {
       return say(String(decoding: try answer.serialized(pretty: true), as: UTF8.self))
     }
     say(printable(heading))
+    if list.isEmpty {
+      say(
+        "  nothing is left: the filters leave no item, or none that is new to them; --again allows the others"
+      )
+    }
     if let note = list.note { say("(" + printable(note) + ")") }
     for (place, item) in list.enumerated() {
       let because = item.reasons.isEmpty ? "" : "  because of " + item.reasons.joined(separator: "; ")

@@ -74,9 +74,13 @@ struct Train: ProgramCommand {
 
   private func train(_ communicator: any Communicator) throws {
     let isFirst = communicator.rank == 0
+    let languageModel = try bridgedModel()
     try SavedRecommender.checkDestination(output)
     let checkpoint = URL(filePath: output.relativePath + ".training")
     if !resumes && isFirst { try? FileManager.default.removeItem(at: checkpoint) }
+    if resumes && !FileManager.default.fileExists(atPath: checkpoint.path) {
+      say("  nothing to resume in \(checkpoint.relativePath): the training begins")
+    }
     Interrupts.handle()
     let dataset = try data.read()
     let split = try dataset.interactions.split(self.split.strategy, seed: seed)
@@ -92,7 +96,9 @@ struct Train: ProgramCommand {
     let fitting = Fitting(
       kind: kind, options: options,
       kept: "Everything so far is in \(checkpoint.relativePath); the same command with --resume goes on")
-    let reading = try bridge == .none ? nil : tuned(dataset, communicator, checkpoint, fitting.kept)
+    let reading = try languageModel.map {
+      try tuned($0, dataset, communicator, checkpoint, fitting.kept)
+    }
     var (model, seconds) = try fitting.fit(dataset, split)
     let measured = model
     if isFirst { try measure(measured, split, seconds, dataset, reading) }
@@ -120,22 +126,29 @@ struct Train: ProgramCommand {
 
   private typealias Reading = (fit: HybridFit, tuned: TunedReading)
 
-  /// Lets the language model learn to read, and says how well it does.
-  private func tuned(
-    _ dataset: Dataset, _ communicator: any Communicator, _ checkpoint: URL, _ kept: String
-  ) throws -> Reading {
+  /// The bridge's language model; `nil` without a bridge.
+  private func bridgedModel() throws -> URL? {
+    guard bridge != .none else {
+      for (name, isGiven) in [("--model", model != nil), ("--noun", !noun.isEmpty)] where isGiven {
+        throw UsageError("\(name) is for a language model that reads: add --bridge BDLM")
+      }
+      return nil
+    }
     guard HybridFit.kinds.contains(kind) else {
       let names = HybridFit.kinds.map(\.name).joined(separator: ", ")
       throw UsageError(
         "--bridge \(bridge.rawValue) reads in the terms of a recommender with rows: --domain \(names)")
     }
+    return try languageModel(model)
+  }
+
+  /// Lets the language model learn to read, and says how well it does.
+  private func tuned(
+    _ url: URL, _ dataset: Dataset, _ communicator: any Communicator, _ checkpoint: URL, _ kept: String
+  ) throws -> Reading {
     let texts = ItemTexts(dataset: dataset, noun: noun)
     guard texts.texts.contains(where: { !$0.isEmpty }) else {
       throw UsageError("the items have no texts to read; --items FILE names a file with titles")
-    }
-    let url = try model ?? Assets().smolLM2
-    guard FileManager.default.fileExists(atPath: url.path) else {
-      throw UsageError("--model \(url.relativePath): no such file")
     }
     let name = url.deletingPathExtension().lastPathComponent
     let empty = texts.texts.count { $0.isEmpty }

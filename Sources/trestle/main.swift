@@ -19,5 +19,5 @@ let program = Program(
     AnyCommand(Train.self), AnyCommand(Evaluate.self), AnyCommand(Recommend.self), AnyCommand(Compare.self),
     AnyCommand(Study.self), AnyCommand(StudyPages.self), AnyCommand(Export.self), AnyCommand(Inspect.self),
     AnyCommand(Generate.self),
-  ], exitCode: exitCodeOfLibrary)
+  ], version: Release.version, exitCode: exitCodeOfLibrary)
 Ranks.end(program.perform(Array(CommandLine.arguments.dropFirst())))

@@ -68,6 +68,8 @@ private struct Sample: ProgramCommand {
       message("--colour", "gren") == "--colour: expected one of red, green, found 'gren'; did you mean green?"
     )
     #expect(message("--loud=yes") == "--loud takes no value, found 'yes'")
+    #expect(message("") == "FILE: expected a path, found an empty one")
+    #expect(message("--config", "/none.json").hasPrefix("--config /none.json: no such file"))
     #expect(message("a", "b") == "unexpected 'b'; --help says what there is")
   }
 
@@ -133,6 +135,19 @@ private struct Failing: ProgramCommand {
     #expect(program.perform(["fail", "--how", "stop"]) == .interrupted)
     #expect(program.perform(["fail", "--what"]) == .usage && program.perform(["fial"]) == .usage)
     #expect(program.perform([]) == .usage && program.perform(["--help"]) == .success)
+  }
+
+  @Test func theVersionIsThatOfTheChangelog() throws {
+    let versioned = Program("tool", "A tool.", program.commands, version: Release.version)
+    #expect(versioned.perform(["--version"]) == .success && program.perform(["--version"]) == .usage)
+    #expect(versioned.help.contains("tool --version") && !program.help.contains("--version"))
+    let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let changes = try String(contentsOf: root.appending(path: "CHANGELOG.md"), encoding: .utf8)
+    let headings = changes.split(separator: "\n").filter { $0.hasPrefix("## ") && $0 != "## Unreleased" }
+    #expect(headings.first?.hasPrefix("## \(Release.version) ") == true, "\(headings.first ?? "")")
+    let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
+    #expect(readme.contains("from: \"\(Release.version)\""))
   }
 
   @Test func controlCodesAreEscaped() {

@@ -152,8 +152,21 @@ import TrestleTestSupport
       Issue.record("found \(String(describing: failure(nowhere)))")
       return
     }
-    // A folder without config.json, and a file that is no GGUF file.
-    #expect(failure(TestAssets.fixtures) != nil)
-    #expect(failure(TestAssets.fixtures.appending(path: "README.md")) != nil)
+    // A folder without config.json, and a file that is no GGUF file; with a tokenizer it is the same.
+    let file = TestAssets.fixtures.appending(path: "README.md")
+    #expect(failure(TestAssets.fixtures) != nil && failure(file) != nil)
+    for (place, found) in [(TestAssets.fixtures, "none in it"), (file, "another file"), (nowhere, "nothing")]
+    {
+      do {
+        _ = try LoadedModel(contentsOf: place)
+        Issue.record("\(place.path) was read")
+      } catch {
+        guard case .noModel(let details)? = error as? LanguageModelError else {
+          Issue.record("\(error)")
+          continue
+        }
+        #expect(details.found == found)
+      }
+    }
   }
 }

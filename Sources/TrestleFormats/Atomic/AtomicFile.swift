@@ -58,6 +58,17 @@ public enum AtomicFile {
     try write(values.flatMap { Array(try encoder.encode($0)) + [UInt8(ascii: "\n")] }, to: url)
   }
 
+  /// Looks whether the file at `url` can be made or replaced, before work is done that ends there.
+  ///
+  /// - Throws: ``FormatError/cannotWrite(_:)``.
+  public static func checkDestination(_ url: URL) throws(FormatError) {
+    var isFolder: ObjCBool = false
+    if FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder), isFolder.boolValue {
+      throw .cannotWrite(.init(url.path, expected: "a file, or nothing yet", found: "a folder"))
+    }
+    try AtomicFolder.checkPlace(url.standardizedFileURL.deletingLastPathComponent(), of: url)
+  }
+
   /// Removes the temporary files and folders that writers which no longer run have left in `folder`.
   ///
   /// A writer holds a lock on its temporary file, which ends with it wherever it runs: in another container, or on another

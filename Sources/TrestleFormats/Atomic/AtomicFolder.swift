@@ -59,14 +59,22 @@ public enum AtomicFolder {
   public static func checkDestination(_ url: URL, holding marker: String? = nil) throws(FormatError) {
     let target = URL(filePath: realPath(url.path) ?? url.path, directoryHint: .isDirectory)
     if let marker { try check(target, holds: marker) }
-    let parent = target.standardizedFileURL.deletingLastPathComponent()
-    let files = FileManager.default
-    guard files.isWritableFile(atPath: parent.path) else {
+    try checkPlace(target.standardizedFileURL.deletingLastPathComponent(), of: target)
+  }
+
+  /// Looks whether an entry can be made in a folder by making one.
+  static func checkPlace(_ parent: URL, of url: URL) throws(FormatError) {
+    var isFolder: ObjCBool = false
+    let exists = FileManager.default.fileExists(atPath: parent.path, isDirectory: &isFolder)
+    guard exists, isFolder.boolValue else {
       throw .cannotWrite(
         .init(
           url.path, expected: "a folder that one may write in",
-          found: files.fileExists(atPath: parent.path) ? "none" : "no folder \(parent.path)"))
+          found: exists ? "a file at \(parent.path)" : "no folder \(parent.path)"))
     }
+    let probe = try TemporaryEntry.file(for: url)
+    unlink(probe.path)
+    probe.release()
   }
 
   private static func check(_ target: URL, holds marker: String) throws(FormatError) {
@@ -77,7 +85,8 @@ public enum AtomicFolder {
       throw .cannotWrite(
         .init(
           target.path, expected: "a new folder or an older one of the same kind",
-          found: names == nil ? "no folder that can be read" : "other files"))
+          found: names != nil
+            ? "other files" : status.st_mode & S_IFMT == S_IFDIR ? "a folder that cannot be read" : "a file"))
     }
   }
 

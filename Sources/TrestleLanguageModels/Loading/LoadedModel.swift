@@ -41,6 +41,16 @@ public struct LoadedModel {
   public init(
     contentsOf url: URL, storage: WeightStorage = .asStored, access: MappedFile.Access = .mapped
   ) throws {
+    let isFolder = try LanguageModels.isFolder(url)
+    // What a tokenizer's file says of a place without a model would lead astray.
+    if isFolder && !FileManager.default.fileExists(atPath: url.appending(path: "config.json").path) {
+      throw LanguageModelError.noModel(
+        .init(url.path, expected: "a folder with config.json", found: "none in it"))
+    }
+    guard isFolder || url.pathExtension.lowercased() == "gguf" else {
+      throw LanguageModelError.noModel(
+        .init(url.path, expected: "a .gguf file or a model's folder", found: "another file"))
+    }
     let pretrained = try PretrainedTokenizer(contentsOf: url)
     try self.init(
       model: try LanguageModels.load(url, storage: storage, access: access),

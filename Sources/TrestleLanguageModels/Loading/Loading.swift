@@ -21,13 +21,18 @@ public enum LanguageModels {
   public static func load(
     _ url: URL, storage: WeightStorage = .asStored, access: MappedFile.Access = .mapped
   ) throws(LanguageModelError) -> any LanguageModel {
+    try isFolder(url)
+      ? try loadFolder(url, storage: storage, access: access)
+      : try loadGGUF(url, storage: storage, access: access)
+  }
+
+  /// Whether a folder is at a place, rather than a file.
+  static func isFolder(_ url: URL) throws(LanguageModelError) -> Bool {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
       throw .noModel(.init(url.path, expected: "a .gguf file or a model's folder", found: "nothing"))
     }
     return isFolder.boolValue
-      ? try loadFolder(url, storage: storage, access: access)
-      : try loadGGUF(url, storage: storage, access: access)
   }
 
   private static func loadGGUF(

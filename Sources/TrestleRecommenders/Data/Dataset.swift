@@ -167,6 +167,25 @@ public enum TextEncoding: Sendable, Codable {
   case utf8
   /// ISO 8859-1, in which every byte is a character.
   case latin1
+  /// Windows-1252: ISO 8859-1 with quotation marks, dashes and the euro in place of control codes.
+  case windows1252
+
+  /// The character of a byte in an encoding of one byte each.
+  func character(_ byte: UInt8) -> Unicode.Scalar {
+    guard self == .windows1252, (0x80..<0xA0).contains(byte),
+      let scalar = Unicode.Scalar(Self.windowsCharacters[Int(byte) - 0x80])
+    else { return Unicode.Scalar(byte) }
+    return scalar
+  }
+
+  /// What stands for 0x80 to 0x9F in Windows-1252. Five bytes stand for nothing, and stay control codes.
+  ///
+  /// Source: the index of windows-1252 in the Encoding Standard of the WHATWG.
+  private static let windowsCharacters: [UInt16] = [
+    0x20AC, 0x81, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152,
+    0x8D, 0x017D, 0x8F, 0x90, 0x2018, 0x2019, 0x201C, 0x201D, 0x2022, 0x2013, 0x2014, 0x02DC, 0x2122, 0x0161,
+    0x203A, 0x0153, 0x9D, 0x017E, 0x0178,
+  ]
 }
 
 /// How far a reader has come.

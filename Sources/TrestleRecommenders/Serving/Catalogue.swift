@@ -59,14 +59,15 @@ public struct Catalogue: Sendable, Equatable {
   ///
   /// - Throws: ``ServingError/unknownItem(id:count:examples:)`` with the titles that have words in common.
   public func item(titled text: String) throws(ServingError) -> Int {
-    let wanted = text.lowercased()
-    let lower = titles.map { $0.lowercased() }
+    // Spaces alone name nothing, as when a shell's variable is empty.
+    let wanted = text.allSatisfy(\.isWhitespace) ? "" : text.lowercased()
+    let lower = wanted.isEmpty ? [] : titles.map { $0.lowercased() }
     // "Alien" is "Alien (1979)" rather than "Alien: Resurrection (1997)".
     let match =
       lower.firstIndex { $0 == wanted } ?? itemIDs.index(of: text)
-      ?? lower.firstIndex { !wanted.isEmpty && $0.hasPrefix(wanted + " (") }
+      ?? lower.firstIndex { $0.hasPrefix(wanted + " (") }
       ?? lower.firstIndex { $0.hasPrefix(wanted) }
-      ?? (wanted.isEmpty ? nil : lower.firstIndex { $0.contains(wanted) })
+      ?? lower.firstIndex { $0.contains(wanted) }
     if let match { return match }
     let words = wanted.split { !$0.isLetter && !$0.isNumber }.filter { $0.count > 3 }
     let shared = lower.map { title in words.count { title.contains($0) } }

@@ -56,7 +56,11 @@ package struct SavedFolder {
   {
     let file = url.appending(path: name)
     guard FileManager.default.fileExists(atPath: file.path) else {
-      throw invalid(name, "", expected: what, found: "no such file")
+      var isFolder: ObjCBool = false
+      let exists = FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder)
+      throw ServingError.invalidState(
+        path: url.path, place: "", expected: "the folder of \(what)",
+        found: !exists ? "nothing there" : isFolder.boolValue ? "a folder without \(name)" : "a file")
     }
     let bytes = try [UInt8](contentsOf: file, limit: JSONLimits().byteCount)
     guard let manifest = try? JSONDecoder().decode(type, from: Data(bytes)) else {

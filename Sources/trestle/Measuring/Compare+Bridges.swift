@@ -9,7 +9,7 @@ extension Compare {
     guard texts.texts.contains(where: { !$0.isEmpty }) else {
       throw UsageError("the items have no texts to read; --items FILE names a file with titles")
     }
-    let url = try model ?? Assets().smolLM2
+    let url = try languageModel(model)
     let language = try LanguageModels.load(url)
     let tokenizer = try PretrainedTokenizer(contentsOf: url).tokenizer
     var comparison = BridgeComparison(

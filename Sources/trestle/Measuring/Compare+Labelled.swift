@@ -61,7 +61,7 @@ extension Compare {
   }
 
   private func makeComparison(_ split: LabelledSplit) throws -> LabelledComparison {
-    let url = try model ?? Assets().smolLM2
+    let url = try languageModel(model)
     let arithmetic = Arithmetic.fastest
     let language = try LanguageModels.load(url, storage: arithmetic == .bfloat16 ? .bfloat16 : .float32)
     language.arithmetic = arithmetic

@@ -64,12 +64,14 @@ struct Compare: ProgramCommand {
 
   enum Budget: String, CaseIterable { case quick, `default`, full }
 
-  func run() throws {
+  mutating func run() throws {
     if listsBridges {
       for mechanism in BridgeMechanism.all + BridgeMechanism.written { print(mechanism.name) }
       return
     }
     if let threads { ThreadPool.shared.setThreadCount(threads) }
+    if let json { try AtomicFile.checkDestination(json) }
+    if search != nil { try AtomicFile.checkDestination(tried) }
     Interrupts.handle()
     var data = data
     if let folder {
@@ -82,6 +84,11 @@ struct Compare: ProgramCommand {
     let mechanisms = try bridges.map(Self.mechanisms)
     if search != nil && mechanisms != nil {
       throw UsageError("--search looks for the settings of --models; --bridges has none")
+    }
+    if mechanisms != nil {
+      model = try languageModel(model)
+    } else if model != nil {
+      throw UsageError("--model is the language model of --bridges or --labelled: give one of them")
     }
     let dataset = try data.read()
     if let mechanisms { return try compare(mechanisms, dataset) }

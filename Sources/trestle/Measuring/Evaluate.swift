@@ -28,7 +28,8 @@ struct Evaluate: ProgramCommand {
   var json: URL?
 
   func run() throws {
-    let saved = try SavedRecommender(contentsOf: recommender)
+    if let json { try AtomicFile.checkDestination(json) }
+    let saved = try savedRecommender(recommender)
     let (name, dataset) =
       switch saved {
       case .fitted(let model): (model.card.model, model.card.dataset)
@@ -46,17 +47,25 @@ struct Evaluate: ProgramCommand {
       throw UsageError(
         "a hybrid is measured while it is trained, and by --test FILE on later interactions")
     }
+    guard data.interactions != nil || data.isSynthetic else {
+      throw UsageError(
+        "either --test FILE with later interactions is needed, or --interactions FILE with those of the training"
+      )
+    }
     let dataset = try data.read()
     guard dataset.vocabularyHash == model.card.vocabularyHash else {
       throw UsageError(
         "the data is not what \(recommender.relativePath) was trained on: its users or items differ")
     }
+    let split = try dataset.interactions.split(split.strategy, seed: seed)
     do {
-      return try model.evaluate(on: try dataset.interactions.split(split.strategy, seed: seed))
+      return try model.evaluate(on: split)
     } catch ServingError.otherData(let expected, let found) {
-      throw UsageError(
-        "expected \(expected), found \(found): train --no-refit keeps a model that can be measured, --test FILE takes "
-          + "later interactions")
+      let reason =
+        model.card.trainingCount == dataset.interactions.count
+        ? "train --no-refit keeps a model that can be measured, --test FILE takes later interactions"
+        : "--split and --seed must be those of the training"
+      throw UsageError("expected \(expected), found \(found): \(reason)")
     }
   }
 

@@ -49,6 +49,8 @@ struct Study: ProgramCommand {
     Interrupts.handle()
     var data = data
     if let folder { data.interactions = folder }
+    if let json { try AtomicFile.checkDestination(json) }
+    _ = try languageModel(model)
     let dataset = try data.read()
     let study = try makeStudy(dataset)
     var results = try StudyResults(contentsOf: json)
@@ -79,7 +81,7 @@ struct Study: ProgramCommand {
       throw UsageError("the items have no texts to read; --items FILE names a file with titles")
     }
     let assets = Assets()
-    let url = try model ?? assets.smolLM2
+    let url = try languageModel(model)
     let language = try LanguageModels.load(url)
     let tokenizer = try PretrainedTokenizer(contentsOf: url).tokenizer
     var encoded: Tensor?

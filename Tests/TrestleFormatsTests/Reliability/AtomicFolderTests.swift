@@ -194,4 +194,28 @@ struct AtomicFolderTests {
     }
     #expect(try folder.names == ["x", "y"])
   }
+
+  @Test func placesThatCannotHoldAnEntryAreFoundBeforeTheWork() throws {
+    func message(_ body: () throws -> Void) -> String {
+      do {
+        try body()
+        return ""
+      } catch { return "\(error)" }
+    }
+    let folder = try TemporaryFolder()
+    let file = try folder.file("file", [1])
+    let below = file.appending(path: "model")
+    let nowhere = folder.url.appending(path: "none/model")
+    for check in [
+      { try AtomicFile.checkDestination($0) }, { try AtomicFolder.checkDestination($0, holding: "manifest") },
+    ] as [(URL) throws -> Void] {
+      #expect(message { try check(below) }.contains("a folder that one may write in, found a file at"))
+      #expect(message { try check(nowhere) }.contains("found no folder"))
+      try check(folder.url.appending(path: "new"))
+    }
+    #expect(message { try AtomicFolder.checkDestination(file, holding: "manifest") }.contains("found a file"))
+    #expect(message { try AtomicFile.checkDestination(folder.url) }.contains("found a folder"))
+    try AtomicFile.checkDestination(file)
+    #expect(try folder.names == ["file"])
+  }
 }

@@ -299,6 +299,8 @@ import TrestleTestSupport
         == "expected one of the package's click models with a column at least, found Constant")
     #expect(
       message { _ = try FittedClickModel(LogisticRegression(FeatureSchema())) }.contains("a column at least"))
-    #expect(message { _ = try FittedClickModel(contentsOf: folder.url) }.contains("no such file"))
+    #expect(
+      message { _ = try FittedClickModel(contentsOf: folder.url) }.contains(
+        "found a folder without manifest.json"))
   }
 }

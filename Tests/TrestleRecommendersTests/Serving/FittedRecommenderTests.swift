@@ -170,7 +170,7 @@ import TrestleRecommenders
     }
     #expect(
       error { try FittedRecommender(contentsOf: folder.url.appending(path: "none")) }.contains(
-        "found no such file"))
+        "expected the folder of a saved recommender, found nothing there"))
   }
 
   @Test func savingReplacesAnOlderFolderInOneStepAndLeavesOthersAlone() throws {

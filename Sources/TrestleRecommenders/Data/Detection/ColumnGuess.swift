@@ -56,7 +56,12 @@ struct ColumnGuess {
     func chosen(_ name: String?) throws(DataError) -> Int? {
       guard let name else { return nil }
       let place = try interactions.column(name)
-      taken.insert(place)
+      guard taken.insert(place).inserted else {
+        throw .missingColumn(
+          path: interactions.url.path,
+          expected: "a column of its own for everything that is named, not \(name) twice",
+          found: names)
+      }
       return place
     }
     var user = try chosen(choices.user)
@@ -79,11 +84,11 @@ struct ColumnGuess {
     }
     // What is left is a time if it looks like one, and ids otherwise, the user's first.
     var left = names.indices.filter { !taken.contains($0) && !sample.present($0).isEmpty }
-    if time == nil, let place = left.first(where: { sample.isDate($0) || sample.isUnixTime($0) }) {
+    if time == nil, let place = left.first(where: { sample.isMostlyDate($0) || sample.isUnixTime($0) }) {
       time = place
       left.removeAll { $0 == place }
     }
-    left.removeAll { sample.isDate($0) || isFraction($0) || sample.isAddress($0) }
+    left.removeAll { sample.isMostlyDate($0) || isFraction($0) || sample.isAddress($0) }
     // One column may be anything else, such as a rating under an unknown name, only if both ids are known.
     if user == nil, !left.isEmpty { user = left.removeFirst() }
     if item == nil, !left.isEmpty { item = left.removeFirst() }

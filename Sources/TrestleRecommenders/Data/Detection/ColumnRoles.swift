@@ -123,20 +123,24 @@ struct ColumnSample: RowVisitor {
     return !present.isEmpty && present.count == values[column].count && Set(present).count == present.count
   }
 
-  /// Whether nine tenths of the values that there are hold a test.
-  private func most(_ column: Int, _ test: (String) -> Bool) -> Bool {
+  /// Whether all but a tenth, or another part, of the values that there are hold a test.
+  private func most(_ column: Int, of parts: Int = 10, _ test: (String) -> Bool) -> Bool {
     let present = present(column)
-    return !present.isEmpty && present.count(where: test) * 10 >= present.count * 9
+    return !present.isEmpty && present.count(where: test) * parts >= present.count * (parts - 1)
   }
 
   func isMostlyNumeric(_ column: Int) -> Bool { most(column) { Double($0) != nil } }
   func isMostlyDate(_ column: Int) -> Bool { most(column) { DateParser.seconds($0) != nil } }
   func isNumeric(_ column: Int) -> Bool { all(column) { Double($0) != nil } }
   func isDate(_ column: Int) -> Bool { all(column) { DateParser.seconds($0) != nil } }
-  /// Seconds or milliseconds of the years 1980 to 2100.
+  /// Seconds or milliseconds of the years 1980 to 2100, but for one value in a hundred: ids may look like them.
   func isUnixTime(_ column: Int) -> Bool {
-    all(column) { Double($0).map { (3.1e8...4.2e9).contains($0) || (3.1e11...4.2e12).contains($0) } ?? false }
+    most(column, of: 100) {
+      Double($0).map { (3.1e8...4.2e9).contains($0) || (3.1e11...4.2e12).contains($0) } ?? false
+    }
   }
+  /// Whether the times of a column are milliseconds rather than seconds.
+  func isMilliseconds(_ column: Int) -> Bool { most(column) { (Double($0) ?? 0) > 1e11 } }
   /// Web addresses.
   func isAddress(_ column: Int) -> Bool {
     all(column) { $0.hasPrefix("http://") || $0.hasPrefix("https://") }

@@ -154,8 +154,7 @@ private struct DetectedFiles {
   func read() throws(DataError) -> Dataset {
     let columns = try guess.interactionColumns()
     var report = ReadReport()
-    let milliseconds =
-      columns.time.map { time in guess.sample.all(time) { (Double($0) ?? 0) > 1e11 } } ?? false
+    let milliseconds = columns.time.map(guess.sample.isMilliseconds) ?? false
     var rows = InteractionVisitor(columns, isMilliseconds: milliseconds)
     try interactions.read(options, &report, &rows)
     report.findings.append(describe(columns, isMilliseconds: milliseconds))
@@ -163,8 +162,20 @@ private struct DetectedFiles {
     if let items, let found = try guess.itemColumns(columns) {
       var visitor = ItemVisitor(found, items, guess.itemSample, rows.builder.itemIDs, attributes)
       try items.read(options, &report, &visitor)
+      let known = rows.builder.itemIDs
+      let described = visitor.described(below: known.count)
+      guard described > 0 || known.count == 0 || visitor.ids.count == known.count else {
+        throw .malformed(
+          path: items.url.path, line: 1, column: 1,
+          expected: "ids of items as the interactions have them, such as \(known[0])",
+          found: "none of these, but such as \(visitor.ids[known.count])")
+      }
       (rows.builder.itemIDs, attributes) = (visitor.ids, visitor.items)
-      report.findings.append(describe(found, items))
+      let missing = known.count - described
+      report.findings.append(
+        describe(found, items)
+          + (missing == 0 ? "" : "; \(missing) of the \(known.count) items in the interactions are not in it")
+      )
     }
     var texts: [String] = []
     if let users {
@@ -211,7 +222,7 @@ private struct DetectedFiles {
     var parts = ["user = \"\(names[columns.user])\"", "item = \"\(names[columns.item])\""]
     if let rating = columns.rating { parts.append("rating = \"\(names[rating])\"") }
     if let time = columns.time {
-      let form = guess.sample.isDate(time) ? " (dates)" : isMilliseconds ? " (milliseconds)" : ""
+      let form = guess.sample.isMostlyDate(time) ? " (dates)" : isMilliseconds ? " (milliseconds)" : ""
       parts.append("time = \"\(names[time])\"\(form)")
     }
     let used = [columns.user, columns.item, columns.rating, columns.time]
@@ -315,6 +326,9 @@ private struct ItemVisitor: RowVisitor {
       items.details[place].values[item] = row.text(column)
     }
   }
+
+  /// How many of the first `count` items have had a row.
+  func described(below count: Int) -> Int { seen.prefix(count).count { $0 } }
 
   private func cut(_ text: String) -> [String] {
     guard let separator else { return text.isEmpty ? [] : [text] }

@@ -19,6 +19,8 @@ struct FileLayout {
   let names: [String]
   /// Whether the first record names the columns.
   let hasHeader: Bool
+  /// Whether fields have spaces around them that are none of theirs: `ann, b1, 5`.
+  let hasSpaces: Bool
   /// What the format is called in messages.
   let description: String
 
@@ -29,25 +31,26 @@ struct FileLayout {
     let sample = try Self.beginning(of: file)
     try Self.refuseOtherKinds(sample, file.path)
     let isUTF8 = Self.isUTF8(sample)
-    encoding = isUTF8 ? .utf8 : .latin1
+    let encoding: TextEncoding = isUTF8 ? .utf8 : .windows1252
+    self.encoding = encoding
     let text =
       isUTF8
       ? String(decoding: sample, as: UTF8.self).streamSafe
-      : String(sample.map { Character(Unicode.Scalar($0)) })
+      : String(sample.map { Character(encoding.character($0)) })
     var lines = text.split(whereSeparator: \.isNewline).map(String.init)
     // The last line of a sample may be cut.
     if sample.count >= Self.sampleSize, lines.count > 1 { lines.removeLast() }
     guard let first = lines.first(where: { !$0.allSatisfy(\.isWhitespace) }) else {
       throw .malformed(path: file.path, line: 1, column: 1, expected: "data", found: "an empty file")
     }
-    let note = isUTF8 ? "" : " in Latin-1"
+    let note = isUTF8 ? "" : " in Windows-1252"
     if first.drop(while: \.isWhitespace).first == "{" {
-      (format, hasHeader, description) = (.jsonLines, false, "JSON Lines" + note)
+      (format, hasHeader, hasSpaces, description) = (.jsonLines, false, false, "JSON Lines" + note)
       names = try Self.keys(lines, file.path)
       return
     }
     if let atomic = Self.atomicNames(first) {
-      (format, hasHeader, description) = (.atomic, true, "RecBole's atomic file")
+      (format, hasHeader, hasSpaces, description) = (.atomic, true, false, "RecBole's atomic file")
       names = atomic
       return
     }
@@ -57,16 +60,22 @@ struct FileLayout {
       .delimited(separator: separator, quotes: known == nil), (known?.0 ?? Self.name(of: separator)) + note
     )
     if let known {
-      (names, hasHeader) = (known.1, false)
+      (names, hasHeader, hasSpaces) = (known.1, false, false)
       return
     }
-    let fields = Self.cut(first, separator)
+    hasSpaces = Self.hasSpaces(lines, separator)
+    let fields = Self.cut(first, separator, trimsSpaces: true)
     hasHeader = !fields.contains { Double($0) != nil || DateParser.seconds($0) != nil }
     names = hasHeader ? fields : fields.indices.map { "column \($0 + 1)" }
     guard Set(names).count == names.count, !names.contains("") else {
       throw .malformed(
         path: file.path, line: 1, column: 1, expected: "column names that are not empty and not repeated",
         found: "\"\(first.prefix(60))\"")
+    }
+    guard !hasHeader || lines.contains(where: { $0 != first }) else {
+      throw .malformed(
+        path: file.path, line: 1, column: 1, expected: "lines of data under the names of the columns",
+        found: "none")
     }
   }
 
@@ -88,6 +97,13 @@ struct FileLayout {
       (Array("PK\u{3}\u{4}".utf8), "a zip archive or a spreadsheet: save it as CSV"),
       ([0x28, 0xB5, 0x2F, 0xFD], "a zstd archive: unpack it first"),
       (Array("PAR1".utf8), "a Parquet file: save it as CSV"),
+      (Array("BZh".utf8), "a bzip2 archive: unpack it first"),
+      ([0xFD, 0x37, 0x7A, 0x58, 0x5A], "an xz archive: unpack it first"),
+      (Array("7z".utf8) + [0xBC, 0xAF], "a 7-Zip archive: unpack it first"),
+      ([0xD0, 0xCF, 0x11, 0xE0], "an old document of Microsoft Office: save it as CSV"),
+      (Array("ARROW1".utf8), "an Arrow file: save it as CSV"),
+      ([0x93] + Array("NUMPY".utf8), "a NumPy array"),
+      ([0x89, 0x50, 0x4E, 0x47], "a picture (PNG)"), ([0xFF, 0xD8, 0xFF], "a picture (JPEG)"),
       (Array("GGUF".utf8), "a GGUF model"), (Array("%PDF".utf8), "a PDF document"),
       ([0xFF, 0xFE], "UTF-16 text: save it as UTF-8"),
       ([0xFE, 0xFF], "UTF-16 text: save it as UTF-8"),
@@ -97,10 +113,18 @@ struct FileLayout {
     var found = kinds.first { bytes.starts(with: $0.0) }?.1
     if start.first == UInt8(ascii: "[") { found = "a JSON array: write one object a line" }
     if start.first == UInt8(ascii: "<") { found = "markup, such as HTML or XML" }
-    if found == nil, bytes.prefix(4096).contains(0) { found = "binary data" }
+    if found == nil, isBinary(bytes.prefix(4096)) { found = "binary data" }
+    if found == nil, !bytes.contains(10), bytes.contains(13) {
+      found = "lines that end in CR alone, as old Macs wrote them: save it with LF or CRLF"
+    }
     if let found {
       throw .malformed(path: path, line: 1, column: 1, expected: "CSV, TSV or JSON Lines", found: found)
     }
+  }
+
+  /// Whether there are zeros, or many other control codes that are no white space.
+  private static func isBinary(_ bytes: ArraySlice<UInt8>) -> Bool {
+    bytes.contains(0) || bytes.count { $0 < 0x20 && !(9...13).contains($0) } * 50 > bytes.count
   }
 
   /// Whether the bytes are UTF-8, but for a character cut at the end.
@@ -119,8 +143,11 @@ struct FileLayout {
         let object = try JSONValue(parsing: line, source: path).object()
         for (key, _) in object where known.insert(key).inserted { keys.append(key) }
       } catch {
+        let isDocument = place == 0 && lines.count > 1 && lines[1].first(where: { !$0.isWhitespace }) != "{"
         throw .malformed(
-          path: path, line: place + 1, column: 1, expected: "a JSON object", found: error.details.found)
+          path: path, line: place + 1, column: error.details.column, expected: "a JSON object",
+          found: isDocument
+            ? "one JSON document of several lines: write one object a line" : error.details.found)
       }
     }
     return keys
@@ -152,8 +179,14 @@ struct FileLayout {
     return best.separator
   }
 
+  /// Whether nine tenths of the fields behind a separator begin with a space.
+  private static func hasSpaces(_ lines: [String], _ separator: String) -> Bool {
+    let fields = lines.prefix(50).flatMap { cut($0, separator).dropFirst() }.filter { !$0.isEmpty }
+    return !fields.isEmpty && fields.count { $0.hasPrefix(" ") } * 10 >= fields.count * 9
+  }
+
   /// The fields of a line, without quotes around them.
-  private static func cut(_ line: String, _ separator: String) -> [String] {
+  private static func cut(_ line: String, _ separator: String, trimsSpaces: Bool = false) -> [String] {
     var fields: [String] = []
     var field = ""
     var isQuoted = false
@@ -161,6 +194,8 @@ struct FileLayout {
     while let character = rest.first {
       if character == "\"", isQuoted || field.isEmpty {
         isQuoted.toggle()
+        rest = rest.dropFirst()
+      } else if character == " ", trimsSpaces, field.isEmpty, !isQuoted {
         rest = rest.dropFirst()
       } else if !isQuoted, rest.hasPrefix(separator) {
         fields.append(field)
@@ -171,7 +206,8 @@ struct FileLayout {
         rest = rest.dropFirst()
       }
     }
-    return fields + [field]
+    fields.append(field)
+    return trimsSpaces ? fields.map { String($0.reversed().drop { $0 == " " }.reversed()) } : fields
   }
 
   private static func name(of separator: String) -> String {
@@ -204,5 +240,13 @@ struct FileLayout {
       return ("MovieLens 100K's users", ["user id", "age", "gender", "occupation", "zip code"])
     default: return nil
     }
+  }
+}
+
+extension FormatError.Details {
+  /// The column that the place names, 1 if it names none.
+  var column: Int {
+    guard let range = place.range(of: "column ") else { return 1 }
+    return Int(place[range.upperBound...].prefix(while: \.isNumber)) ?? 1
   }
 }

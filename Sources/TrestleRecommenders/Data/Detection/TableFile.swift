@@ -63,7 +63,8 @@ struct TableFile {
         (separator, quotes) = (found, hasQuotes)
       }
       var reader = try RecordReader(
-        url, separator: separator, quotes: quotes, encoding: .utf8, options: options)
+        url, separator: separator, quotes: quotes, trimsSpaces: layout.hasSpaces, encoding: .utf8,
+        options: options)
       if layout.hasHeader { _ = try reader.advance() }
       try readRecords(&reader, options, &report, limit: limit) { reader throws(DataError) in
         try reader.requireFields(names)
@@ -101,8 +102,8 @@ private struct ObjectRow: TableRow {
       }
     } catch {
       throw .malformed(
-        path: reader.path, line: reader.line, column: 1, expected: error.details.expected,
-        found: "\(error.details.found) (\(error.details.place))")
+        path: reader.path, line: reader.line, column: error.details.column, expected: error.details.expected,
+        found: error.details.found)
     }
     guard object.kind == .object else {
       throw .malformed(

@@ -20,6 +20,7 @@ struct RecordReader {
   private let source: FileSource
   private let separator: [UInt8]
   private let quotes: Bool
+  private let trimsSpaces: Bool
   private let encoding: TextEncoding
   private let progress: (@Sendable (ReadProgress) -> Void)?
   private let totalBytes: Int
@@ -35,14 +36,16 @@ struct RecordReader {
   private var reread = 0
   private let rereadBudget = 1 << 20
 
-  /// Opens `file`; `separator` has one or two bytes, and `quotes` allows fields in double quotes, which may hold
-  /// separators, line ends and doubled quotes.
-  init(_ file: URL, separator: String, quotes: Bool, encoding: TextEncoding, options: ReadOptions)
-    throws(DataError)
-  {
+  /// Opens `file`; `separator` has one or two bytes, `quotes` allows fields in double quotes, which may hold
+  /// separators, line ends and doubled quotes, and `trimsSpaces` takes spaces around a field for none of it.
+  init(
+    _ file: URL, separator: String, quotes: Bool, trimsSpaces: Bool = false, encoding: TextEncoding,
+    options: ReadOptions
+  ) throws(DataError) {
     path = file.path
     self.separator = Array(separator.utf8)
     self.quotes = quotes
+    self.trimsSpaces = trimsSpaces
     self.encoding = options.encoding ?? encoding
     progress = options.progress
     guard (1...2).contains(self.separator.count) else {
@@ -73,7 +76,9 @@ struct RecordReader {
       let bad = buffer.withUnsafeBytes({ firstInvalidUTF8(UnsafeRawBufferPointer(rebasing: $0[record])) })
     {
       let bad = record.lowerBound + bad
-      throw malformed(at: bad, expected: "UTF-8 text", found: "the byte 0x\(String(buffer[bad], radix: 16))")
+      throw malformed(
+        at: bad, expected: "UTF-8 text (save the file as UTF-8)",
+        found: "the byte 0x\(String(buffer[bad], radix: 16))")
     }
   }
 
@@ -84,6 +89,7 @@ struct RecordReader {
     escaped.removeAll(keepingCapacity: true)
     var start = record.lowerBound
     while true {
+      if trimsSpaces { while start < record.upperBound, buffer[start] == space { start += 1 } }
       let next =
         quotes && start < record.upperBound && buffer[start] == UInt8(ascii: "\"")
         ? try cutQuoted(from: start) : cutPlain(from: start)
@@ -111,7 +117,7 @@ struct RecordReader {
     let range = fields[field]
     guard encoding == .utf8 || isASCII else {
       var text = ""
-      for byte in unescaped(field) { text.unicodeScalars.append(Unicode.Scalar(byte)) }
+      for byte in unescaped(field) { text.unicodeScalars.append(encoding.character(byte)) }
       return text
     }
     if isASCII && !escaped[field] { return String(decoding: buffer[range], as: UTF8.self) }
@@ -139,7 +145,7 @@ struct RecordReader {
     guard ids.hasRoom(for: fields[field].count * 2) else {
       throw .tooLarge(path: path, expected: "at most 2³¹ ids in 4 GiB", found: "more")
     }
-    if escaped[field] || (encoding == .latin1 && !isASCII) { return Int32(ids.insert(text(field))) }
+    if escaped[field] || (encoding != .utf8 && !isASCII) { return Int32(ids.insert(text(field))) }
     return Int32(ids.insert(buffer, fields[field]))
   }
 
@@ -150,7 +156,7 @@ struct RecordReader {
 
   /// The index of the field's text in `ids`, `nil` if unknown.
   func lookUp(_ field: Int, in ids: IDMap) -> Int? {
-    if escaped[field] || (encoding == .latin1 && !isASCII) { return ids.index(of: text(field)) }
+    if escaped[field] || (encoding != .utf8 && !isASCII) { return ids.index(of: text(field)) }
     return ids.lookUp(buffer, fields[field])
   }
 
@@ -215,7 +221,7 @@ extension RecordReader {
         } else if byte >= 0x80 {
           isASCII = false
         }
-        if quotes { state.advance(byte, separator[0]) }
+        if quotes { state.advance(byte, separator[0], trimsSpaces: trimsSpaces) }
         index += 1
       }
       if index < end || atEnd {
@@ -281,15 +287,20 @@ extension RecordReader {
         && (separator.count == 1
           || (index + 1 < record.upperBound && buffer[index + 1] == separator[1]))
       {
-        fields.append(start..<index)
-        escaped.append(false)
+        appendPlain(start..<index)
         return index + separator.count
       }
       index += 1
     }
-    fields.append(start..<record.upperBound)
-    escaped.append(false)
+    appendPlain(start..<record.upperBound)
     return nil
+  }
+
+  private mutating func appendPlain(_ range: Range<Int>) {
+    var end = range.upperBound
+    if trimsSpaces { while end > range.lowerBound, buffer[end - 1] == space { end -= 1 } }
+    fields.append(range.lowerBound..<end)
+    escaped.append(false)
   }
 
   /// Cuts a field in quotes that starts at `start`; the start of the next one, `nil` after the last.
@@ -309,7 +320,8 @@ extension RecordReader {
     }
     fields.append((start + 1)..<index)
     escaped.append(hasEscapes)
-    let after = index + 1
+    var after = index + 1
+    if trimsSpaces { while after < record.upperBound, buffer[after] == space { after += 1 } }
     if after == record.upperBound { return nil }
     guard buffer[after...].starts(with: separator) else {
       throw malformed(
@@ -331,13 +343,15 @@ extension RecordReader {
   }
 }
 
+private let space = UInt8(ascii: " ")
+
 /// Whether a place in a record is inside quotes. A quote opens at a field's start; inside, a doubled quote is text.
 private struct QuoteState {
   private(set) var isInside = false
   private var isFieldStart = true
   private var hasJustClosed = false
 
-  mutating func advance(_ byte: UInt8, _ separator: UInt8) {
+  mutating func advance(_ byte: UInt8, _ separator: UInt8, trimsSpaces: Bool) {
     let isQuote = byte == UInt8(ascii: "\"")
     if isQuote && isInside {
       isInside = false
@@ -346,7 +360,7 @@ private struct QuoteState {
       if isQuote && (isFieldStart || hasJustClosed) { isInside = true }
       hasJustClosed = false
     }
-    isFieldStart = byte == separator
+    isFieldStart = byte == separator || (trimsSpaces && isFieldStart && byte == space)
   }
 }
 
