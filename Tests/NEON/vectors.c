@@ -214,6 +214,54 @@ static void run_ranking(const scene *s) {
   keep(s->to, "triple_scores", s->n, s->out2, s->is_double, TRIPLES, s->tolerance * 100);
 }
 
+// What array libraries do: on 15 or 16 rows, which are whole vectors of rows and a rest.
+static void run_arrays(const scene *s) {
+  enum { LINES = 16, PICKED = 3, WINDOWS = 6 };
+  const trestle_kernels *k = s->kernels;
+  const int64_t n = s->n;
+  if (n == 0) return;
+  for (int reversed = 0; reversed < 2; reversed++) {
+    k->cumulative_sum(s->a, s->out, LINES - 1, n, reversed);
+    save(s, "cumulative_sum", s->out, (LINES - 1) * n);
+    k->cumulative_sum_columns(s->a, s->out, n, LINES, n, reversed);
+    save(s, "cumulative_sum_columns", s->out, LINES * n);
+  }
+  int32_t index[2 * PICKED], where[LINES * LARGEST];
+  for (int i = 0; i < 2 * PICKED; i++) index[i] = (int32_t)(7 * i % n);
+  k->gather_along(s->a, index, s->out, 2, n, PICKED);
+  save(s, "gather_along", s->out, 2 * PICKED);
+  k->scatter_add_along(s->a, index, s->out, 2, n, PICKED);
+  save(s, "scatter_add_along", s->out, 2 * n);
+  const int64_t shape[4] = {1, 1, 1, n}, strides[4] = {0, 0, 0, -1};
+  k->copy_strided(element(s, s->a, n - 1), s->out, shape, strides);
+  save(s, "copy_strided backwards", s->out, n);
+  int64_t place[LARGEST];
+  const int64_t step[3] = {0, 1, n};
+  for (int spread = 1; spread <= 2; spread++) {
+    for (int64_t i = 0; i < n; i++) place[i] = i * spread;
+    k->unfold(s->a, step, 3, place, n, s->out, (n + 15) / 16 * 16);
+    save(s, "unfold", s->out, 3 * ((n + 15) / 16 * 16));
+    if (n < WINDOWS) continue;
+    const int64_t rows = (LINES - 3) / spread + 1, columns = (n - 2) / spread + 1;
+    k->max_pool(s->a, n, s->out, where, rows, columns, 3, 2, spread, spread);
+    save(s, "max_pool", s->out, rows * columns);
+    keep_integers(s->to, "max_pool", n, where, (size_t)(rows * columns));
+  }
+  const int64_t size = n < 100 ? n : 100;
+  if (!s->is_double) return;
+  // Rows of numbers about 0, and on the diagonal one that outweighs them.
+  k->linear_combination(0.01, s->a, 0, s->a, s->out, size * size);
+  for (int64_t i = 0; i < size; i++) ((double *)s->out)[i * size + i] = 9 + (double)i / 100;
+  k->linear_combination(1, s->out, 0, s->out, s->out2, size * size);
+  k->linear_combination(1, s->b, 0, s->b, s->out3, PICKED * size);
+  const double outcome[2] = {k->cholesky(s->out, size), k->solve(s->out2, s->out3, size, PICKED)};
+  save(s, "systems", outcome, 2);
+  save(s, "cholesky", s->out, size * size);
+  save(s, "solve", s->out3, PICKED * size);
+  k->solve_triangular(s->out, s->out3, size, PICKED, 1);
+  save(s, "solve_triangular", s->out3, PICKED * size);
+}
+
 typedef struct {
   int64_t queries, keys, size, offset, window;
   int causal;
@@ -264,6 +312,7 @@ void run_vectors(recorder *to, int level, int is_double) {
     run_indexing(&s);
     run_optimizers(&s);
     run_ranking(&s);
+    run_arrays(&s);
   }
   run_attention(&s);
   void *memory[] = {s.a, s.b, s.positive, s.out, s.out2, s.out3};

@@ -22,7 +22,8 @@ func atLevel(_ instructionSet: InstructionSet, _ body: () -> Void) throws {
 /// the suites that go through the levels run once more in a process of their own, which goes through them all.
 @Suite struct EveryLevelTests {
   static let suites = [
-    "EveryLevelTests", "MatrixKernelTests", "MatrixQuantizedTests", "NumericalEdgeTests", "OperationTests",
+    "ArrayPathTests", "EveryLevelTests", "MatrixKernelTests", "MatrixQuantizedTests", "NumericalEdgeTests",
+    "OperationTests",
     "ParityTests",
   ]
 

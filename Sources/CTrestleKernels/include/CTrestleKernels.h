@@ -169,6 +169,33 @@ typedef struct trestle_kernels {
   // The k largest of x[0..<n], in descending order; ties: the lower index first; NaN counts as -inf. k <= n.
   void (*top_k)(const void *x, int64_t n, int64_t k, void *values, int32_t *indices);
 
+  // out[r, i] = x[r, 0] + … + x[r, i], from the last element back if reversed; added up in double, in that order.
+  void (*cumulative_sum)(const void *x, void *out, int64_t rows, int64_t length, int reversed);
+  // The same down the columns of x and out [length, columns] with row stride `stride`.
+  void (*cumulative_sum_columns)(const void *x, void *out, int64_t stride, int64_t length, int64_t columns, int reversed);
+
+  // out[r, c] = x[r, index[r, c]]; x[rows, length], out[rows, cols]
+  void (*gather_along)(const void *x, const int32_t *index, void *out, int64_t rows, int64_t length, int64_t cols);
+  // out[rows, length] = 0, then out[r, index[r, c]] += x[r, c], c ascending; x[rows, cols]
+  void (*scatter_add_along)(const void *x, const int32_t *index, void *out, int64_t rows, int64_t length, int64_t cols);
+
+  // One panel of windows for a product (see TrestleMatrix.h): panel[p, i] = image[step[p] + place[i]] for i < lines, 0 for
+  // lines <= i < width.
+  void (*unfold)(const void *image, const int64_t *step, int64_t steps, const int64_t *place, int64_t lines, void *panel,
+                 int64_t width);
+  // The largest element of each window [height, width] of an image with row stride ldx, the first of equal ones or of NaNs:
+  // out[rows, cols], and in where[rows, cols], unless it is NULL, its position from x on. Windows lie within the rows.
+  void (*max_pool)(const void *x, int64_t ldx, void *out, int32_t *where, int64_t rows, int64_t cols, int64_t height,
+                   int64_t width, int64_t row_step, int64_t column_step);
+
+  // Small systems, in place; NULL in the tables of float, which is computed in double.
+  // a[n, n] becomes L with L Lᵀ = a, of which the lower triangle is read; 0 if a is not positive definite
+  int (*cholesky)(void *a, int64_t n);
+  // b[n, cols] becomes L⁻¹ b, or L⁻ᵀ b, where L is the lower triangle of l[n, n]
+  void (*solve_triangular)(const void *l, void *b, int64_t n, int64_t cols, int transposed);
+  // b[n, cols] becomes a⁻¹ b, by elimination with row exchanges; a[n, n] is lost; 0 if a is singular
+  int (*solve)(void *a, void *b, int64_t n, int64_t cols);
+
   // First index of a NaN or infinity in x, -1 if none.
   int64_t (*find_nonfinite)(const void *x, int64_t n);
 
@@ -188,6 +215,19 @@ typedef struct trestle_kernels {
 /// bucket_count + 1 elements. Every index must lie in 0 ..< bucket_rows * bucket_count.
 void trestle_bucket_positions(const int32_t *index, int64_t n, int64_t bucket_rows, int64_t bucket_count, int32_t *order,
                               int64_t *bucket_start);
+
+/// What is sorted.
+typedef enum trestle_key { TRESTLE_KEY_F32, TRESTLE_KEY_F64, TRESTLE_KEY_I32, TRESTLE_KEY_I64, TRESTLE_KEY_U8 } trestle_key;
+
+/// The bytes that sorting n elements needs, aligned to 8.
+int64_t trestle_sort_workspace(trestle_key key, int64_t n);
+/// order[n]: the index of the smallest element of x (of the largest, if descending), of the next, and so on. Equal elements,
+/// as 0 and -0 are, keep their order; NaN is above all others.
+void trestle_sort_order(trestle_key key, const void *x, int64_t n, int is_descending, int32_t *order, void *workspace);
+/// The distinct elements of x, ascending: returns how many there are, with the index of each one's first occurrence and how
+/// often it occurs in firsts[n] and counts[n]; positions[n] receives the place of every element among them.
+int64_t trestle_unique(trestle_key key, const void *x, int64_t n, int32_t *positions, int32_t *firsts, int32_t *counts,
+                       void *workspace);
 
 /// The table of `level` for float (is_double 0) or double (1); NULL if the level is unavailable.
 const trestle_kernels *trestle_kernels_table(trestle_level level, int is_double);

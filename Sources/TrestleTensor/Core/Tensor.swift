@@ -47,10 +47,13 @@ public struct Tensor: Sendable {
   }
 
   /// Whether the elements lie one after the other in row-major order.
-  package var isDense: Bool {
+  package var isDense: Bool { isDense(from: 0) }
+
+  /// Whether the elements of the dimensions from `axis` on do.
+  func isDense(from axis: Int) -> Bool {
     var step = 1
     var dimension = rank - 1
-    while dimension >= 0 {
+    while dimension >= axis {
       let length = shape[dimension]
       if length != 1 && strides[dimension] != step { return false }
       step *= length

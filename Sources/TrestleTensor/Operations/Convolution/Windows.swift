@@ -38,7 +38,7 @@ extension Tensor {
   }
 
   /// The transpose of ``windows(kernel:stride:dilation:)``: each element of an image is the sum of its places in windows.
-  private func overlapAdded(
+  func overlapAdded(
     into image: Shape, stride: (height: Int, width: Int), dilation: (height: Int, width: Int)
   ) -> Tensor {
     let result = Tensor.zeros(image, dtype: dtype)

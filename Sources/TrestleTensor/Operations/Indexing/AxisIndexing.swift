@@ -1,3 +1,5 @@
+internal import CTrestleKernels
+
 extension Tensor {
   /// Elements chosen along a dimension: for `axis` 1, `result[i, j, k] = self[i, indices[i, j, k], k]`.
   ///
@@ -7,11 +9,16 @@ extension Tensor {
   ///   - dimension: along which dimension.
   public func gathered(_ indices: Tensor, along dimension: Int) -> Tensor {
     let axis = shape.resolved(dimension, operation: "gathered")
-    let rows = movingAxis(axis, to: rank - 1)
-    let (names, last) = alignedIndices(indices, axis, "gathered")
-    let places = Tensor.flatPlaces(names, length: shape[axis], operation: "gathered")
-    let chosen = rows.reshaped(to: [rows.elementCount, 1] as Shape).gatheredRows(places)
-    return chosen.reshaped(to: last).movingAxis(rank - 1, to: axis)
+    let names = alignedIndices(indices, axis, "gathered")
+    names.checkIndices(below: shape[axis], "gathered")
+    let length = shape[axis]
+    let result = detached.movingAxis(axis, to: rank - 1).picked(names).movingAxis(rank - 1, to: axis)
+    guard dtype.isFloatingPoint else { return result }
+    let (node, last) = (self.node, rank - 1)
+    return recording("gathered", result) { upstream, pass in
+      let rows = upstream.detached.movingAxis(axis, to: last)
+      pass.add(rows.addedUp(at: names, length: length).movingAxis(last, to: axis), to: node)
+    }
   }
 
   /// Elements added up along a dimension where indices say: for axis 1, element (i, j, k) of this tensor is added to
@@ -24,14 +31,57 @@ extension Tensor {
   public func scatterAdded(at indices: Tensor, along dimension: Int, length: Int) -> Tensor {
     let axis = shape.resolved(dimension, operation: "scatterAdded")
     precondition(indices.shape == shape, "scatterAdded: indices \(indices.shape) for elements \(shape)")
-    let rows = movingAxis(axis, to: rank - 1)
-    let (names, _) = alignedIndices(indices, axis, "scatterAdded")
-    let places = Tensor.flatPlaces(names, length: length, operation: "scatterAdded")
-    var result = rows.shape
-    result[rank - 1] = length
-    return rows.reshaped(to: [rows.elementCount, 1] as Shape)
-      .scatterAddedRows(at: places, rowCount: result.elementCount)
-      .reshaped(to: result).movingAxis(rank - 1, to: axis)
+    let names = alignedIndices(indices, axis, "scatterAdded")
+    names.checkIndices(below: length, "scatterAdded")
+    let last = rank - 1
+    let sums = detached.movingAxis(axis, to: last).addedUp(at: names, length: length)
+    let node = self.node
+    return recording("scatterAdded", sums.movingAxis(last, to: axis)) { upstream, pass in
+      pass.add(
+        upstream.detached.movingAxis(axis, to: last).picked(names).movingAxis(last, to: axis), to: node)
+    }
+  }
+
+  /// `result[r, c] = self[r, names[r, c]]`, along the last dimension; not tracked.
+  private func picked(_ names: Tensor) -> Tensor {
+    let isHalf = dtype == .bfloat16 || dtype == .float16
+    let source = (isHalf ? converted(to: .float32) : self).dense()
+    let result = Tensor(uninitialized: names.shape, dtype: source.dtype)
+    let (length, cols, size) = (shape.lastDimension, names.shape.lastDimension, source.dtype.byteCount)
+    withExtendedLifetime((source.storage, names.storage)) {
+      Kernels.parallelRows(names.shape.rowCount, cols: cols) { first, count in
+        let index = names.pointer(Int32.self) + first * cols
+        let (from, to) = (source.data + first * length * size, result.data + first * cols * size)
+        if size == 1 {
+          for place in 0..<count * cols {
+            let element = from + place / cols * length + Int(index[place])
+            (to + place).copyMemory(from: element, byteCount: 1)
+          }
+          return
+        }
+        let table = size == 8 ? InstructionSet.kernels.double : InstructionSet.kernels.float
+        table.pointee.gather_along(from, index, to, Int64(count), Int64(length), Int64(cols))
+      }
+    }
+    return result
+  }
+
+  /// `result[r, names[r, c]] += self[r, c]`, along the last dimension, which becomes `length`; not tracked.
+  private func addedUp(at names: Tensor, length: Int) -> Tensor {
+    let source = dense()
+    var full = shape
+    full[rank - 1] = length
+    let result = Tensor(uninitialized: full, dtype: dtype)
+    let table = Kernels.table(dtype, "scatterAdded")
+    let (cols, size) = (shape.lastDimension, dtype.byteCount)
+    withExtendedLifetime((source.storage, names.storage)) {
+      Kernels.parallelRows(shape.rowCount, cols: cols + length) { first, count in
+        table.pointee.scatter_add_along(
+          source.data + first * cols * size, names.pointer(Int32.self) + first * cols,
+          result.data + first * length * size, Int64(count), Int64(length), Int64(cols))
+      }
+    }
+    return result
   }
 
   /// The elements, or rows and the like, at some indices of a dimension: NumPy's `take`.
@@ -71,31 +121,13 @@ extension Tensor {
     return reshaped(to: Shape([mask.elementCount] + rest)).selecting(mask.nonzeroPositions)
   }
 
-  /// The indices with their dimension `axis` last, and their shape in that order.
-  private func alignedIndices(_ indices: Tensor, _ axis: Int, _ name: StaticString) -> (Tensor, Shape) {
+  /// The indices with their dimension `axis` last, dense.
+  private func alignedIndices(_ indices: Tensor, _ axis: Int, _ name: StaticString) -> Tensor {
     var expected = shape
     if indices.rank == rank { expected[axis] = indices.shape[axis] }
     precondition(
       indices.dtype == .int32 && indices.shape == expected,
       "\(name): indices \(indices.dtype) \(indices.shape) along dimension \(axis) of \(shape)")
-    let moved = indices.detached.movingAxis(axis, to: rank - 1).dense()
-    return (moved, moved.shape)
-  }
-
-  /// Positions in the rows' elements lined up: index + row · length.
-  private static func flatPlaces(_ names: Tensor, length: Int, operation: StaticString) -> Tensor {
-    names.checkIndices(below: length, operation)
-    let cols = names.shape.lastDimension
-    let total = names.shape.rowCount * length
-    precondition(total <= Int(Int32.max), "\(operation): \(total) elements are too many to index")
-    let places = Tensor(uninitialized: [names.elementCount], dtype: .int32)
-    withExtendedLifetime(names.storage) {
-      Kernels.parallelRows(names.shape.rowCount, cols: cols) { first, count in
-        for place in first * cols..<(first + count) * cols {
-          places.pointer(Int32.self)[place] = names.pointer(Int32.self)[place] + Int32(place / cols * length)
-        }
-      }
-    }
-    return places
+    return indices.detached.movingAxis(axis, to: rank - 1).dense()
   }
 }

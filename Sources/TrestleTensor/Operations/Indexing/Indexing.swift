@@ -143,7 +143,7 @@ extension Tensor {
     let size = dtype.byteCount
     withExtendedLifetime(storage) {
       for (row, index) in names.enumerated() {
-        let place = source.position(ofRow: row) + Int(index) * strides[rank - 1]
+        let place = source.position(ofBlock: row, before: rank - 1) + Int(index) * strides[rank - 1]
         (result.data + row * size).copyMemory(from: source.data + place * size, byteCount: size)
       }
     }
@@ -163,12 +163,14 @@ extension Tensor {
     }
   }
 
-  /// Where row `row` of this tensor, seen as a matrix, begins, in elements from ``data``.
-  private func position(ofRow row: Int) -> Int {
-    var (rest, position) = (row, 0)
-    for dimension in Swift.stride(from: rank - 2, through: 0, by: -1) {
-      position += rest % shape[dimension] * strides[dimension]
-      rest /= shape[dimension]
+  /// Where block `block` of the dimensions from `axis` on begins, in elements from ``data``.
+  func position(ofBlock block: Int, before axis: Int) -> Int {
+    var (rest, position) = (block, 0)
+    for dimension in Swift.stride(from: axis - 1, through: 0, by: -1) {
+      // The outermost dimension needs no division.
+      let index = dimension == 0 ? rest : rest % shape[dimension]
+      position += index * strides[dimension]
+      if dimension > 0 { rest /= shape[dimension] }
     }
     return position
   }

@@ -18,6 +18,7 @@ extension Tensor {
     precondition(
       amounts.count <= rank && amounts.allSatisfy { $0.before >= 0 && $0.after >= 0 },
       "padded: \(amounts) for shape \(shape)")
+    if case .constant(let value) = padding { return surrounded(amounts, by: value) }
     var result = self
     for (position, amount) in amounts.enumerated() where amount.before + amount.after > 0 {
       let axis = rank - amounts.count + position
@@ -26,7 +27,7 @@ extension Tensor {
         var fill = result.shape
         fill[axis] = count
         switch padding {
-        case .constant(let value): return .full(fill, value, dtype: dtype)
+        case .constant: preconditionFailure("padded: constants have a function of their own")
         case .reflection:
           precondition(
             count < length, "padded: a reflection of \(count) elements of a dimension of \(length)")
@@ -42,6 +43,69 @@ extension Tensor {
       result = Tensor.concatenated(parts, along: axis)
     }
     return result
+  }
+
+  /// One number beyond the edges: every line of the result is written once.
+  private func surrounded(_ amounts: [(before: Int, after: Int)], by value: Double) -> Tensor {
+    guard rank > 0, amounts.contains(where: { $0.before + $0.after > 0 }) else { return self }
+    var (full, origin) = (shape, shape)
+    for axis in 0..<rank {
+      let position = axis - (rank - amounts.count)
+      let amount = position < 0 ? (before: 0, after: 0) : amounts[position]
+      origin[axis] = amount.before
+      full[axis] += amount.before + amount.after
+    }
+    let source = isDense(from: rank - 1) ? detached : detached.dense()
+    let result = Tensor(uninitialized: full, dtype: dtype)
+    let filler = Tensor.full([full[rank - 1]], value, dtype: dtype)
+    withExtendedLifetime((source.storage, filler.storage)) {
+      Kernels.parallelRows(full.rowCount, cols: full[rank - 1]) { first, count in
+        result.writeLines(first..<first + count, of: source, at: origin, filler)
+      }
+    }
+    let (node, inside) = (self.node, shape)
+    return recording("padded", result) { upstream, pass in
+      var part = upstream.detached
+      for axis in 0..<inside.rank {
+        part = part.sliced(origin[axis]..<origin[axis] + inside[axis], along: axis)
+      }
+      pass.add(part, to: node)
+    }
+  }
+
+  /// Writes some lines of this freshly made tensor: `source` from index `origin` on, and the filler around it.
+  private func writeLines(_ lines: Range<Int>, of source: Tensor, at origin: Shape, _ filler: Tensor) {
+    let (last, size) = (rank - 1, dtype.byteCount)
+    let (width, inside, before) = (shape[last] * size, source.shape[last] * size, origin[last] * size)
+    var index = shape
+    var rest = lines.lowerBound
+    for axis in (0..<last).reversed() {
+      index[axis] = rest % shape[axis]
+      rest /= shape[axis]
+    }
+    for line in lines {
+      let target = data + line * width
+      var (place, isOutside) = (0, inside == 0)
+      for axis in 0..<last {
+        let step = index[axis] - origin[axis]
+        isOutside = isOutside || step < 0 || step >= source.shape[axis]
+        place += step * source.strides[axis]
+      }
+      if isOutside {
+        target.copyMemory(from: filler.data, byteCount: width)
+      } else {
+        target.copyMemory(from: filler.data, byteCount: before)
+        (target + before).copyMemory(from: source.data + place * size, byteCount: inside)
+        (target + before + inside).copyMemory(from: filler.data, byteCount: width - before - inside)
+      }
+      var axis = last - 1
+      while axis >= 0 {
+        index[axis] += 1
+        if index[axis] < shape[axis] { break }
+        index[axis] = 0
+        axis -= 1
+      }
+    }
   }
 
   /// The tensor cut along a dimension into parts of the given lengths; views.

@@ -78,7 +78,7 @@ extension Tensor {
     default:
       let kernels = dtype.byteCount == 8 ? InstructionSet.kernels.double : InstructionSet.kernels.float
       // Split along the outermost dimension that there is; any split gives the same bytes.
-      let axis = lengths.dropLast().firstIndex { $0 > 1 } ?? 0
+      let axis = lengths.firstIndex { $0 > 1 } ?? 0
       let count = Int(lengths[axis])
       let perStep = lengths.reduce(1, *) / Swift.max(lengths[axis], 1)
       // Whole cache lines of a transposed matrix to a task.
@@ -202,7 +202,8 @@ extension Tensor {
 
   /// Writes `part` into this freshly made tensor.
   func overwrite(with part: Tensor, at start: Int, along axis: Int) {
-    let part = part.dense()
+    // What lies in one piece from `axis` on is read where it is.
+    let part = part.isDense(from: axis) ? part : part.dense()
     let inner = part.shape.suffix(from: axis + 1).reduce(1, *)
     let outer = part.shape.prefix(axis).reduce(1, *)
     let size = dtype.byteCount
@@ -213,7 +214,7 @@ extension Tensor {
       Kernels.parallel(outer, grain: Swift.max(1, Kernels.elementGrain * 4 / run)) { first, count in
         for block in first..<first + count {
           (data + block * step + start * inner * size).copyMemory(
-            from: part.data + block * run, byteCount: run)
+            from: part.data + part.position(ofBlock: block, before: axis) * size, byteCount: run)
         }
       }
     }

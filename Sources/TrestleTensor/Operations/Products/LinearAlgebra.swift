@@ -1,3 +1,5 @@
+internal import CTrestleKernels
+
 extension Tensor {
   /// The lower triangular L with L Lᵀ = A, of symmetric positive definite matrices; only the lower triangle of A is read.
   ///
@@ -7,7 +9,8 @@ extension Tensor {
   public func cholesky() throws(TensorError) -> Tensor {
     checkSquare("cholesky")
     let factor = detached.copied()
-    if let failed = factor.eachMatrix(SmallMatrices.factorizeCholesky) {
+    let factorize = Kernels.system(\.cholesky)
+    if let failed = factor.eachMatrix({ factorize($0, Int64($1)) != 0 }) {
       throw .notPositiveDefinite(operation: "cholesky", matrix: failed)
     }
     let node = self.node
@@ -78,13 +81,18 @@ extension Tensor {
 
   private func solvedTriangular(_ right: Tensor, transposed isTransposed: Bool) -> Tensor {
     let (factor, result) = (dense(), right.copied())
-    factor.eachPair(with: result) { SmallMatrices.solveTriangular($0, $1, $2, $3, isTransposed) }
+    let solve = Kernels.system(\.solve_triangular)
+    factor.eachPair(with: result) { triangle, right, size, columns in
+      solve(triangle, right, Int64(size), Int64(columns), isTransposed ? 1 : 0)
+      return true
+    }
     return result
   }
 
   private func solved(_ right: Tensor) throws(TensorError) -> Tensor {
     let (matrix, result) = (copied(), right.copied())
-    if let failed = matrix.eachPair(with: result, SmallMatrices.eliminate) {
+    let solve = Kernels.system(\.solve)
+    if let failed = matrix.eachPair(with: result, { solve($0, $1, Int64($2), Int64($3)) != 0 }) {
       throw .singularMatrix(operation: "solving", matrix: failed)
     }
     return result
@@ -128,77 +136,12 @@ extension Tensor {
   }
 }
 
-/// Algorithms on one row-major matrix: small ones, for which no blocks are needed.
-private enum SmallMatrices {
-  typealias Numbers = UnsafeMutablePointer<Double>
-
-  /// A becomes L, with zeros above the diagonal; false if A is not positive definite.
-  static func factorizeCholesky(_ a: Numbers, _ size: Int) -> Bool {
-    for row in 0..<size {
-      for column in 0...row {
-        var total = a[row * size + column]
-        for k in 0..<column { total -= a[row * size + k] * a[column * size + k] }
-        if row == column {
-          guard total > 0 else { return false }
-          a[row * size + row] = total.squareRoot()
-        } else {
-          a[row * size + column] = total / a[column * size + column]
-        }
-      }
-      for column in row + 1..<Swift.max(size, row + 1) { a[row * size + column] = 0 }
+extension Kernels {
+  /// A kernel for small systems of equations, which compute in double precision whatever the type.
+  fileprivate static func system<Function>(_ field: KeyPath<trestle_kernels, Function?>) -> Function {
+    guard let function = InstructionSet.kernels.double.pointee[keyPath: field] else {
+      preconditionFailure("kernels: no function for systems of equations")
     }
-    return true
-  }
-
-  /// B becomes L⁻¹ B or L⁻ᵀ B.
-  static func solveTriangular(
-    _ l: Numbers, _ b: Numbers, _ size: Int, _ columns: Int, _ isTransposed: Bool
-  ) -> Bool {
-    for step in 0..<size {
-      let row = isTransposed ? size - 1 - step : step
-      for other in isTransposed ? row + 1..<size : 0..<row {
-        let factor = isTransposed ? l[other * size + row] : l[row * size + other]
-        for column in 0..<columns { b[row * columns + column] -= factor * b[other * columns + column] }
-      }
-      for column in 0..<columns { b[row * columns + column] /= l[row * size + row] }
-    }
-    return true
-  }
-
-  /// B becomes A⁻¹ B, A is lost; false if A is singular.
-  static func eliminate(_ a: Numbers, _ b: Numbers, _ size: Int, _ columns: Int) -> Bool {
-    func exchange(_ x: Numbers, _ width: Int, _ one: Int, _ two: Int) {
-      for column in 0..<width {
-        let held = x[one * width + column]
-        x[one * width + column] = x[two * width + column]
-        x[two * width + column] = held
-      }
-    }
-    for step in 0..<size {
-      var pivot = step
-      for row in step + 1..<Swift.max(size, step + 1)
-      where abs(a[row * size + step]) > abs(a[pivot * size + step]) {
-        pivot = row
-      }
-      guard abs(a[pivot * size + step]) > 0 else { return false }
-      if pivot != step {
-        exchange(a, size, pivot, step)
-        exchange(b, columns, pivot, step)
-      }
-      for row in step + 1..<Swift.max(size, step + 1) {
-        let factor = a[row * size + step] / a[step * size + step]
-        if factor == 0 { continue }
-        for column in step..<size { a[row * size + column] -= factor * a[step * size + column] }
-        for column in 0..<columns { b[row * columns + column] -= factor * b[step * columns + column] }
-      }
-    }
-    for row in (0..<size).reversed() {
-      for other in row + 1..<Swift.max(size, row + 1) {
-        let factor = a[row * size + other]
-        for column in 0..<columns { b[row * columns + column] -= factor * b[other * columns + column] }
-      }
-      for column in 0..<columns { b[row * columns + column] /= a[row * size + row] }
-    }
-    return true
+    return function
   }
 }

@@ -1,3 +1,5 @@
+internal import CTrestleKernels
+
 extension Tensor {
   /// The sums of the elements up to each, along a dimension; added up in double precision.
   public func cumulativeSum(along dimension: Int) -> Tensor {
@@ -15,26 +17,31 @@ extension Tensor {
     let outer = shape.prefix(axis).reduce(1, *)
     let length = shape[axis]
     let result = Tensor(uninitialized: shape, dtype: dtype)
-    func sum<Scalar: BinaryFloatingPoint>(_: Scalar.Type) {
-      withExtendedLifetime(source.storage) {
-        Kernels.parallelRows(outer * inner, cols: length) { first, count in
-          for line in first..<first + count {
-            let start = line / Swift.max(inner, 1) * length * inner + line % Swift.max(inner, 1)
-            let (from, to) = (source.pointer(Scalar.self) + start, result.pointer(Scalar.self) + start)
-            var total = 0.0
-            for step in 0..<length {
-              let place = (isReversed ? length - 1 - step : step) * inner
-              total += Double(from[place])
-              to[place] = Scalar(total)
-            }
+    let table = Kernels.table(dtype, "cumulativeSum")
+    let size = dtype.byteCount
+    let reversed: Int32 = isReversed ? 1 : 0
+    withExtendedLifetime(source.storage) {
+      if inner == 1 {
+        // Whole blocks of rows that a kernel sums beside each other.
+        let grain = Swift.max(16, Kernels.elementGrain / Swift.max(length, 1) / 16 * 16)
+        Kernels.parallel(outer, grain: grain) { first, count in
+          let start = first * length * size
+          table.pointee.cumulative_sum(
+            source.data + start, result.data + start, Int64(count), Int64(length), reversed)
+        }
+      } else {
+        let width = Swift.min(inner, 256)
+        let across = (inner + width - 1) / Swift.max(width, 1)
+        Kernels.parallelRows(outer * across, cols: length * width) { first, count in
+          for part in first..<first + count {
+            let column = part % across * width
+            let start = (part / across * length * inner + column) * size
+            table.pointee.cumulative_sum_columns(
+              source.data + start, result.data + start, Int64(inner), Int64(length),
+              Int64(Swift.min(width, inner - column)), reversed)
           }
         }
       }
-    }
-    switch dtype {
-    case .float32: sum(Float.self)
-    case .float64: sum(Double.self)
-    default: preconditionFailure("cumulativeSum: arithmetic runs in float32 or float64, not \(dtype)")
     }
     return result
   }

@@ -9,39 +9,39 @@ extension Tensor {
   ///   - isDescending: whether the largest comes first; NaN is then first.
   public func sortedIndices(along dimension: Int = -1, isDescending: Bool = false) -> Tensor {
     let axis = shape.resolved(dimension, operation: "sortedIndices")
-    let rows = detached.movingAxis(axis, to: rank - 1).dense()
+    let rows = detached.movingAxis(axis, to: rank - 1).sortable()
     let result = Tensor(uninitialized: rows.shape, dtype: .int32)
     let length = rows.shape.lastDimension
-    func sort<Scalar: Comparable>(_: Scalar.Type, isUnordered: (Scalar) -> Bool) {
-      withExtendedLifetime(rows.storage) {
-        Kernels.parallelRows(rows.shape.rowCount, cols: length * 8) { first, count in
+    let (key, size) = (rows.sortKey, rows.dtype.byteCount)
+    withExtendedLifetime(rows.storage) {
+      Kernels.parallelRows(rows.shape.rowCount, cols: length * 8) { first, count in
+        MatrixWorkspace.withBytes(Int(trestle_sort_workspace(key, Int64(length)))) { workspace in
           for row in first..<first + count {
-            let x = rows.pointer(Scalar.self) + row * length
-            // By value and, among equal ones, by index: the sort need not be stable.
-            let order = (0..<Int32(length)).sorted { a, b in
-              let (left, right) = isDescending ? (x[Int(b)], x[Int(a)]) : (x[Int(a)], x[Int(b)])
-              if left < right { return true }
-              if right < left { return false }
-              let (leftLast, rightLast) = (isUnordered(left), isUnordered(right))
-              return leftLast == rightLast ? a < b : rightLast
-            }
-            for (place, index) in order.enumerated() {
-              result.pointer(Int32.self)[row * length + place] = index
-            }
+            trestle_sort_order(
+              key, rows.data + row * length * size, Int64(length), isDescending ? 1 : 0,
+              result.pointer(Int32.self) + row * length, workspace)
           }
         }
       }
     }
-    switch dtype {
-    case .float32: sort(Float.self) { $0.isNaN }
-    case .float64: sort(Double.self) { $0.isNaN }
-    case .int32: sort(Int32.self) { _ in false }
-    case .int64: sort(Int64.self) { _ in false }
-    case .uint8, .bool: sort(UInt8.self) { _ in false }
-    case .bfloat16, .float16:
-      return converted(to: .float32).sortedIndices(along: axis, isDescending: isDescending)
-    }
     return result.movingAxis(rank - 1, to: axis)
+  }
+
+  /// A dense tensor of the same order, of a type that sorting knows.
+  private func sortable() -> Tensor {
+    (dtype == .bfloat16 || dtype == .float16 ? converted(to: .float32) : self).dense()
+  }
+
+  /// What sorting takes the elements for.
+  private var sortKey: trestle_key {
+    switch dtype {
+    case .float32: TRESTLE_KEY_F32
+    case .float64: TRESTLE_KEY_F64
+    case .int32: TRESTLE_KEY_I32
+    case .int64: TRESTLE_KEY_I64
+    case .uint8, .bool: TRESTLE_KEY_U8
+    case .bfloat16, .float16: preconditionFailure("sorting: \(dtype) is sorted as float32")
+    }
   }
 
   /// The elements in order along a dimension; gradients flow back to where they were.
@@ -83,30 +83,22 @@ extension Tensor {
   /// Each value of the tensor once, with where and how often it occurs. NaNs count as one value. Not tracked.
   public func unique() -> Unique {
     let flat = detached.flattened()
-    let order = flat.sortedIndices()
-    let names = order.scalars(as: Int32.self)
-    // Equal in value, which bits need not be: 0 and −0.
-    let sorted = flat.dtype.isFloatingPoint ? flat.converted(to: .float64) : flat.converted(to: .int64)
-    var positions = [Int32](repeating: 0, count: names.count)
-    var firsts: [Int32] = []
-    var counts: [Int32] = []
-    func walk<Scalar>(_ values: [Scalar], _ isSame: (Scalar, Scalar) -> Bool) {
-      for (place, name) in names.enumerated() {
-        if place == 0 || !isSame(values[Int(names[place - 1])], values[Int(name)]) {
-          firsts.append(name)
-          counts.append(0)
-        }
-        counts[counts.count - 1] += 1
-        positions[Int(name)] = Int32(firsts.count - 1)
+    let keys = flat.sortable()
+    let count = keys.elementCount
+    let positions = Tensor(uninitialized: shape, dtype: .int32)
+    let firsts = Tensor(uninitialized: [count], dtype: .int32)
+    let counts = Tensor(uninitialized: [count], dtype: .int32)
+    let key = keys.sortKey
+    let found = withExtendedLifetime(keys.storage) {
+      MatrixWorkspace.withBytes(Int(trestle_sort_workspace(key, Int64(count)))) { workspace in
+        Int(
+          trestle_unique(
+            key, keys.data, Int64(count), positions.pointer(Int32.self), firsts.pointer(Int32.self),
+            counts.pointer(Int32.self), workspace))
       }
     }
-    if flat.dtype.isFloatingPoint {
-      walk(sorted.scalars(as: Double.self)) { $0 == $1 || ($0.isNaN && $1.isNaN) }
-    } else {
-      walk(sorted.scalars(as: Int64.self)) { $0 == $1 }
-    }
     return Unique(
-      values: flat.gathered(Tensor(firsts), along: 0), positions: Tensor(positions, shape: shape),
-      counts: Tensor(counts))
+      values: flat.gathered(firsts.sliced(0..<found, along: 0), along: 0), positions: positions,
+      counts: counts.sliced(0..<found, along: 0).copied())
   }
 }
