@@ -83,6 +83,13 @@ import TrestleTestSupport
     try study().run(seed: 3, .newItems, without: done) { item, _, _ in Issue.record("\(item) was run again") }
     let table = results.table(of: dataset, .newItems)
     #expect(table.contains("| LightGCN | bridge |") && table.contains("of 1"))
+    #expect(table.contains("| of the reading alone | variance explained | bridge above, seeds |"))
+    let rows = table.split(separator: "\n").map { $0.count { $0 == "|" } }
+    #expect(Set(rows).count == 1)
+    var plain = StudyResults()
+    let ofReadings = [StudyRecord.readingNDCG, StudyRecord.explainedVariance]
+    plain.add(results.records.filter { !ofReadings.contains($0.metric) }, [])
+    #expect(plain.table(of: dataset, .newItems).contains("| NDCG@10, all items | bridge above, seeds |"))
   }
 
   @Test func aPagesTablesAndPicturesSayWhatTheFiguresSay() throws {

@@ -101,28 +101,34 @@ public struct StudyResults: Sendable {
     try AtomicFile.writeJSONLines(records, to: file)
   }
 
-  /// A table of NDCG@10 for a protocol: a row for each model and variant, its mean over the seeds for each slice; and how the
+  /// A table of NDCG@10 for a protocol: a row for each model and variant, its mean over the seeds for each slice, and of what is
+  /// recorded about readings (``StudyRecord/readingNDCG``, ``StudyRecord/explainedVariance``) if anything is; and how the
   /// bridge of the same model compares with it on the protocol's first slice: in how many seeds it is above, and the larger p of
   /// the paired tests over users, whose values are averaged over the seeds, and of the t-test over seeds, each with its split.
   public func table(of dataset: String, _ part: StudyProtocol) -> String {
     let slices = part.slices
+    func figures(_ metric: String) -> [StudyRecord] {
+      records.filter { $0.dataset == dataset && $0.protocolName == part.rawValue && $0.metric == metric }
+    }
+    let own = figures(RankingMetric.ndcg(10).name)
+    let readings = [
+      ("of the reading alone", figures(StudyRecord.readingNDCG)),
+      ("variance explained", figures(StudyRecord.explainedVariance)),
+    ].filter { !$0.1.isEmpty }
+    let columns = slices.map { "NDCG@10, \($0) items" } + readings.map(\.0)
     var lines = [
-      "| model | variant | " + slices.map { "NDCG@10, \($0) items" }.joined(separator: " | ")
+      "| model | variant | " + columns.joined(separator: " | ")
         + " | bridge above, seeds | p, users | p, seeds |",
-      "| --- | --- |" + String(repeating: " ---: |", count: slices.count + 3),
+      "| --- | --- |" + String(repeating: " ---: |", count: columns.count + 3),
     ]
     var seen: Set<StudyCase> = []
-    let metric = RankingMetric.ndcg(10).name
-    let own = records.filter {
-      $0.dataset == dataset && $0.protocolName == part.rawValue && $0.metric == metric
-    }
     for record in own {
       guard let variant = HybridStudy.Variant(rawValue: record.variant) else { continue }
       let item = StudyCase(record.model, variant)
       guard seen.insert(item).inserted else { continue }
-      let means = slices.map { slice in bySeed(own, item, slice).values }.map { values in
-        values.isEmpty ? "" : Self.short(values.reduce(0, +) / Double(values.count))
-      }
+      let means = (slices.map { (own, $0) } + readings.map { ($0.1, slices[0]) })
+        .map { bySeed($0, item, $1).values }
+        .map { $0.isEmpty ? "" : Self.short($0.reduce(0, +) / Double($0.count)) }
       lines.append(
         "| \(item.model) | \(record.variant) | " + means.joined(separator: " | ") + " | "
           + comparison(own, item, part).joined(separator: " | ") + " |")

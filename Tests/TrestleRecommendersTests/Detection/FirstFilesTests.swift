@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TrestleRecommenders
+import TrestleTestSupport
 
 /// Files as people have them the first time: exports of other programs, with names and faults of their own.
 @Suite struct FirstFilesTests {
