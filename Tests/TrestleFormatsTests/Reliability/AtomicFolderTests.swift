@@ -203,7 +203,7 @@ struct AtomicFolderTests {
       } catch { return "\(error)" }
     }
     let folder = try TemporaryFolder()
-    let file = try folder.file("file", [1])
+    let file = try folder.write([1 as UInt8], to: "file")
     let below = file.appending(path: "model")
     let nowhere = folder.url.appending(path: "none/model")
     for check in [
