@@ -26,6 +26,8 @@ import TrestleTestSupport
     configuration.bridge.warmUpEpochs = 20
     configuration.bridge.readingEpochs = 1
     configuration.layerShares = [0.7, 1]
+    // A model of random weights makes nothing of a second reading but noise.
+    configuration.readsTwice = false
     configuration.tunedBlocks = 1
     configuration.models = ["Random", "Popularity", "EASE", "LightGCN", "fusion"]
     configuration.variants = [.alone, .bridge, .noLanguageTraining, .shuffledTexts, .meanRow]
@@ -90,6 +92,20 @@ import TrestleTestSupport
     let ofReadings = [StudyRecord.readingNDCG, StudyRecord.explainedVariance]
     plain.add(results.records.filter { !ofReadings.contains($0.metric) }, [])
     #expect(plain.table(of: dataset, .newItems).contains("| NDCG@10, all items | bridge above, seeds |"))
+  }
+
+  @Test func textsAreReadTwiceIfAskedTo() throws {
+    func reading(_ readsTwice: Bool) throws -> Double? {
+      let (results, _) = try figures(
+        try study {
+          $0.readsTwice = readsTwice
+          ($0.models, $0.variants) = (["LightGCN"], [.noLanguageTraining])
+          $0.regularizations = []
+        }, .newItems)
+      return results.records.first { $0.metric == StudyRecord.explainedVariance }?.value
+    }
+    let (once, twice) = (try #require(try reading(false)), try #require(try reading(true)))
+    #expect(abs(once - twice) > 1e-4, "\(once), \(twice)")
   }
 
   @Test func aPagesTablesAndPicturesSayWhatTheFiguresSay() throws {

@@ -30,8 +30,8 @@ extension HybridFit {
       throw DataError.invalidParameter(
         operation: "HybridFit", expected: "texts of items that have interactions", found: "none")
     }
-    let style = ReadingStyle(
-      skipping: ReadingStyle.commonPrefix(of: tokens), separator: loaded.tokenizer.encode("\n"))
+    let style =
+      c.readsTwice ? ReadingStyle.twice(tokens, separator: loaded.tokenizer.encode("\n")) : .plain
     let frozen = try bestLayer(tokens, style, loaded.model, new, rows, weights)
     log("layer \(frozen.layer) of \(loaded.model.layerCount) reads best before tuning")
     let (strategy, states, adapters) = try read(

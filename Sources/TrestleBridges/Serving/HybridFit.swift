@@ -34,6 +34,8 @@ public struct HybridFit {
       targets: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
     /// The layers that are compared, as shares of the depth.
     public var layerShares = [1.0 / 3, 0.5, 2.0 / 3]
+    /// Whether the language model reads each text twice in a row, without what all begin with (``HybridStudy/Configuration/readsTwice``).
+    public var readsTwice = true
     /// How many blocks below the chosen layer are tuned.
     public var tunedBlocks = 6
     /// Determines the split and everything random.

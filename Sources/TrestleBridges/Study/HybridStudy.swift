@@ -61,7 +61,8 @@ public struct HybridStudy {
       targets: ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
     /// The layers that are read, as shares of the depth: each by itself or all side by side, as validation data says.
     public var layerShares = [1.0 / 6, 1.0 / 3, 0.5, 2.0 / 3, 5.0 / 6]
-    /// Whether the language model reads each text twice in a row, see ``ReadingStyle``.
+    /// Whether the language model reads each text twice in a row, and the mean is taken over the second reading's tokens without
+    /// those with which all texts begin (`ReadingStyle.twice`); else once, over all tokens.
     public var readsTwice = true
     /// The share of the depth at which, or next above which, a layer is tuned where several are read.
     public var tunedShare = 1.0 / 3
@@ -132,8 +133,7 @@ public struct HybridStudy {
     self.tokens = tokens
     self.encodedTexts = encodedTexts
     self.configuration = configuration
-    let style = ReadingStyle(
-      skipping: ReadingStyle.commonPrefix(of: tokens), separator: configuration.readsTwice ? separator : nil)
+    let style = configuration.readsTwice ? ReadingStyle.twice(tokens, separator: separator) : .plain
     readings = StudyReadings(
       model: model, tokens: tokens, style: style, layerShares: configuration.layerShares)
   }

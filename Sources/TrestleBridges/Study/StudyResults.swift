@@ -160,7 +160,8 @@ public struct StudyResults: Sendable {
 
   static func short(_ value: Double) -> String {
     let text = String(format: "%.4f", value)
-    return text.hasPrefix("0") ? String(text.dropFirst()) : text
+    let digits = text.drop { $0 == "-" }
+    return (text.hasPrefix("-") ? "−" : "") + digits.dropFirst(digits.hasPrefix("0") ? 1 : 0)
   }
 
   private static func shortP(_ value: Double) -> String { value < 0.001 ? "< .001" : short(value) }

@@ -26,6 +26,15 @@ public struct ReadingStyle: Codable, Sendable, Hashable {
     (self.skipping, self.separator) = (skipping, separator)
   }
 
+  /// Texts are read twice, and what they all begin with does not count.
+  ///
+  /// - Parameters:
+  ///   - texts: the tokens of each text.
+  ///   - separator: what stands between a text and its repetition, such as the tokens of a line's end.
+  public static func twice(_ texts: [[Int32]], separator: [Int32]) -> ReadingStyle {
+    ReadingStyle(skipping: commonPrefix(of: texts), separator: separator)
+  }
+
   /// How many tokens all texts begin with, empty ones aside: what each says of itself comes after them.
   ///
   /// - Returns: the length of the longest common prefix, less than the shortest text's; 0 for fewer than two texts.

@@ -46,10 +46,11 @@ final class TinyReader {
   }
 
   /// A fit that takes a second.
-  static func fit(_ dataset: Dataset, readingEpochs: Int = 2) -> HybridFit {
+  static func fit(_ dataset: Dataset, readingEpochs: Int = 2, readsTwice: Bool = true) -> HybridFit {
     var configuration = HybridFit.Configuration()
     configuration.seed = 1
     configuration.bridge.readingEpochs = readingEpochs
+    configuration.readsTwice = readsTwice
     configuration.bridge.maps = [.init(kernel: .linear, strength: 0.3), .init(kernel: .linear, strength: 3)]
     configuration.side.adapterLearningRate = 1e-2
     configuration.adapters = LoRA(rank: 2, targets: ["q_proj", "v_proj", "up_proj"])
