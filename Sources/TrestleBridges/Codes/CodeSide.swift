@@ -227,7 +227,9 @@ extension CodeSide: ContextualRepresentations {
     of kind: EntityKind, ids: [Int32], source: RepresentationSource
   ) throws -> Tensor {
     try requireSource(source, of: kind)
-    guard let encodedItemTexts else { return .zeros([ids.count, 0]) }
+    guard let encodedItemTexts else {
+      preconditionFailure("CodeSide.representations: a source without vectors of the texts")
+    }
     return encodedItemTexts.gatheredRows(Tensor(ids))
   }
 }

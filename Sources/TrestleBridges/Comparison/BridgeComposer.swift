@@ -63,8 +63,7 @@ public final class BridgeComposer {
   private var adapters: [LoRAAdapters] = []
   /// What the untrained language model makes of the items' texts half-way up, `[items, hidden]`; computed once.
   private lazy var readings = TextReader.meanStates(
-    of: comparison.tokens, by: comparison.model, layers: [Swift.max(1, comparison.model.layerCount / 2)],
-    style: ReadingStyle(skipping: ReadingStyle.commonPrefix(of: comparison.tokens)))[0]
+    of: comparison.tokens, by: comparison.model, layers: [Swift.max(1, comparison.model.layerCount / 2)])[0]
 
   init(_ comparison: BridgeComparison, seed: UInt64) throws {
     self.comparison = comparison
@@ -105,11 +104,10 @@ public final class BridgeComposer {
       let texts = try WrittenTexts(
         about: about, request, by: writer, splitHash: new.split.hash, file: file,
         shouldStop: comparison.shouldStop)
-      let tokens = texts.texts.map(comparison.encode)
       result[kind] =
         TextReader.meanStates(
-          of: tokens, by: comparison.model, layers: [Swift.max(1, comparison.model.layerCount / 2)],
-          style: ReadingStyle(skipping: ReadingStyle.commonPrefix(of: tokens)))[0]
+          of: texts.texts.map(comparison.encode), by: comparison.model,
+          layers: [Swift.max(1, comparison.model.layerCount / 2)])[0]
     }
     return result
   }
