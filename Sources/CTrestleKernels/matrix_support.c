@@ -9,10 +9,10 @@ extern const trestle_matrix_kernels trestle_matrix_portable;
 #if defined(__x86_64__)
 extern const trestle_matrix_kernels trestle_matrix_avx2, trestle_matrix_avx512;
 extern const trestle_product_kernels trestle_bf16_product_avx512;
-extern void trestle_few_rows_int8_avx2(const trestle_few_rows *product, const trestle_int8_rows *x, int64_t first_line,
-                                       int64_t lines);
-extern void trestle_few_rows_int8_vnni(const trestle_few_rows *product, const trestle_int8_rows *x, int64_t first_line,
-                                       int64_t lines);
+extern void trestle_gemv_int8_avx2(const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_line,
+                                   int64_t lines);
+extern void trestle_gemv_int8_vnni(const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_line,
+                                   int64_t lines);
 #elif defined(__aarch64__)
 extern const trestle_matrix_kernels trestle_matrix_neon;
 #endif
@@ -29,10 +29,10 @@ static void fill_tables(void) {
 #if defined(__x86_64__)
   tables[TRESTLE_LEVEL_AVX2] = trestle_matrix_avx2;
   tables[TRESTLE_LEVEL_AVX512] = trestle_matrix_avx512;
-  if (trestle_level_has_int8(TRESTLE_LEVEL_AVX2)) tables[TRESTLE_LEVEL_AVX2].few_rows_int8 = trestle_few_rows_int8_avx2;
+  if (trestle_level_has_int8(TRESTLE_LEVEL_AVX2)) tables[TRESTLE_LEVEL_AVX2].gemv_int8 = trestle_gemv_int8_avx2;
   if (trestle_level_has_bf16(TRESTLE_LEVEL_AVX512)) tables[TRESTLE_LEVEL_AVX512].bf16 = trestle_bf16_product_avx512;
   if (trestle_level_has_int8(TRESTLE_LEVEL_AVX512)) {
-    tables[TRESTLE_LEVEL_AVX512].few_rows_int8 = trestle_few_rows_int8_vnni;
+    tables[TRESTLE_LEVEL_AVX512].gemv_int8 = trestle_gemv_int8_vnni;
   }
 #elif defined(__aarch64__)
   tables[TRESTLE_LEVEL_NEON] = trestle_matrix_neon;

@@ -1,4 +1,4 @@
-// The matrix products: packed tiles, few rows, block formats and 8-bit activations.
+// The matrix products: packed tiles, GEMV, block formats and 8-bit activations.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,18 +52,18 @@ static void run_product(recorder *to, const char *name, const trestle_product_ke
   }
 }
 
-static void run_few_rows(recorder *to, const trestle_matrix_kernels *kernels, int is_double, shape s) {
+static void run_gemv(recorder *to, const trestle_matrix_kernels *kernels, int is_double, shape s) {
   const size_t size = is_double ? 8 : 4;
   for (int is_rows = 0; is_rows < 2; is_rows++) {
     void *x = zeroed(s.m * s.k, size), *w = zeroed(s.n * s.k, size), *c = zeroed(s.m * s.n, size);
     make_numbers(x, is_double, (size_t)(s.m * s.k), 41, -2, 2);
     make_numbers(w, is_double, (size_t)(s.n * s.k), 42, -2, 2);
-    const trestle_few_rows product = {
+    const trestle_gemv product = {
       .x = x, .ldx = s.k, .rows = s.m, .k = s.k, .alpha = 0.5, .accumulate = 0, .c = c, .c_row = s.n, .c_column = 1,
       .w = {w, is_rows ? s.k : s.n, is_double ? TRESTLE_F64 : TRESTLE_F32, is_rows},
     };
-    (is_double ? kernels->few_rows_f64 : kernels->few_rows_f32)(&product, 0, s.n);
-    keep(to, "few rows", s.k, c, is_double, (size_t)(s.m * s.n), is_double ? 1e-12 : 1e-4);
+    (is_double ? kernels->gemv_f64 : kernels->gemv_f32)(&product, 0, s.n);
+    keep(to, "gemv", s.k, c, is_double, (size_t)(s.m * s.n), is_double ? 1e-12 : 1e-4);
     free(x), free(w), free(c);
   }
 }
@@ -114,16 +114,16 @@ static void run_blocks(recorder *to, const trestle_matrix_kernels *kernels) {
     }
     static float sums[ROWS * K / 16];
     kernels->sum_halves(x, K, ROWS, K, sums);
-    trestle_few_rows product = {
+    trestle_gemv product = {
       .x = x, .ldx = K, .half_sums = sums, .rows = ROWS, .k = K, .alpha = 1, .accumulate = 0, .c = c, .c_row = LINES, .c_column = 1,
       .w = {w, row_bytes, t.storage, 1},
     };
-    kernels->few_rows_f32(&product, 0, LINES);
-    keep(to, "few rows of blocks", t.storage, c, 0, ROWS * LINES, 2e-3);
+    kernels->gemv_f32(&product, 0, LINES);
+    keep(to, "gemv of blocks", t.storage, c, 0, ROWS * LINES, 2e-3);
     const trestle_int8_rows rows = {values, scales, half_sums};
     product.x = NULL;
-    kernels->few_rows_int8(&product, &rows, 0, LINES);
-    keep(to, "few rows int8", t.storage, c, 0, ROWS * LINES, 2e-3);
+    kernels->gemv_int8(&product, &rows, 0, LINES);
+    keep(to, "gemv int8", t.storage, c, 0, ROWS * LINES, 2e-3);
     free(w);
   }
 }
@@ -138,7 +138,7 @@ void run_matrices(recorder *to, int level) {
     run_product(to, "product f32", &kernels->f32, TRESTLE_F32, shapes[i]);
     run_product(to, "product f64", &kernels->f64, TRESTLE_F64, shapes[i]);
     run_product(to, "product bf16", &kernels->bf16, TRESTLE_F32, shapes[i]);
-    for (int is_double = 0; is_double < 2; is_double++) run_few_rows(to, kernels, is_double, shapes[i]);
+    for (int is_double = 0; is_double < 2; is_double++) run_gemv(to, kernels, is_double, shapes[i]);
   }
   run_blocks(to, kernels);
 }

@@ -80,12 +80,13 @@ typedef struct trestle_product_kernels {
                             int64_t ldc);
 } trestle_product_kernels;
 
-// ---- Products with few rows ----------------------------------------------------------------------------------------
+// ---- GEMV ----------------------------------------------------------------------------------------------------------
 
+/// GEMV, for up to eight rows of x:
 /// c[i * c_row + j * c_column] = alpha * sum over k of x[i, k] w(k, line j) (+ c), for the given lines of w, reading w
 /// once for every four rows of x. x and c are of one type (float, or double with TRESTLE_F64); w is of that type, or,
 /// beside float, bfloat16 or (k_is_contiguous) blocks.
-typedef struct trestle_few_rows {
+typedef struct trestle_gemv {
   const void *x;  // [rows, k], row stride ldx
   int64_t ldx;
   const float *_Nullable half_sums;  // sum_halves of x; read beside blocks alone
@@ -97,7 +98,7 @@ typedef struct trestle_few_rows {
   void *c;
   int64_t c_row;
   int64_t c_column;
-} trestle_few_rows;
+} trestle_gemv;
 
 /// Rows of activations in 8 bits: groups of 32 numbers with a scale, number = scale * value. half_sums holds, for each
 /// 16 numbers, scale * the sum of the values.
@@ -114,8 +115,8 @@ typedef struct trestle_matrix_kernels {
   trestle_product_kernels f64;
   trestle_product_kernels bf16;  // factors rounded to bfloat16, sums in float
   // The lines of w in [first_line, first_line + lines).
-  void (*few_rows_f32)(const trestle_few_rows *product, int64_t first_line, int64_t lines);
-  void (*few_rows_f64)(const trestle_few_rows *product, int64_t first_line, int64_t lines);
+  void (*gemv_f32)(const trestle_gemv *product, int64_t first_line, int64_t lines);
+  void (*gemv_f64)(const trestle_gemv *product, int64_t first_line, int64_t lines);
   // sums[rows, k / 16]: the sums of every sixteen numbers of x[rows, k], k a multiple of 16.
   void (*sum_halves)(const float *x, int64_t ldx, int64_t rows, int64_t k, float *sums);
   // Quantises x[rows, k], k a multiple of 32: scale = largest magnitude / 127, values rounded to nearest. A group with a
@@ -123,7 +124,7 @@ typedef struct trestle_matrix_kernels {
   void (*quantize_rows)(const float *x, int64_t ldx, int64_t rows, int64_t k, int8_t *values, float *scales,
                         float *half_sums);
   // The product of x, in place of product->x, with w in blocks; dot products of integers.
-  void (*few_rows_int8)(const trestle_few_rows *product, const trestle_int8_rows *x, int64_t first_line, int64_t lines);
+  void (*gemv_int8)(const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_line, int64_t lines);
   // out[i] = element first + i of a row of blocks; first and count are multiples of the block size
   void (*dequantize)(int storage, const void *row, int64_t first, int64_t count, float *out);
 } trestle_matrix_kernels;

@@ -31,7 +31,7 @@ enum {
 
 // sums[l * rows + i] and rest[l * rows + i] of `lines` lines and `rows` rows. pairs[4 * place] holds the activations'
 // scale and what the head's second number (q4_1: the minimum, else the scale) is multiplied by.
-INLINE void block_int8_dots(const int storage, const int rows, const int lines, const trestle_few_rows *product,
+INLINE void block_int8_dots(const int storage, const int rows, const int lines, const trestle_gemv *product,
                             const trestle_int8_rows *x, const float *pairs, int64_t first_row, int64_t line) {
   const int bytes = storage == TRESTLE_Q8_0 ? 34 : storage == TRESTLE_Q4_0 ? 18 : 20;
   const int64_t groups = product->k / 32;
@@ -76,7 +76,7 @@ INLINE void block_int8_dots(const int storage, const int rows, const int lines, 
   }
 }
 
-INLINE void block_int8_lines(const int storage, const int rows, const int lines, const trestle_few_rows *product,
+INLINE void block_int8_lines(const int storage, const int rows, const int lines, const trestle_gemv *product,
                              const trestle_int8_rows *x, int64_t first_row, int64_t first_line, int64_t count) {
   float pairs[LARGEST_PAIRS * 4];
   const int64_t groups = product->k / 32;
@@ -95,7 +95,7 @@ INLINE void block_int8_lines(const int storage, const int rows, const int lines,
 }
 
 #define BLOCK_LINES(name, storage, single_lines)                                                                       \
-  static void name(const trestle_few_rows *product, const trestle_int8_rows *x, int64_t first_line, int64_t lines) {   \
+  static void name(const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_line, int64_t lines) {       \
     for (int64_t row = 0; row < product->rows;) {                                                                      \
       if (product->rows - row >= 4) {                                                                                  \
         block_int8_lines(storage, 4, 1, product, x, row, first_line, lines);                                           \
@@ -109,18 +109,18 @@ INLINE void block_int8_lines(const int storage, const int rows, const int lines,
       }                                                                                                                \
     }                                                                                                                  \
   }
-BLOCK_LINES(few_rows_q8_0, TRESTLE_Q8_0, 1)
-BLOCK_LINES(few_rows_q4_0, TRESTLE_Q4_0, 2)
-BLOCK_LINES(few_rows_q4_1, TRESTLE_Q4_1, 2)
+BLOCK_LINES(gemv_q8_0, TRESTLE_Q8_0, 1)
+BLOCK_LINES(gemv_q4_0, TRESTLE_Q4_0, 2)
+BLOCK_LINES(gemv_q4_1, TRESTLE_Q4_1, 2)
 
-void trestle_few_rows_int8_vnni(const trestle_few_rows *product, const trestle_int8_rows *x, int64_t first_line,
-                                int64_t lines) {
+void trestle_gemv_int8_vnni(const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_line,
+                            int64_t lines) {
   const int is_small = product->k / 32 * 4 <= LARGEST_PAIRS;
   switch (is_small ? product->w.storage : TRESTLE_STORAGE_COUNT) {
-    case TRESTLE_Q8_0: few_rows_q8_0(product, x, first_line, lines); break;
-    case TRESTLE_Q4_0: few_rows_q4_0(product, x, first_line, lines); break;
-    case TRESTLE_Q4_1: few_rows_q4_1(product, x, first_line, lines); break;
-    default: trestle_few_rows_int8_avx512(product, x, first_line, lines);
+    case TRESTLE_Q8_0: gemv_q8_0(product, x, first_line, lines); break;
+    case TRESTLE_Q4_0: gemv_q4_0(product, x, first_line, lines); break;
+    case TRESTLE_Q4_1: gemv_q4_1(product, x, first_line, lines); break;
+    default: trestle_gemv_int8_avx512(product, x, first_line, lines);
   }
 }
 #pragma clang attribute pop

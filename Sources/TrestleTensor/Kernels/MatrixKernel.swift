@@ -20,14 +20,14 @@ public enum Arithmetic: String, Sendable, Codable, CaseIterable {
 
 /// Products of dense matrices.
 ///
-/// The bits of an element do not depend on the number of threads. Products with few rows (or few columns) are summed
+/// The bits of an element do not depend on the number of threads. GEMV, for up to eight rows (or four columns), is summed
 /// in another order than large ones, so a row computed alone may differ from the same row in a batch by rounding.
 package enum MatrixKernel {
   /// `c[m, n] = alpha · op(a) op(b)`, `+ c` if `accumulate`.
   ///
   /// Two bfloat16 factors are multiplied as such, with float32 sums. Of a float32 and a bfloat16 factor, the float32 one
   /// is rounded if `arithmetic` is `.bfloat16`, else the bfloat16 one is widened; two float32 factors are both rounded
-  /// if `arithmetic` is `.bfloat16`. Products with few rows or columns are bound by memory and never round.
+  /// if `arithmetic` is `.bfloat16`. GEMV is bound by memory and never rounds.
   /// - Parameters:
   ///   - a: `[m, k]`, or `[k, m]` if `transposeA`, with rows `lda` elements apart.
   ///   - b: `[k, n]`, or `[n, k]` if `transposeB`, with rows `ldb` elements apart.

@@ -1,6 +1,6 @@
 internal import CTrestleKernels
 
-/// Products of a few rows with several matrices, as one job of the thread pool where each alone would be one.
+/// GEMV, for up to eight rows, with several matrices, as one job of the thread pool where each alone would be one.
 ///
 /// Every element has the bits that its product alone gives it: a job's division into tasks changes none of them.
 struct KernelProductGroup {
@@ -8,11 +8,11 @@ struct KernelProductGroup {
   private let products: [KernelProduct]
   private let isInt8: Bool
 
-  /// The group of some products; `nil` if they are not all products of a few rows of float32 with the lines of a matrix.
+  /// The group of some products; `nil` if they are not all GEMV of float32 rows with the lines of a matrix.
   init?(_ products: [KernelProduct]) {
     guard let first = products.first, first.m > 0, first.k > 0 else { return nil }
     let isFit = products.allSatisfy { product in
-      product.hasFewRows && product.m == first.m && product.k == first.k && !product.isDouble
+      product.isGEMV && product.m == first.m && product.k == first.k && !product.isDouble
         && product.a.data == first.a.data && product.a.storage == Int32(TRESTLE_F32.rawValue)
         && product.a.k_is_contiguous != 0 && product.arithmetic == first.arithmetic
     }
@@ -37,11 +37,11 @@ struct KernelProductGroup {
       let sums = workspace.bindMemory(to: Float.self, capacity: hasBlocks ? rows * k / 16 : 0)
       if hasBlocks { first.table.pointee.sum_halves(values, first.a.stride, Int64(rows), Int64(k), sums) }
       let requests = products.map { product in
-        product.fewRowsRequest(
+        product.gemvRequest(
           x: first.a.data, ldx: first.a.stride, w: product.b, cRow: product.ldc, cColumn: 1, rows: rows,
           halfSums: product.hasBlocks ? UnsafePointer(sums) : nil)
       }
-      let kernel = first.table.pointee.few_rows_f32
+      let kernel = first.table.pointee.gemv_f32
       share(requests) { request, line, lines in kernel(request, line, lines) }
     }
   }
@@ -60,9 +60,9 @@ struct KernelProductGroup {
       nonisolated(unsafe) let x = trestle_int8_rows(
         values: values, scales: scales, half_sums: scales + groups)
       let requests = products.map {
-        $0.fewRowsRequest(x: first.a.data, ldx: first.a.stride, w: $0.b, cRow: $0.ldc, cColumn: 1, rows: rows)
+        $0.gemvRequest(x: first.a.data, ldx: first.a.stride, w: $0.b, cRow: $0.ldc, cColumn: 1, rows: rows)
       }
-      let kernel = first.table.pointee.few_rows_int8
+      let kernel = first.table.pointee.gemv_int8
       share(requests) { request, line, lines in
         withUnsafePointer(to: x) { kernel(request, $0, line, lines) }
       }
@@ -71,8 +71,8 @@ struct KernelProductGroup {
 
   /// Calls `body` with ranges of lines of every request, as the tasks of one job.
   private func share(
-    _ requests: [trestle_few_rows],
-    _ body: (UnsafePointer<trestle_few_rows>, _ line: Int64, _ lines: Int64) -> Void
+    _ requests: [trestle_gemv],
+    _ body: (UnsafePointer<trestle_gemv>, _ line: Int64, _ lines: Int64) -> Void
   ) {
     let step = products[0].lineStep(rows: products[0].m, lines: products.reduce(0) { $0 + $1.n })
     // Where the tasks of each product end.

@@ -53,8 +53,8 @@ struct KernelProduct {
     if m == 0 || n == 0 { return }
     if k == 0 {
       if !accumulate { clear() }
-    } else if hasFewRows {
-      runFewRows()
+    } else if isGEMV {
+      runGEMV()
     } else if !hasBlocks && n <= 4 {
       runFewColumns()
     } else {
@@ -64,8 +64,9 @@ struct KernelProduct {
 
   var hasBlocks: Bool { b.storage >= TRESTLE_Q8_0.rawValue }
 
-  var hasFewRows: Bool {
-    if hasBlocks { return b.k_is_contiguous != 0 && m <= QuantizedKernel.fewRows }
+  /// Whether it is computed by GEMV, for up to eight rows.
+  var isGEMV: Bool {
+    if hasBlocks { return b.k_is_contiguous != 0 && m <= QuantizedKernel.gemvRows }
     return m <= 4 || m <= 8 && n * k >= 1 << 14
   }
 
@@ -123,10 +124,10 @@ struct KernelProduct {
     }
   }
 
-  // MARK: Few rows or columns
+  // MARK: GEMV
 
   /// `x` is op(a), copied unless it is already a row-major matrix of the result's type; b streams by.
-  private func runFewRows() {
+  private func runGEMV() {
     stream(x: a, rows: m, w: b, lines: n, cRow: ldc, cColumn: 1)
   }
 
@@ -149,12 +150,12 @@ struct KernelProduct {
         table.pointee.sum_halves(values, ready ? x.stride : Int64(k), Int64(rows), Int64(k), sums)
         halfSums = sums
       }
-      let request = fewRowsRequest(
+      let request = gemvRequest(
         x: ready ? x.data : UnsafeRawPointer(copy), ldx: ready ? x.stride : Int64(k), w: w, cRow: cRow,
         cColumn: cColumn, rows: rows, halfSums: halfSums)
       // Safe to share: the request is only read, and every task writes the results of its own lines.
       nonisolated(unsafe) let shared = request
-      let kernel = isDouble ? table.pointee.few_rows_f64 : table.pointee.few_rows_f32
+      let kernel = isDouble ? table.pointee.gemv_f64 : table.pointee.gemv_f32
       let step = lineStep(rows: rows, lines: lines)
       ThreadPool.shared.run((lines + step - 1) / step) { task in
         withUnsafePointer(to: shared) { request in
@@ -164,8 +165,8 @@ struct KernelProduct {
     }
   }
 
-  /// The product with blocks, with a's rows quantised to 8 bits.
-  func runFewRowsInt8() {
+  /// GEMV with blocks, with a's rows quantised to 8 bits.
+  func runGEMVInt8() {
     let groups = m * k / 32
     MatrixWorkspace.withBytes(groups * 44) { workspace in
       let scales = workspace.bindMemory(to: Float.self, capacity: groups * 3)
@@ -175,9 +176,9 @@ struct KernelProduct {
       // Safe to share: both are only read, and every task writes the results of its own lines.
       nonisolated(unsafe) let x = trestle_int8_rows(
         values: values, scales: scales, half_sums: scales + groups)
-      nonisolated(unsafe) let request = fewRowsRequest(
+      nonisolated(unsafe) let request = gemvRequest(
         x: a.data, ldx: a.stride, w: b, cRow: ldc, cColumn: 1, rows: m)
-      let kernel = table.pointee.few_rows_int8
+      let kernel = table.pointee.gemv_int8
       let step = lineStep(rows: m, lines: n)
       ThreadPool.shared.run((n + step - 1) / step) { task in
         withUnsafePointer(to: request) { request in
@@ -189,11 +190,11 @@ struct KernelProduct {
     }
   }
 
-  func fewRowsRequest(
+  func gemvRequest(
     x: UnsafeRawPointer, ldx: Int64, w: trestle_operand, cRow: Int, cColumn: Int, rows: Int,
     halfSums: UnsafePointer<Float>? = nil
-  ) -> trestle_few_rows {
-    trestle_few_rows(
+  ) -> trestle_gemv {
+    trestle_gemv(
       x: x, ldx: ldx, half_sums: halfSums, rows: Int64(rows), k: Int64(k), w: w, alpha: alpha,
       accumulate: accumulate ? 1 : 0,
       c: c,

@@ -2,12 +2,12 @@ internal import CTrestleKernels
 
 /// Products with block-quantised weights, row-major `[rows, columns]`, each row a whole number of blocks.
 ///
-/// The bits of an element do not depend on the number of threads. Up to ``fewRows`` rows of activations are multiplied
+/// The bits of an element do not depend on the number of threads. Up to ``gemvRows`` rows of activations are multiplied
 /// straight from the blocks; with more rows, the blocks are dequantised once per product, panel by panel, and the sums
 /// are made in another order, so a row computed alone may differ from the same row in a batch by rounding.
 package enum QuantizedKernel {
-  /// The largest number of rows for which the weights are not unpacked.
-  package static let fewRows = 8
+  /// The largest number of rows that are multiplied by GEMV, which reads the weights as they are.
+  package static let gemvRows = 8
 
   /// Writes the numbers of `count / format.blockSize` blocks to `result`.
   package static func dequantize(
@@ -33,7 +33,7 @@ package enum QuantizedKernel {
   ///   - ldx: the distance of rows of `x`, in elements; `ldy` that of `y`.
   ///   - arithmetic: `.float32` multiplies the dequantised numbers; `.bfloat16` rounds both factors; `.int8` quantises
   ///     the activations in blocks of 32 and multiplies integers. The two latter apply where they pay, `.bfloat16` to
-  ///     more than ``fewRows`` rows, `.int8` to fewer; elsewhere they are `.float32`.
+  ///     more than ``gemvRows`` rows, `.int8` to fewer; elsewhere they are `.float32`.
   package static func multiply(
     format: QuantizationFormat, weights: UnsafeRawPointer, rows: Int, columns: Int,
     x: UnsafePointer<Float>, ldx: Int, m: Int, y: UnsafeMutablePointer<Float>, ldy: Int,
@@ -42,8 +42,8 @@ package enum QuantizedKernel {
     let product = product(
       format: format, weights: weights, rows: rows, columns: columns, x: x, ldx: ldx, m: m, y: y, ldy: ldy,
       arithmetic: arithmetic)
-    if arithmetic == .int8 && m > 0 && m <= fewRows && columns > 0 {
-      product.runFewRowsInt8()
+    if arithmetic == .int8 && m > 0 && m <= gemvRows && columns > 0 {
+      product.runGEMVInt8()
     } else {
       product.run()
     }
