@@ -60,19 +60,32 @@ enum LanguageModelCases {
           _ = withoutGradients { model.logits(states(model, prompt, cache).rows([511])) }
         }
       },
-      ModelBenchmark(
-        name: "lm_decode_q4", shape: "128", measure: .rate(128, "tok/s"), arithmetic: \.arithmetic
-      ) { setting in
-        guard let model = try model(setting, .asStored, setting.arithmetic) else { return nil }
-        return { decode(model, sequences: 1) }
-      },
-      ModelBenchmark(
-        name: "lm_decode_batch_q4", shape: "4x128", measure: .rate(512, "tok/s"), arithmetic: \.arithmetic
-      ) { setting in
-        guard let model = try model(setting, .asStored, setting.arithmetic) else { return nil }
-        return { decode(model, sequences: 4) }
-      },
+      decoding("", sequences: 1) { try model($0, .asStored, $1) },
+      decoding("", sequences: 4) { try model($0, .asStored, $1) },
+      decoding("", sequences: 1, .int8) { try model($0, .asStored, $1) },
+      decoding("", sequences: 4, .int8) { try model($0, .asStored, $1) },
     ]
+  }
+
+  /// 128 tokens of each of some sequences side by side, with weights as the file has them.
+  ///
+  /// - Parameters:
+  ///   - suffix: what follows in the case's name.
+  ///   - arithmetic: what products are computed in; `nil` leaves it to the command line.
+  static func decoding(
+    _ suffix: String, sequences count: Int, _ arithmetic: Arithmetic? = nil, warmups: Int = 2,
+    repeats: Int = 9,
+    _ model: @escaping (ModelBenchmark.Setting, Arithmetic) throws -> (any LanguageModel)?
+  ) -> ModelBenchmark {
+    let kind = (arithmetic == .int8 ? "int8_" : "") + (count == 1 ? "" : "batch_")
+    return ModelBenchmark(
+      name: "lm_decode_\(kind)q4\(suffix)", shape: count == 1 ? "128" : "\(count)x128",
+      measure: .rate(128 * Double(count), "tok/s"), warmups: warmups, repeats: repeats,
+      arithmetic: { arithmetic ?? $0.arithmetic }
+    ) { setting in
+      guard let model = try model(setting, arithmetic ?? setting.arithmetic) else { return nil }
+      return { decode(model, sequences: count) }
+    }
   }
 
   /// Reads 128 tokens one by one, and computes all logits after each; several sequences side by side.

@@ -22,11 +22,15 @@ enum LargerModelCases {
       let url = setting.assets.appending(path: file.path)
       return FileManager.default.fileExists(atPath: url.path) ? url : nil
     }
-    func model(_ setting: ModelBenchmark.Setting) throws -> (any LanguageModel)? {
+    func model(_ setting: ModelBenchmark.Setting, _ arithmetic: Arithmetic) throws -> (any LanguageModel)? {
       guard let url = url(setting) else { return nil }
       let model = try LanguageModels.load(url)
-      model.arithmetic = setting.arithmetic
+      model.arithmetic = arithmetic
       return model
+    }
+    func decoding(_ count: Int, _ arithmetic: Arithmetic?) -> ModelBenchmark {
+      LanguageModelCases.decoding(
+        "_" + file.name, sequences: count, arithmetic, warmups: 1, repeats: 3, model)
     }
     return [
       ModelBenchmark(
@@ -43,7 +47,7 @@ enum LargerModelCases {
         repeats: 3,
         arithmetic: \.arithmetic
       ) { setting in
-        guard let model = try model(setting) else { return nil }
+        guard let model = try model(setting, setting.arithmetic) else { return nil }
         let prompt = LanguageModelCases.tokens(512)
         return {
           let cache = KeyValueCache(layerCount: model.layerCount)
@@ -52,22 +56,7 @@ enum LargerModelCases {
           }
         }
       },
-      decoding(file.name, sequences: 1, model), decoding(file.name, sequences: 4, model),
+      decoding(1, nil), decoding(4, nil), decoding(1, .int8), decoding(4, .int8),
     ]
-  }
-
-  /// 128 tokens of each of some sequences side by side.
-  private static func decoding(
-    _ name: String, sequences count: Int,
-    _ model: @escaping (ModelBenchmark.Setting) throws -> (any LanguageModel)?
-  ) -> ModelBenchmark {
-    ModelBenchmark(
-      name: count == 1 ? "lm_decode_q4_" + name : "lm_decode_batch_q4_" + name,
-      shape: count == 1 ? "128" : "\(count)x128", measure: .rate(128 * Double(count), "tok/s"), warmups: 1,
-      repeats: 3, arithmetic: \.arithmetic
-    ) { setting in
-      guard let model = try model(setting) else { return nil }
-      return { LanguageModelCases.decode(model, sequences: count) }
-    }
   }
 }

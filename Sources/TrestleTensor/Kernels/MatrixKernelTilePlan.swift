@@ -165,7 +165,7 @@ struct TilePlan {
     let (columns, panel) = (product.n, Int(kernels.tile_columns))
     if columns <= 2 * panel { return true }
     let rowBytes = Int(product.a.stride * kernels.bytes_per_step / kernels.k_per_step)
-    return product.a.k_is_contiguous != 0 && columns <= 32 * panel && rowBytes % 4096 != 0
+    return product.a.k_is_contiguous != 0 && columns <= max(1024, 32 * panel) && rowBytes % 4096 != 0
   }
 
   /// Whether the tiles can read a where it lies: it has the panels' storage, and steps are whole and aligned.
