@@ -35,11 +35,11 @@ extension LanguageModel {
   }
 }
 
-/// The model; products are in bfloat16 where its weights are.
-func load(_ url: URL, _ storage: WeightStorage) throws -> any LanguageModel {
-  let model = try LanguageModels.load(url, storage: storage)
-  if storage == .bfloat16 { model.arithmetic = .bfloat16 }
-  return model
+/// The model with its tokenizer; products are in bfloat16 where its weights are.
+func load(_ url: URL, _ storage: WeightStorage) throws -> LoadedModel {
+  let loaded = try LoadedModel(contentsOf: url, storage: storage)
+  if storage == .bfloat16 { loaded.model.arithmetic = .bfloat16 }
+  return loaded
 }
 
 /// What the model answers: its likeliest tokens up to the end of the line.
@@ -107,8 +107,8 @@ struct LoRAFineTuning: ProgramCommand {
     // Frozen weights in bfloat16 take half the memory, a file's blocks less; the adapters are float32.
     let url = try file ?? assets.smolLM2
     let items = try Dataset.recBole(at: assets.movieLens100K).items
-    let model = try load(url, storage)
-    let tokenizer = try PretrainedTokenizer(contentsOf: url).tokenizer
+    let loaded = try load(url, storage)
+    let (model, tokenizer) = (loaded.model, loaded.tokenizer)
     var generator = RandomGenerator(seed: seed)
     let known = (0..<items.count).filter { !items.titles[$0].isEmpty && !items.genres[$0].isEmpty }
     var examples = known.map { Example(items, $0, tokenizer) }
@@ -142,7 +142,7 @@ struct LoRAFineTuning: ProgramCommand {
 
     // What was saved is read back into a fresh model: it answers as the one that was trained.
     try adapters.save(to: output, baseModel: url.lastPathComponent)
-    let fresh = try load(url, storage)
+    let fresh = try load(url, storage).model
     _ = try LoRAAdapters.load(from: output, into: fresh)
     let same = try heldOut.prefix(20).allSatisfy {
       try answer($0, fresh, tokenizer) == answer($0, model, tokenizer)

@@ -1,7 +1,7 @@
 import Foundation
 import Trestle
 
-/// One epoch of MF-BPR and LightGCN and an evaluation on a large synthetic world, or answers to single users, with times and
+/// One epoch of MF-BPR, iALS and LightGCN and an evaluation on a large synthetic world, or answers to single users, with times and
 /// memory.
 struct ScaleCheck {
   let interactions: Int
@@ -23,6 +23,8 @@ struct ScaleCheck {
     try epoch(
       "MF-BPR", split, configuration,
       MatrixFactorization(userCount: split.userCount, itemCount: split.itemCount, using: &generator))
+    let squares = timed("preparing iALS") { ImplicitALS(training: split.training, using: &generator) }
+    timed("an epoch of iALS, \(squares.configuration.dimension) factors") { squares.sweep() }
     // The whole graph is propagated each step: a batch in proportion to it keeps an epoch linear.
     configuration.batchSize = max(2048, Int(Double(interactions) / 20_000_000 * Double(1 << 18)))
     var graph = LightGCN.Configuration()

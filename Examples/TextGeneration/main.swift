@@ -49,16 +49,16 @@ struct TextGeneration: ProgramCommand {
     let clock = ContinuousClock()
     let start = clock.now
     let url = try file ?? assets.smolLM2
-    let model = try LanguageModels.load(url, storage: storage)
-    model.arithmetic = arithmetic
-    let pretrained = try PretrainedTokenizer(contentsOf: url)
+    let language = try LoadedModel(contentsOf: url, storage: storage)
+    language.model.arithmetic = arithmetic
     let loaded = clock.now
     let message = prompt ?? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
     var options = generation
-    let (ids, stops) = try pretrained.chat(message, isRaw: isRaw)
+    let (ids, stops) = try language.pretrainedTokenizer.chat(message, isRaw: isRaw)
     options.stopTokens = stops
 
-    var generator = try TextGenerator(model, tokenizer: pretrained.tokenizer, prompt: ids, options: options)
+    var generator = try TextGenerator(
+      language.model, tokenizer: language.tokenizer, prompt: ids, options: options)
     let begun = clock.now
     var first: ContinuousClock.Instant?
     while let piece = generator.next() {

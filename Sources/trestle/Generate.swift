@@ -33,14 +33,13 @@ struct Generate: ProgramCommand {
 
   func run() throws {
     guard let model else { throw UsageError("--model PATH is needed: a GGUF file or a Hugging Face folder") }
-    let language = try LanguageModels.load(languageModel(model))
-    let pretrained = try PretrainedTokenizer(contentsOf: model)
+    let loaded = try LoadedModel(contentsOf: languageModel(model))
     let text = prompt ?? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
-    let chat = try pretrained.chat(text, isRaw: isRaw)
+    let chat = try loaded.pretrainedTokenizer.chat(text, isRaw: isRaw)
     var options = generation
     options.stopTokens = chat.stopTokens
     var generator = try TextGenerator(
-      language, tokenizer: pretrained.tokenizer, prompt: chat.prompt, options: options)
+      loaded.model, tokenizer: loaded.tokenizer, prompt: chat.prompt, options: options)
     while let piece = generator.next() { FileHandle.standardOutput.write(Data(piece.utf8)) }
     FileHandle.standardOutput.write(Data("\n".utf8))
   }

@@ -24,8 +24,7 @@ struct Inspect: ProgramCommand {
       throw UsageError("\(file.relativePath): no such file")
     }
     if isFolder.boolValue { return try inspect(folder: file) }
-    let head = (try? FileHandle(forReadingFrom: file).read(upToCount: 4)) ?? Data()
-    if head == Data("GGUF".utf8) {
+    if try Self.beginning(of: file) == Data("GGUF".utf8) {
       try inspect(GGUFFile(file))
     } else if file.pathExtension == "safetensors" {
       try inspect(SafetensorsFile(file))
@@ -33,6 +32,16 @@ struct Inspect: ProgramCommand {
       try inspect(PretrainedTokenizer(tokenizerJSON: file))
     } else {
       try inspect(data: file)
+    }
+  }
+
+  /// The first four bytes of a file, which is no pipe: that would be waited for.
+  private static func beginning(of file: URL) throws -> Data {
+    switch openRegularFile(file.path) {
+    case .refused(let reason):
+      throw FormatError.cannotRead(.init(file.path, expected: "a readable regular file", found: reason))
+    case .opened(let descriptor, _):
+      return try FileHandle(fileDescriptor: descriptor, closeOnDealloc: true).read(upToCount: 4) ?? Data()
     }
   }
 

@@ -9,15 +9,20 @@ import TrestleTestSupport
 
 /// A recommender and a small language model for which items are code tokens.
 private func coding(_ seed: UInt64, beams: Int = 20) throws -> BridgeContext {
-  let small = try SmallComposition(seed: seed)
-  var configuration = CodeSide.Configuration()
-  (configuration.levels, configuration.codesPerLevel, configuration.windowItems) = (3, 8, 4)
-  (configuration.validationUsers, configuration.beams, configuration.seed) = (10, beams, seed)
-  let side = CodeSide(
-    name: "coding", model: small.language.recommender.model, adapters: small.language.adapters,
-    split: small.context.split, vocabulary: small.language.vocabulary,
-    encodedItemTexts: small.language.encodedItemTexts, configuration: configuration)
-  return try BridgeContext(domain: small.domain, language: side, split: small.context.split)
+  try SmallComposition(seed: seed).coding(beams: beams)
+}
+
+/// Networks that train by steps of their own.
+private enum Network: String, CaseIterable {
+  case neuMF, sasRec, gru4Rec
+
+  func make(_ split: DataSplit, _ generator: inout RandomGenerator) -> any TrainableRecommender {
+    switch self {
+    case .neuMF: NeuMF(userCount: split.userCount, itemCount: split.itemCount, using: &generator)
+    case .sasRec: SASRec(training: split.training, using: &generator)
+    case .gru4Rec: GRU4Rec(training: split.training, using: &generator)
+    }
+  }
 }
 
 @Suite struct CodeTests {
@@ -134,8 +139,10 @@ private func coding(_ seed: UInt64, beams: Int = 20) throws -> BridgeContext {
     #expect(throws: BridgeError.self) { try context.language.scores.scores(users: [0]) }
   }
 
-  /// A sequential recommender is a side with steps of its own.
-  @Test func aSequentialRecommenderIsASide() throws {
+  /// A recommender with steps of its own is a side, a sequential one too.
+  @Test(arguments: Network.allCases) private func aRecommenderWithStepsOfItsOwnIsASide(network: Network)
+    throws
+  {
     let small = try SmallComposition(seed: 1)
     func context() throws -> BridgeContext {
       let small = try SmallComposition(seed: 1)
@@ -144,7 +151,7 @@ private func coding(_ seed: UInt64, beams: Int = 20) throws -> BridgeContext {
       var training = TrainingConfiguration()
       training.batchSize = 32
       let side = try RecommenderSide(
-        NeuMF(userCount: split.userCount, itemCount: split.itemCount, using: &generator), split: split,
+        network.make(split, &generator), split: split,
         vocabulary: small.domain.vocabulary, configuration: training)
       return try BridgeContext(domain: side, language: small.language, split: split)
     }

@@ -121,6 +121,11 @@ public class ItemCodeStrategy: BridgeStrategy {
     let width = saved.rank == 2 ? saved.shape[1] : 0
     let flat = try state.tensor("codes", shape: [context.split.itemCount, width], dtype: .int32)
       .scalars(as: Int32.self)
+    // Lists are filled up with −1; nothing else is below 0.
+    if let bad = flat.first(where: { $0 < -1 }) {
+      throw BridgeError.invalidState(
+        path: "bridge state", place: "codes", expected: "codes of items", found: "\(bad)")
+    }
     codes = (0..<context.split.itemCount).map { row in
       flat[row * width..<(row + 1) * width].filter { $0 >= 0 }
     }

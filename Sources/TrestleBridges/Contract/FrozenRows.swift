@@ -37,22 +37,6 @@ public struct FrozenRows: Sendable {
       return projector(rows.gatheredRows(ids))
     }
   }
-
-  /// The rows saved by ``save(into:prefix:)``.
-  ///
-  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for rows of another number or type.
-  public init(from state: BridgeState, prefix: String, _ vocabulary: EntityVocabulary) throws(BridgeError) {
-    for kind in EntityKind.allCases {
-      let name = "\(prefix).\(kind.rawValue)s"
-      guard let rows = state.tensors[name] else { continue }
-      guard rows.rank == 2, rows.shape[0] == vocabulary.count(of: kind), rows.dtype == .float32 else {
-        throw .invalidState(
-          path: "bridge state", place: name, expected: "\(vocabulary.count(of: kind)) rows",
-          found: "\(rows.dtype) \(rows.shape)")
-      }
-      tables[kind] = rows
-    }
-  }
 }
 
 extension BridgeContext {

@@ -4,15 +4,34 @@ import TrestleLanguageModels
 import TrestleRecommenders
 import TrestleTensor
 
+extension HybridJobPlan {
+  /// A plan that a job has kept.
+  ///
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a file that is none, `FormatError` for one that
+  ///   cannot be read.
+  init(contentsOf file: URL) throws {
+    let bytes = try [UInt8](contentsOf: file, limit: JSONLimits().byteCount)
+    guard let plan = try? JSONDecoder().decode(HybridJobPlan.self, from: Data(bytes)), plan.isValid else {
+      throw BridgeError.invalidState(
+        path: file.path, place: "plan", expected: "the plan of the job that goes on", found: "something else")
+    }
+    self = plan
+  }
+
+  /// Whether its figures can have been measured.
+  var isValid: Bool {
+    (Array(tokensPerSecond.values) + Array(expected.values) + [epochSeconds])
+      .allSatisfy((0...1e15).contains)
+  }
+}
+
 extension HybridJob {
   /// Reads the plan of the job that is continued, or measures the machine and makes one, and keeps it: a job that goes on must
-  /// go on with what it began with.
+  /// go on with what it began with, so a plan that cannot be read is an error.
   func makePlan() throws -> HybridJobPlan {
     let file = runs.appending(path: "plan.json")
-    if configuration.resumes, let bytes = try? Data(contentsOf: file),
-      let plan = try? JSONDecoder().decode(HybridJobPlan.self, from: bytes)
-    {
-      return plan
+    if configuration.resumes, FileManager.default.fileExists(atPath: file.path) {
+      return try HybridJobPlan(contentsOf: file)
     }
     let plan = try measuredPlan()
     try FileManager.default.createDirectory(at: runs, withIntermediateDirectories: true)

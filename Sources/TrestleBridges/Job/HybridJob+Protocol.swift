@@ -77,7 +77,9 @@ extension HybridJob {
       }
     }
     let notes = results.appending(path: "Notes.md")
-    if let data = try? Data(contentsOf: notes) { text += "\n" + String(decoding: data, as: UTF8.self) }
+    if FileManager.default.fileExists(atPath: notes.path) {
+      text += "\n" + String(decoding: try [UInt8](contentsOf: notes, limit: 1 << 27), as: UTF8.self)
+    }
     let target = results.deletingLastPathComponent().appending(path: "Results.md")
     try AtomicFile.write(Array(text.utf8), to: target)
     return target

@@ -58,10 +58,10 @@ public struct HybridJobData {
       guard let built else { preconditionFailure("HybridJobData: no language model") }
       return (built.makeModel(), built.tokenizedTexts, [])
     }
-    let model = try LanguageModels.load(
-      modelURL, storage: arithmetic == .bfloat16 ? .bfloat16 : .float32)
+    let loaded = try LoadedModel(
+      contentsOf: modelURL, storage: arithmetic == .bfloat16 ? .bfloat16 : .float32)
+    let (model, tokenizer) = (loaded.model, loaded.tokenizer)
     model.arithmetic = arithmetic
-    let tokenizer = try PretrainedTokenizer(contentsOf: modelURL).tokenizer
     return (model, texts.texts.map { tokenizer.encode($0) }, tokenizer.encode("\n"))
   }
 

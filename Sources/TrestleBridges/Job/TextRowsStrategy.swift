@@ -24,11 +24,8 @@ public final class TextRowsStrategy: BridgeStrategy {
 
   /// Sets the rows.
   public override func prepare(_ context: BridgeContext) throws {
-    let side = try context.side(
-      .language, as: (any ContextualRepresentations & EntityTables).self, .contextualRepresentations,
-      for: self)
-    let ids = Array(0..<Int32(context.domain.vocabulary.itemCount))
-    let states = try side.representations(of: .item, ids: ids, source: .text)
+    let side = try context.language.tables
+    let states = try context.language.representations(ofAll: .item, from: .text)
     let statistics = side.pretrainedRowStatistics ?? (Tensor.zeros([states.shape[1]]), 0.02)
     let centred = states - states.mean(along: [0])
     let deviation = centred.squared().mean().item.squareRoot()

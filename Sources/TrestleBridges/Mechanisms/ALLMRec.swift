@@ -185,12 +185,12 @@ public final class ALLMRec: BridgeStrategy {
 
   /// Takes over saved text vectors and rows.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    texts = try FrozenRows(from: state, prefix: "text", context.domain.vocabulary)
-    rows = try FrozenRows(from: state, prefix: "rows", context.domain.vocabulary)
+    texts = try context.savedTextRows(state, from: configuration.textSource)
+    rows = try context.savedDomainRows(state)
     try make(context)
     for item in coders?.namedParameters ?? [] {
       item.parameter.update(
-        to: try state.tensor("coder.\(item.name)", shape: item.parameter.shape, dtype: .float32).copied())
+        to: try state.finiteTensor("coder.\(item.name)", shape: item.parameter.shape).copied())
     }
     try connect(context)
   }

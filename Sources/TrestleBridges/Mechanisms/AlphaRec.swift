@@ -132,7 +132,7 @@ public final class AlphaRec: BridgeStrategy {
 
   /// Takes over saved item vectors.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    texts = try FrozenRows(from: state, prefix: "text", context.domain.vocabulary)
+    texts = try context.savedTextRows(state, from: configuration.textSource)
     make(context)
   }
 }

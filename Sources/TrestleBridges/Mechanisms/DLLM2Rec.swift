@@ -138,15 +138,15 @@ public final class DLLM2Rec: BridgeStrategy {
 
   /// Takes over saved lists and text vectors.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    texts = try FrozenRows(from: state, prefix: "text", context.domain.vocabulary)
+    texts = try configuration.textSource.map { try context.savedTextRows(state, from: $0) } ?? FrozenRows()
     lists = nil
     if state.tensors["lists"] != nil {
       let shape: Shape = [
         context.split.userCount, Swift.min(configuration.length, context.split.itemCount),
       ]
       lists = (
-        try state.tensor("lists", shape: shape, dtype: .int32),
-        try state.tensor("confidences", shape: shape, dtype: .float32)
+        try state.indices("lists", shape: shape, below: context.split.itemCount),
+        try state.finiteTensor("confidences", shape: shape)
       )
     }
     try connect(context)

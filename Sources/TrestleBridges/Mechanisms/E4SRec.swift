@@ -66,7 +66,7 @@ public final class E4SRec: BridgeStrategy {
 
   /// Takes over saved rows.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    rows = try FrozenRows(from: state, prefix: "rows", context.domain.vocabulary)
+    rows = try context.savedDomainRows(state)
     try connect(context)
   }
 }

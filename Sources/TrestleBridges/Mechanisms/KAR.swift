@@ -106,7 +106,8 @@ public final class KAR: BridgeStrategy {
 
   /// Takes over saved knowledge.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    knowledge = try FrozenRows(from: state, prefix: "knowledge", context.domain.vocabulary)
+    knowledge = try context.savedTextRows(
+      state, prefix: "knowledge", from: textSource, readsUsers: readsUsers)
     try connect(context)
   }
 }

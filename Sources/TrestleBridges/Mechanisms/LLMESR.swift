@@ -101,9 +101,9 @@ public final class LLMESR: BridgeStrategy {
 
   /// Takes over saved text vectors.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    texts = try FrozenRows(from: state, prefix: "text", context.domain.vocabulary)
+    texts = try context.savedTextRows(state, from: textSource)
     let users = context.domain.vocabulary.userCount
-    alike = try state.tensor("alike", shape: [users, Swift.min(neighbors, users - 1)], dtype: .int32)
+    alike = try state.indices("alike", shape: [users, Swift.min(neighbors, users - 1)], below: users)
     try connect(context)
   }
 }

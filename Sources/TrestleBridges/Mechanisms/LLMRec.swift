@@ -105,7 +105,7 @@ public final class LLMRec: BridgeStrategy {
     let count = Swift.min(configuration.candidates, context.split.itemCount)
     let lists = (try context.domain.scores.scores(users: users) + excluded).topK(count).indices
     let opinions = try context.language.scores.scores(users: users).gatheredColumns(lists)
-    let marked = Swift.max(1, Swift.min(configuration.marks, count / 2))
+    let marked = markCount(context)
     marks = (
       lists.elements(in: opinions.topK(marked).indices),
       lists.elements(in: (opinions * -1).topK(marked).indices)
@@ -115,6 +115,12 @@ public final class LLMRec: BridgeStrategy {
       texts = try context.textRows(from: source, readsUsers: true)
       try connect(context)
     }
+  }
+
+  /// How many items of each user are marked as liked, and how many as not.
+  private func markCount(_ context: BridgeContext) -> Int {
+    let count = Swift.min(configuration.candidates, context.split.itemCount)
+    return Swift.max(1, Swift.min(configuration.marks, count / 2))
   }
 
   /// BPR on the marked pairs of the batch's users, without those that are believed least.
@@ -146,13 +152,16 @@ public final class LLMRec: BridgeStrategy {
   /// Takes over saved marks.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
     marks = nil
-    texts = try FrozenRows(from: state, prefix: "texts", context.domain.vocabulary)
+    texts =
+      try configuration.textSource.map {
+        try context.savedTextRows(state, prefix: "texts", from: $0, readsUsers: true)
+      } ?? FrozenRows()
     if texts[.item] == nil { maps = [:] } else { try connect(context) }
-    guard let liked = state.tensors["liked"] else { return }
-    let shape: Shape = [context.split.userCount, liked.rank == 2 ? liked.shape[1] : 0]
+    guard state.tensors["liked"] != nil else { return }
+    let shape: Shape = [context.split.userCount, markCount(context)]
     marks = (
-      try state.tensor("liked", shape: shape, dtype: .int32),
-      try state.tensor("other", shape: shape, dtype: .int32)
+      try state.indices("liked", shape: shape, below: context.split.itemCount),
+      try state.indices("other", shape: shape, below: context.split.itemCount)
     )
   }
 }

@@ -89,6 +89,10 @@ extension HybridRecommender {
         Self.manifestName, "format, fusion", expected: "a hybrid of format 2",
         found: "format \(manifest.format)")
     }
+    guard manifest.folding?.isValid ?? true else {
+      throw saved.invalid(
+        Self.manifestName, "folding", expected: "how rows of someone new are made", found: "other numbers")
+    }
     let files = manifest.files
     let catalogue = try saved.decode(Catalogue.self, "catalogue.json", files)
     let counts = (users: catalogue.userIDs.count, items: catalogue.itemIDs.count)

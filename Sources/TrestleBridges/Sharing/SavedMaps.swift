@@ -76,19 +76,6 @@ extension OrthonormalMap {
   }
 }
 
-extension BridgeState {
-  /// A saved `float32` tensor of the given shape without infinities or not-a-numbers.
-  ///
-  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` if there is none such.
-  func finiteTensor(_ name: String, shape: Shape) throws(BridgeError) -> Tensor {
-    let tensor = try tensor(name, shape: shape, dtype: .float32)
-    if let bad = tensor.floats.first(where: { !$0.isFinite }) {
-      throw .invalidState(path: "bridge state", place: name, expected: "finite numbers", found: "\(bad)")
-    }
-    return tensor
-  }
-}
-
 extension KernelRidge.Configuration {
   /// The settings as they stand in a bridge's state.
   var savedText: String? {
@@ -100,6 +87,7 @@ extension KernelRidge.Configuration {
   /// Settings of ``savedText``, validated.
   init(savedText: String) throws {
     guard let map = try? JSONDecoder().decode(Self.self, from: Data(savedText.utf8)), map.strength >= 0,
+      map.strength.isFinite,
       map.maximumExamples > 0
     else {
       throw BridgeError.invalidState(

@@ -118,7 +118,13 @@ public class RepresentationAlignmentStrategy: BridgeStrategy {
 
   /// Takes over saved text representations.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    targets = try FrozenRows(from: state, prefix: "text", context.domain.vocabulary)
+    let side = try context.language.contextual
+    var widths: [EntityKind: Int] = [:]
+    for (kind, source) in sources where side.representationSources(kind).contains(source) {
+      widths[kind] = side.representationWidth(kind, source: source)
+    }
+    if describesUsers { widths[.user] = widths[.item] }
+    targets = try FrozenRows(from: state, prefix: "text", context.domain.vocabulary, widths: widths)
     try makeProjectors(context)
   }
 }

@@ -64,13 +64,17 @@ public final class ScoreFusionStrategy: BridgeStrategy {
       weights = nil
       return
     }
-    var loaded = FusionWeights(alpha: 0)
-    loaded.bounds = (state.values["bounds"] ?? "").split(separator: " ").compactMap { Int($0) }
-    loaded.alphas = alphas.split(separator: " ").compactMap { Double($0) }
-    guard loaded.alphas.count == loaded.bounds.count + 1 else {
+    let bounds = (state.values["bounds"] ?? "").split(separator: " ").map { Int($0) ?? -1 }
+    let shares = alphas.split(separator: " ").map { Double($0) ?? -1 }
+    guard shares.count == bounds.count + 1, shares.allSatisfy((0...1).contains),
+      bounds.allSatisfy({ $0 >= 0 }), bounds == bounds.sorted()
+    else {
       throw BridgeError.invalidState(
-        path: "bridge state", place: "alphas", expected: "\(loaded.bounds.count + 1) numbers", found: alphas)
+        path: "bridge state", place: "alphas", expected: "a share from 0 to 1 for each class of activity",
+        found: String(alphas.prefix(60)))
     }
+    var loaded = FusionWeights(alpha: 0)
+    (loaded.bounds, loaded.alphas) = (bounds, shares)
     weights = loaded
   }
 }

@@ -91,7 +91,7 @@ public final class SlotInjectionStrategy: BridgeStrategy {
   /// Takes over saved rows.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
     try prepare(context)
-    sources = try FrozenRows(from: state, prefix: "slots", context.domain.vocabulary)
+    sources = try context.savedDomainRows(state, prefix: "slots")
     try connect(context)
   }
 }

@@ -14,10 +14,14 @@ public struct StudyPage {
   /// Reads a page, and the figures that its tables name.
   ///
   /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a table without an end, a protocol that does not
-  ///   exist or a file without figures of it, and what ``StudyResults/init(contentsOf:)`` throws.
+  ///   exist, a file without figures of it or a page that is no text, `FormatError` for one that cannot be read, and what ``StudyResults/init(contentsOf:)`` throws.
   public init(contentsOf page: URL) throws {
-    let lines = try String(contentsOf: page, encoding: .utf8).split(
-      separator: "\n", omittingEmptySubsequences: false)
+    guard let content = String(validating: try [UInt8](contentsOf: page, limit: 1 << 27), as: UTF8.self)
+    else {
+      throw BridgeError.invalidState(
+        path: page.path, place: "the file", expected: "text in UTF-8", found: "other bytes")
+    }
+    let lines = content.split(separator: "\n", omittingEmptySubsequences: false)
     var made: [Substring] = []
     var tables = 0
     var line = 0

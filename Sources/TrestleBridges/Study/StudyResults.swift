@@ -14,8 +14,8 @@ public struct StudyResults: Sendable {
 
   /// The figures in `file`, and those of the file beside it; none if it does not exist.
   ///
-  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a line that is none of a study's, Foundation's
-  ///   error if a file cannot be read.
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a line that is none of a study's, `FormatError`
+  ///   if a file cannot be read.
   public init(contentsOf file: URL?) throws {
     guard let file, FileManager.default.fileExists(atPath: file.path) else { return }
     records = try Self.lines(file)
@@ -24,7 +24,7 @@ public struct StudyResults: Sendable {
   }
 
   private static func lines<Line: Decodable>(_ file: URL) throws -> [Line] {
-    let text = String(decoding: try Data(contentsOf: file), as: UTF8.self)
+    let text = String(decoding: try [UInt8](contentsOf: file, limit: 4 << 30), as: UTF8.self)
     return try text.split(separator: "\n").enumerated().map { place, line in
       do {
         return try JSONDecoder().decode(Line.self, from: Data(line.utf8))

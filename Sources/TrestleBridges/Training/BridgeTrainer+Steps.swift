@@ -1,4 +1,5 @@
 import Foundation
+import TrestleFormats
 import TrestleNN
 import TrestleRecommenders
 import TrestleTensor
@@ -97,12 +98,12 @@ extension BridgeTrainer {
     let exists = checkpointURL.map { FileManager.default.fileExists(atPath: $0.path) } ?? false
     guard communicator.size > 1 else { return exists ? checkpointURL : nil }
     let isFirst = communicator.rank == 0
-    let own = try isFirst && exists ? checkpointURL.map { try Data(contentsOf: $0) } : nil
+    let own = try isFirst && exists ? checkpointURL.map { try [UInt8](contentsOf: $0, limit: 1 << 40) } : nil
     let count = try Int(communicator.allGather([Int64(own?.count ?? -1)])[0][0])
     guard count >= 0 else { return nil }
     let bytes = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 64)
     defer { bytes.deallocate() }
-    own?.copyBytes(to: bytes)
+    if let own { bytes.copyBytes(from: own) }
     try communicator.broadcast(bytes, from: 0)
     if isFirst { return checkpointURL }
     let copy = FileManager.default.temporaryDirectory.appending(path: "trestle-\(UUID().uuidString)")

@@ -212,11 +212,20 @@ extension [UInt8] {
   ///
   /// - Throws: ``FormatError/cannotRead(_:)``, ``FormatError/limitExceeded(_:)``.
   package init(contentsOf url: URL, limit: Int) throws(FormatError) {
-    let file = try MappedFile(url, access: .copied)
-    guard file.count <= limit else {
-      throw .limitExceeded(.init(url.path, expected: "at most \(limit) bytes", found: "\(file.count)"))
+    // Before anything is copied, and again in case it has grown since.
+    if case .opened(let descriptor, let size) = openRegularFile(url.path) {
+      close(descriptor)
+      try Self.check(size, limit, url)
     }
+    let file = try MappedFile(url, access: .copied)
+    try Self.check(file.count, limit, url)
     self = withExtendedLifetime(file) { [UInt8](file.bytes) }
+  }
+
+  private static func check(_ size: Int, _ limit: Int, _ url: URL) throws(FormatError) {
+    guard size <= limit else {
+      throw .limitExceeded(.init(url.path, expected: "at most \(limit) bytes", found: "\(size)"))
+    }
   }
 }
 

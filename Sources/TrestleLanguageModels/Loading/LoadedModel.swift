@@ -19,6 +19,11 @@ public struct LoadedModel {
   /// The chat template as the files have it, see `JinjaTemplate`.
   public let chatTemplate: String?
 
+  /// The tokenizer and the chat template, which together make prompts.
+  public var pretrainedTokenizer: PretrainedTokenizer {
+    PretrainedTokenizer(tokenizer: tokenizer, chatTemplate: chatTemplate)
+  }
+
   /// Pairs a model with a tokenizer.
   ///
   /// - Throws: ``LanguageModelError/configuration(_:)`` if the tokenizer has ids that the model's table lacks.

@@ -58,6 +58,45 @@ public struct CandidateLists: Sendable, Codable, Equatable {
       description: "test items and \(negatives) uniform negatives, seed \(seed), split \(split.hash)")
   }
 
+  /// For each user with test items: these, and `negatives` further items without repetition from those that the user has in no
+  /// part of the split, each drawn in proportion to its training interactions.
+  ///
+  /// Popular items are harder to tell from the test items than uniform ones: figures are lower, and comparable with those on
+  /// the same lists only. Items without training interactions are never drawn; a user for whom there are fewer others gets all.
+  public static func sampledByPopularity(
+    from split: DataSplit, negatives: Int, seed: UInt64
+  ) -> CandidateLists {
+    let test = UserItemMatrix(split.test)
+    let known = UserItemMatrix(
+      split.training, split.validation, split.test, userCount: split.userCount, itemCount: split.itemCount)
+    let counts = split.training.itemCounts()
+    let taken = counts.indices.filter { counts[$0] > 0 }.map { Int32($0) }
+    let table = taken.isEmpty ? nil : AliasTable(weights: taken.map { Double(counts[Int($0)]) })
+    let users = test.activeUsers()
+    let source = RandomGenerator(seed: seed)
+    let lists = users.map { user -> [Int32] in
+      var generator = source.split(UInt64(user))
+      let free = taken.filter { !known.contains(user: Int(user), item: $0) }
+      guard let table, free.count > negatives else { return Array(test.items(of: Int(user))) + free }
+      var chosen = Set<Int32>()
+      // Drawing until it is a new one is drawing in proportion among those left; where they are few and rare, keys do that at once.
+      for _ in 0..<32 * negatives where chosen.count < negatives {
+        let item = taken[table.sample(&generator)]
+        if !known.contains(user: Int(user), item: item) { chosen.insert(item) }
+      }
+      if chosen.count < negatives {
+        let left = free.filter { !chosen.contains($0) }
+        let keys = left.map { log(1 - generator.uniform()) / Double(counts[Int($0)]) }
+        let order = left.indices.sorted { keys[$0] > keys[$1] }
+        for place in order.prefix(negatives - chosen.count) { chosen.insert(left[place]) }
+      }
+      return Array(test.items(of: Int(user))) + chosen
+    }
+    return CandidateLists(
+      users: users, items: lists,
+      description: "test items and \(negatives) negatives by popularity, seed \(seed), split \(split.hash)")
+  }
+
   /// Writes the lists as JSON.
   public func write(to file: URL) throws {
     let encoder = JSONEncoder()

@@ -40,6 +40,11 @@ public struct EvaluationResult: Sendable, Codable {
     self.slice(slice)?.means[metric.name]
   }
 
+  /// The mean of the measure with a name, such as a ``CustomRankingMetric``, over the users of a slice; `nil` where there is none.
+  public func mean(_ name: String, on slice: ItemSlice = .all) -> Double? {
+    self.slice(slice)?.means[name]
+  }
+
   /// The values of a measure for the users of a slice, in the order of ``Slice/users``; empty as ``mean(_:on:)`` is
   /// `nil`.
   public func values(_ metric: RankingMetric, on slice: ItemSlice = .all) -> [Float] {

@@ -63,6 +63,14 @@ public struct RankingEvaluator: Sendable {
 
   /// The configuration.
   public let configuration: Configuration
+  /// Measures that are defined elsewhere, beside those of the configuration.
+  ///
+  /// - Precondition: each has a cutoff of at least 1.
+  public var customMetrics: [any CustomRankingMetric] = [] {
+    didSet {
+      precondition(customMetrics.allSatisfy { $0.cutoff > 0 }, "RankingEvaluator: a cutoff below 1")
+    }
+  }
   let relevant: UserItemMatrix
   let masked: UserItemMatrix
   let slices: ItemSlices
@@ -177,6 +185,14 @@ public struct RankingEvaluator: Sendable {
     /// The number of relevant items by slice, in the order of ``ItemSlice/allCases``.
     let relevantCounts: [Int]
 
+    /// The list as a measure from outside sees it, with the relevant items of a slice.
+    func list(_ items: [Int32], in slice: ItemSlice, cutoff: Int) -> RankedList {
+      RankedList(
+        user: user, items: Array(items.prefix(cutoff)),
+        relevance: relevance.prefix(cutoff).map { $0 != nil && (slice == .all || $0 == slice) },
+        relevantCount: count(in: slice))
+    }
+
     func count(in slice: ItemSlice) -> Int {
       slice == .all ? relevantCounts.reduce(0, +) : relevantCounts[slice.index]
     }
@@ -209,7 +225,9 @@ public struct RankingEvaluator: Sendable {
 
   /// The length of the lists.
   var listLength: Int {
-    let cutoffs = configuration.metrics.compactMap(\.cutoff) + configuration.listMetrics.map(\.cutoff)
+    let cutoffs =
+      configuration.metrics.compactMap(\.cutoff) + configuration.listMetrics.map(\.cutoff)
+      + customMetrics.map(\.cutoff)
     return min(max(1, cutoffs.max() ?? 1), max(1, relevant.itemCount))
   }
 
@@ -298,6 +316,14 @@ public struct RankingEvaluator: Sendable {
         return Float(value)
       }
       if !measured.isEmpty { sums[metric.name] = sum / Double(measured.count) }
+    }
+    for metric in customMetrics where !measured.isEmpty {
+      let lists = batches.flatMap { zip($0.users, $0.lists) }.filter { $0.0.count(in: slice) > 0 }
+      let values = lists.map { user, items in
+        metric.value(user.list(items, in: slice, cutoff: metric.cutoff))
+      }
+      perUser[metric.name] = values.map { Float($0) }
+      sums[metric.name] = values.reduce(0, +) / Double(values.count)
     }
     if let curve = curves?.first(where: { $0.slice == slice }) {
       if configuration.metrics.contains(.gauc) {

@@ -41,10 +41,14 @@ extension Leaderboard {
 
   /// All values as JSON Lines, an object per model, seed, slice and measure:
   /// `{"model":"MF-BPR","seed":0,"slice":"all","metric":"NDCG@10","value":0.29,…}`.
+  ///
+  /// Where a search chose the settings, these stand in each line of the run as `settings`, and a line of the slice `validation`
+  /// follows for each trial, with its number as `trial`, its settings, its best value and its seconds; a trial that failed
+  /// has none.
   public func jsonLines() -> String {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.withoutEscapingSlashes]
-    return records().compactMap { record in
+    return (records() + trials()).compactMap { record in
       // Encoding fails for values that are not finite only; such a value is no result.
       (try? encoder.encode(record)).map { String(decoding: $0, as: UTF8.self) + "\n" }
     }.joined()
@@ -89,9 +93,11 @@ extension Leaderboard {
     let split: String
     let trainingSeconds: Double
     let evaluationSeconds: Double
+    var settings: SearchSettings?
+    var trial: Int?
 
     enum CodingKeys: String, CodingKey {
-      case model, seed, slice, metric, value, users, dataset, split
+      case model, seed, slice, metric, value, users, dataset, split, settings, trial
       case trainingSeconds = "training_seconds"
       case evaluationSeconds = "evaluation_seconds"
     }
@@ -105,8 +111,22 @@ extension Leaderboard {
           Record(
             model: run.model, seed: run.seed, slice: slice.slice.rawValue, metric: metric, value: value,
             users: slice.users.count, dataset: dataset, split: run.result.splitHash,
-            trainingSeconds: run.trainingSeconds, evaluationSeconds: run.result.seconds)
+            trainingSeconds: run.trainingSeconds, evaluationSeconds: run.result.seconds,
+            settings: run.search?.best.settings)
         }
+      }
+    }
+  }
+
+  /// What was tried for each run.
+  private func trials() -> [Record] {
+    runs.flatMap { run in
+      (run.search?.trials ?? []).compactMap { trial in
+        guard let value = trial.value, let metric = run.search?.metric else { return nil }
+        return Record(
+          model: run.model, seed: run.seed, slice: "validation", metric: metric, value: value, users: 0,
+          dataset: dataset, split: run.result.splitHash, trainingSeconds: trial.seconds,
+          evaluationSeconds: 0, settings: trial.settings, trial: trial.number)
       }
     }
   }

@@ -13,6 +13,8 @@ public struct Leaderboard: Sendable, Codable {
     public let result: EvaluationResult
     /// The time that the training took.
     public let trainingSeconds: Double
+    /// The search by which its settings were chosen, with all that was tried; `nil` for the recommended settings.
+    public var search: SearchResult?
   }
 
   /// The data set's name, for titles and records.
@@ -26,6 +28,14 @@ public struct Leaderboard: Sendable, Codable {
   /// Adds a run.
   public mutating func add(model: String, seed: UInt64, result: EvaluationResult, trainingSeconds: Double) {
     runs.append(Run(model: model, seed: seed, result: result, trainingSeconds: trainingSeconds))
+  }
+
+  /// Adds a run whose settings a search has chosen.
+  public mutating func add(
+    model: String, seed: UInt64, result: EvaluationResult, trainingSeconds: Double, search: SearchResult?
+  ) {
+    runs.append(
+      Run(model: model, seed: seed, result: result, trainingSeconds: trainingSeconds, search: search))
   }
 
   /// The models in the order in which they first came.

@@ -12,9 +12,9 @@ struct SearchLog {
   init(_ file: URL?) throws(DataError) {
     self.file = file
     guard let file, FileManager.default.fileExists(atPath: file.path) else { return }
-    let text: Data
-    do { text = try Data(contentsOf: file) } catch {
-      throw .unreadable(path: file.path, reason: error.localizedDescription)
+    let text: [UInt8]
+    do { text = try [UInt8](contentsOf: file, limit: 4 << 30) } catch {
+      throw .unreadable(path: file.path, reason: "\(error)")
     }
     for (place, line) in text.split(separator: UInt8(ascii: "\n")).enumerated() {
       guard let record = try? JSONDecoder().decode(SearchRecord.self, from: Data(line)), record.isValid else {

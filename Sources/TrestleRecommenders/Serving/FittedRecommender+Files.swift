@@ -64,6 +64,10 @@ extension FittedRecommender {
         Self.manifestName, "format", expected: "trestle-recommender, version 1",
         found: "\(manifest.format), version \(manifest.version)")
     }
+    guard manifest.folding.isValid else {
+      throw saved.invalid(
+        Self.manifestName, "folding", expected: "how rows of someone new are made", found: "other numbers")
+    }
     let catalogue = try saved.decode(Catalogue.self, "catalogue.json", manifest.files)
     guard catalogue.vocabularyHash == manifest.card.vocabularyHash else {
       throw saved.invalid(

@@ -41,24 +41,29 @@ public struct NamedSplit: Sendable {
 
   private static let partNames = ["train", "validation", "test"]
 
-  /// Writes the plain form; the folder is made if it is missing.
+  /// Writes the plain form as a folder, which takes the place of an older split in one step; other files in it stay.
   ///
   /// - Throws: ``DataError/invalidParameter(operation:expected:found:)`` for an id that is empty or has a tab or a line end,
-  ///   and what writing throws.
+  ///   and `FormatError.cannotWrite` for a folder of other things or one that cannot be written; an older split is intact then.
   public func write(to folder: URL) throws {
     try checkIDs()
-    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    try FileManager.default.createDirectory(
+      at: folder.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try AtomicFolder.write(to: folder, holding: "split.json", keepingOthers: true) { try writeParts(to: $0) }
+  }
+
+  private func writeParts(to folder: URL) throws {
     for (name, part) in zip(Self.partNames, [split.training, split.validation, split.test]) {
-      try table(part, types: false).write(to: folder.appending(path: name + ".tsv"), options: .atomic)
+      try AtomicFile.write(
+        table(part, types: false), to: folder.appending(path: name + ".tsv"))
     }
     for (name, ids) in [("users.txt", userIDs), ("items.txt", itemIDs)] {
       let lines = ids.ids.map { $0 + "\n" }.joined()
-      try Data(lines.utf8).write(to: folder.appending(path: name), options: .atomic)
+      try AtomicFile.write(Array(lines.utf8), to: folder.appending(path: name))
     }
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .prettyPrinted]
-    let manifest = try encoder.encode(Manifest(strategy: split.strategy, hash: split.hash))
-    try manifest.write(to: folder.appending(path: "split.json"), options: .atomic)
+    try AtomicFile.writeJSON(
+      Manifest(strategy: split.strategy, hash: split.hash), isPretty: true,
+      to: folder.appending(path: "split.json"))
   }
 
   /// Reads the plain form.
@@ -119,7 +124,7 @@ public struct NamedSplit: Sendable {
     let name = name ?? folder.lastPathComponent
     for (suffix, part) in zip(Self.recBoleNames, [split.training, split.validation, split.test]) {
       let file = folder.appending(path: "\(name).\(suffix).inter")
-      try table(part, types: true).write(to: file, options: .atomic)
+      try AtomicFile.write(table(part, types: true), to: file)
     }
   }
 
@@ -162,7 +167,7 @@ public struct NamedSplit: Sendable {
   }
 
   /// The rows of a part under a header, with RecBole's types or without.
-  private func table(_ part: Interactions, types: Bool) -> Data {
+  private func table(_ part: Interactions, types: Bool) -> [UInt8] {
     func column(_ name: String, _ type: String) -> String { types ? "\(name):\(type)" : name }
     var header = [column("user_id", "token"), column("item_id", "token")]
     if part.ratings != nil { header.append(column("rating", "float")) }
@@ -176,7 +181,7 @@ public struct NamedSplit: Sendable {
       if let timestamps = part.timestamps { bytes.append(contentsOf: "\t\(timestamps[row])".utf8) }
       bytes.append(10)
     }
-    return Data(bytes)
+    return bytes
   }
 }
 

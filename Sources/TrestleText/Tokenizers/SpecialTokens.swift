@@ -86,16 +86,31 @@ public struct SpecialTokens: Sendable, Equatable {
     return isBarred(token) || controlSpellings.contains(token)
   }
 
-  /// `<|im_end|>` and the like.
+  /// `<|im_end|>` and the like, also with DeepSeek's bars of full width.
   private static func isBarred(_ token: [UInt8]) -> Bool {
-    token.count > 4 && token.starts(with: "<|".utf8) && token.suffix(2).elementsEqual("|>".utf8)
+    bars.contains { first, last in
+      token.count > first.utf8.count + last.utf8.count && token.starts(with: first.utf8)
+        && token.suffix(last.utf8.count).elementsEqual(last.utf8)
+    }
   }
+
+  private static let bars = [("<|", "|>"), ("<\u{FF5C}", "\u{FF5C}>")]
 
   private static let controlSpellings = Set(
     [
-      "<s>", "</s>", "<bos>", "<eos>", "<unk>", "<pad>", "<mask>", "<sep>", "<cls>", "<start_of_turn>",
-      "<end_of_turn>", "[INST]", "[/INST]", "[CLS]", "[SEP]", "[PAD]", "[UNK]", "[MASK]", "<<SYS>>",
-      "<</SYS>>",
+      "<s>", "</s>", "<bos>", "<eos>", "<unk>", "<pad>", "<mask>", "<sep>", "<cls>", "[CLS]", "[SEP]",
+      "[PAD]", "[UNK]", "[MASK]",
+      // LLaMA 2's system message.
+      "<<SYS>>", "<</SYS>>",
+      // Gemma's turns and images.
+      "<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>", "<image_soft_token>",
+      // Mistral's instructions, tools and images.
+      "[INST]", "[/INST]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_CALLS]", "[TOOL_RESULTS]",
+      "[/TOOL_RESULTS]", "[TOOL_CONTENT]", "[CALL_ID]", "[ARGS]", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]",
+      "[IMG]", "[IMG_BREAK]", "[IMG_END]", "[PREFIX]", "[MIDDLE]", "[SUFFIX]", "[THINK]", "[/THINK]",
+      "[AUDIO]", "[BEGIN_AUDIO]",
+      // What writes and calls in Qwen's and others' turns.
+      "<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>",
     ].map { Array($0.utf8) })
 
   /// The id of the special token spelled so.

@@ -10,8 +10,8 @@ extension Compare {
       throw UsageError("the items have no texts to read; --items FILE names a file with titles")
     }
     let url = try languageModel(model)
-    let language = try LanguageModels.load(url)
-    let tokenizer = try PretrainedTokenizer(contentsOf: url).tokenizer
+    let loaded = try LoadedModel(contentsOf: url)
+    let (language, tokenizer) = (loaded.model, loaded.tokenizer)
     var comparison = BridgeComparison(
       dataset: dataset, texts: texts, model: language,
       modelName: url.deletingPathExtension().lastPathComponent,

@@ -63,9 +63,10 @@ extension Compare {
   private func makeComparison(_ split: LabelledSplit) throws -> LabelledComparison {
     let url = try languageModel(model)
     let arithmetic = Arithmetic.fastest
-    let language = try LanguageModels.load(url, storage: arithmetic == .bfloat16 ? .bfloat16 : .float32)
+    let loaded = try LoadedModel(
+      contentsOf: url, storage: arithmetic == .bfloat16 ? .bfloat16 : .float32)
+    let (language, tokenizer) = (loaded.model, loaded.tokenizer)
     language.arithmetic = arithmetic
-    let tokenizer = try PretrainedTokenizer(contentsOf: url).tokenizer
     var comparison = LabelledComparison(
       split: split, model: language, modelName: url.deletingPathExtension().lastPathComponent,
       budget: budget == .quick ? .quick : budget == .full ? .full : .default, encode: { tokenizer.encode($0) }

@@ -3,13 +3,12 @@ import Trestle
 import TrestleCommand
 
 extension Compare {
-  /// The settings of a model that do best on the validation data among those that are tried; the recommended ones for a model
-  /// without a search space.
-  func searched(_ kind: ModelKind, _ split: DataSplit, seed: UInt64) throws -> SearchSettings {
-    guard let search else { return [:] }
+  /// What was tried of a model's settings on the validation data; nothing for a model without a search space.
+  func searched(_ kind: ModelKind, _ split: DataSplit, seed: UInt64) throws -> SearchResult? {
+    guard let search else { return nil }
     guard kind.searchSpace(for: split.training) != nil else {
       say("  \(kind.rawValue) has no settings to search for: the recommended ones are taken")
-      return [:]
+      return nil
     }
     var configuration = HyperparameterSearch.Configuration()
     (configuration.seed, configuration.budget) = (seed, .trials(search))
@@ -29,7 +28,7 @@ extension Compare {
     bar.finish("\(found.trials.count) settings tried")
     say(found.table().split(separator: "\n").map { "    \($0)" }.joined(separator: "\n"))
     if found.best.number == 0 { say("    none did better than the recommended settings") }
-    return found.best.settings
+    return found
   }
 
   private var stopped: Interruption {

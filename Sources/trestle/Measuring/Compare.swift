@@ -11,6 +11,9 @@ struct Compare: ProgramCommand {
     DataOptions.options.map { $0.part(\.data) } + [
       .choices("--models", "A,B", "the recommenders", \.models),
       .choice("--split", "NAME", "how a tenth is held out for choosing and a tenth for measuring", \.split),
+      .file(
+        "--given-split", "DIR", "takes the split that --write-split wrote, whatever the seed", \.givenSplit),
+      .file("--write-split", "DIR", "keeps the split as a folder of text files", \.writtenSplit),
       .number("--seed", "N", in: 0...UInt64.max, "the first seed", \.seed),
       .number("--seeds", "N", in: 1...1000, "how many seeds, each with a split of its own", \.seeds),
       .number("--epochs", "N", in: 1...100_000, "the most epochs", \.epochs),
@@ -46,6 +49,8 @@ struct Compare: ProgramCommand {
   var data = DataOptions()
   var models: [ModelKind] = [.popularity, .itemKNN, .ease, .implicitALS, .lightGCN]
   var split = SplitChoice.ratio
+  var givenSplit: URL?
+  var writtenSplit: URL?
   var seed: UInt64 = 0
   var seeds = 1
   var epochs: Int?
@@ -82,6 +87,9 @@ struct Compare: ProgramCommand {
     }
     if let labelled { return try compare(labelled: labelled) }
     let mechanisms = try bridges.map(Self.mechanisms)
+    if mechanisms != nil && (givenSplit != nil || writtenSplit != nil) {
+      throw UsageError("--bridges makes splits with new items: leave --given-split and --write-split out")
+    }
     if search != nil && mechanisms != nil {
       throw UsageError("--search looks for the settings of --models; --bridges has none")
     }
@@ -90,11 +98,13 @@ struct Compare: ProgramCommand {
     } else if model != nil {
       throw UsageError("--model is the language model of --bridges or --labelled: give one of them")
     }
-    let dataset = try data.read()
+    let given = try givenSplit.map { try NamedSplit(contentsOf: $0) }
+    let dataset = try self.dataset(data, given)
     if let mechanisms { return try compare(mechanisms, dataset) }
+    if let writtenSplit { try write(given, dataset, to: writtenSplit) }
     var table = Leaderboard(dataset: dataset.name)
     do {
-      for seed in seed..<seed + UInt64(seeds) { try run(dataset, seed, &table) }
+      for seed in seed..<seed + UInt64(seeds) { try run(dataset, given, seed, &table) }
     } catch let interruption as Interruption {
       if !table.runs.isEmpty { say("\n" + table.table()) }
       throw interruption
@@ -103,16 +113,20 @@ struct Compare: ProgramCommand {
     say(table.table())
   }
 
-  private func run(_ dataset: Dataset, _ seed: UInt64, _ table: inout Leaderboard) throws {
-    let split = try dataset.interactions.split(split.strategy, seed: seed)
+  private func run(
+    _ dataset: Dataset, _ given: NamedSplit?, _ seed: UInt64, _ table: inout Leaderboard
+  ) throws {
+    let split = try given?.split ?? dataset.interactions.split(self.split.strategy, seed: seed)
     var options = FitOptions()
     (options.seed, options.epochs, options.patience) = (seed, epochs, patience)
     for kind in models {
-      options.settings = try searched(kind, split, seed: seed)
+      let found = try searched(kind, split, seed: seed)
+      options.settings = found?.best.settings ?? [:]
       let fitting = Fitting(kind: kind, options: options, kept: "The models before are in the table")
       let (model, seconds) = try fitting.fit(dataset, split)
       table.add(
-        model: kind.rawValue, seed: seed, result: try model.evaluate(on: split), trainingSeconds: seconds)
+        model: kind.rawValue, seed: seed, result: try model.evaluate(on: split), trainingSeconds: seconds,
+        search: found)
       if let json { try AtomicFile.write(Array(table.jsonLines().utf8), to: json) }
       if Interrupts.isRequested { throw Interruption("stopped after \(kind.rawValue). \(fitting.kept)") }
     }

@@ -82,8 +82,8 @@ struct Study: ProgramCommand {
     }
     let assets = Assets()
     let url = try languageModel(model)
-    let language = try LanguageModels.load(url)
-    let tokenizer = try PretrainedTokenizer(contentsOf: url).tokenizer
+    let loaded = try LoadedModel(contentsOf: url)
+    let (language, tokenizer) = (loaded.model, loaded.tokenizer)
     var encoded: Tensor?
     if variants.contains(.sentenceEncoder), let folder = try? assets.miniLM {
       encoded = try encode(texts, SentenceEncoder(folder: folder))

@@ -1,6 +1,7 @@
 import Foundation
 import Trestle
 import TrestleCommand
+import TrestleFormats
 
 /// `trestle study-pages`: tables and pictures from a study's files, without running anything.
 struct StudyPages: ProgramCommand {
@@ -48,7 +49,7 @@ struct StudyPages: ProgramCommand {
 
   private func fill(_ page: URL) throws {
     let made = try StudyPage(contentsOf: page)
-    let old = try String(contentsOf: page, encoding: .utf8)
+    let old = String(decoding: try [UInt8](contentsOf: page, limit: 1 << 27), as: UTF8.self)
     if isCheck {
       let differing = zip(
         old.split(separator: "\n", omittingEmptySubsequences: false),

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TrestleBridges
+import TrestleLanguageModels
 import TrestleRecommenders
 import TrestleTensor
 import TrestleTestSupport
@@ -13,6 +14,18 @@ import TrestleTestSupport
     let metric: String
     let mean: Double
     let baseline: String?
+  }
+
+  /// Ids beyond the model's table would be those of users and items.
+  @Test func aTokenizerThatIsLargerThanTheModelIsRefused() throws {
+    let folder = try TemporaryFolder()
+    let reader = try TinyReader(vocabulary: 600)
+    let data = HybridJobData(
+      dataset: try TinyReader.world(), name: "world", noun: "Film", modelURL: reader.model, modelName: "tiny")
+    var configuration = HybridJob.Configuration(output: folder.url)
+    configuration.isQuick = true
+    let job = try HybridJob(data, configuration)
+    #expect(throws: LanguageModelError.self) { _ = try job.run() }
   }
 
   @Test func aJobMeasuresKnownAndNewItemsAndTellsOfThem() throws {

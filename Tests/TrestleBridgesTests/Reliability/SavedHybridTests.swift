@@ -102,6 +102,17 @@ import TrestleTestSupport
     ] as [(String, [String: Any])] {
       try expectRefused(what) { try editManifest { $0["fusion"] = fusion } }
     }
+    for (name, value) in [
+      ("unobservedWeight", -1), ("unobservedWeight", 1e300), ("regularization", -0.5), ("exponent", 1e6),
+    ] {
+      try expectRefused("folding with \(name) \(value)") {
+        try editManifest { root in
+          var folding = ["unobservedWeight": 0.1, "regularization": 0.1, "exponent": 1.0]
+          folding[name] = value
+          root["folding"] = ["leastSquares": folding]
+        }
+      }
+    }
     for count in [-1, 0, Int.max] {
       try expectRefused("\(count) users") {
         try editManifest { root in

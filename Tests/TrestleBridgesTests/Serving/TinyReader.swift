@@ -12,8 +12,10 @@ final class TinyReader {
   let folder: URL
   var model: URL { folder.appending(path: "model") }
 
-  /// - Parameter seed: the model's weights.
-  init(seed: UInt64 = 2) throws {
+  /// - Parameters:
+  ///   - seed: the model's weights.
+  ///   - vocabulary: the rows of its table; the tokenizer has more than a thousand tokens.
+  init(seed: UInt64 = 2, vocabulary: Int = 1408) throws {
     folder = FileManager.default.temporaryDirectory.appending(path: "reader-\(UUID().uuidString)")
     try FileManager.default.createDirectory(
       at: folder.appending(path: "model"), withIntermediateDirectories: true)
@@ -21,14 +23,14 @@ final class TinyReader {
       at: TestAssets.fixtures.appending(path: "text/tokenizers/trained/gpt2.tokenizer.json"),
       to: model.appending(path: "tokenizer.json"))
     let configuration = """
-      {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": 1408, "hidden_size": 32,
+      {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": \(vocabulary), "hidden_size": 32,
        "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4, "num_key_value_heads": 2,
        "max_position_embeddings": 128, "rms_norm_eps": 1e-5, "rope_theta": 10000.0, "hidden_act": "silu",
        "tie_word_embeddings": true, "bos_token_id": 1, "eos_token_id": 2}
       """
     try Data(configuration.utf8).write(to: model.appending(path: "config.json"))
     var shape = LlamaConfiguration(
-      vocabularySize: 1408, hiddenSize: 32, intermediateSize: 48, layerCount: 3, headCount: 4,
+      vocabularySize: vocabulary, hiddenSize: 32, intermediateSize: 48, layerCount: 3, headCount: 4,
       keyValueHeadCount: 2)
     shape.tiesEmbeddings = true
     let llama = try Llama(shape, using: RandomGenerator(seed: seed))

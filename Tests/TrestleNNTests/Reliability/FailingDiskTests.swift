@@ -3,6 +3,7 @@ import Testing
 import TrestleFormats
 import TrestleNN
 import TrestleTensor
+import TrestleTestSupport
 
 /// What a full disk and one that cannot be written leave behind.
 @Suite(.serialized) struct FailingDiskTests {
@@ -35,7 +36,7 @@ import TrestleTensor
     try body(folder)
   }
 
-  private func run(_ command: String, _ arguments: [String]) -> Bool {
+  private static func run(_ command: String, _ arguments: [String]) -> Bool {
     let process = Process()
     process.executableURL = URL(filePath: command)
     process.arguments = arguments
@@ -45,14 +46,47 @@ import TrestleTensor
     return process.terminationStatus == 0
   }
 
+  /// Whether a disk in memory can be mounted here: that takes the administrator's rights, which containers may be without.
+  private static let canMount: Bool = {
+    let disk = FileManager.default.temporaryDirectory.appending(path: "mount-\(UUID().uuidString)")
+    guard (try? FileManager.default.createDirectory(at: disk, withIntermediateDirectories: true)) != nil
+    else {
+      return false
+    }
+    defer { try? FileManager.default.removeItem(at: disk) }
+    guard run("/bin/mount", ["-t", "tmpfs", "-o", "size=64k", "trestle-test", disk.path]) else {
+      return false
+    }
+    return run("/bin/umount", [disk.path])
+  }()
+
+  /// A file that may not grow beyond 8 KB, which the second of two states does. Needs no rights.
+  @Test func aLimitOfSizeLeavesTheFormerState() async {
+    await #expect(processExitsWith: .success) {
+      let tests = FailingDiskTests()
+      try tests.withFolder { folder in
+        let place = folder.appending(path: "state")
+        try tests.save(1, to: place)
+        let names = try FileManager.default.contentsOfDirectory(atPath: place.path).sorted()
+        try withFileSizeLimit(8 << 10) {
+          for _ in 0..<3 { #expect(throws: FormatError.self) { try tests.save(2, to: place) } }
+        }
+        let left = try FileManager.default.contentsOfDirectory(atPath: place.path).sorted()
+        guard left == names, try tests.load(place) == 1 else { exit(1) }
+        try tests.save(2, to: place)
+        guard try tests.load(place) == 2 else { exit(1) }
+      }
+    }
+  }
+
   /// A disk of 64 KB, which the second of two states does not fit. Needs the right to mount.
-  @Test(.enabled(if: getuid() == 0 && FileManager.default.fileExists(atPath: "/bin/mount")))
+  @Test(.enabled(if: canMount, "no disk can be mounted here; aLimitOfSizeLeavesTheFormerState needs none"))
   func aFullDiskLeavesTheFormerState() throws {
     try withFolder { folder in
       let disk = folder.appending(path: "disk")
       try FileManager.default.createDirectory(at: disk, withIntermediateDirectories: true)
-      guard run("/bin/mount", ["-t", "tmpfs", "-o", "size=64k", "trestle-test", disk.path]) else { return }
-      defer { _ = run("/bin/umount", [disk.path]) }
+      try #require(Self.run("/bin/mount", ["-t", "tmpfs", "-o", "size=64k", "trestle-test", disk.path]))
+      defer { _ = Self.run("/bin/umount", [disk.path]) }
       let place = disk.appending(path: "state")
       try save(1, to: place)
       let names = try FileManager.default.contentsOfDirectory(atPath: place.path).sorted()
@@ -77,16 +111,16 @@ import TrestleTensor
   }
 
   /// A disk that is mounted for reading alone; to the administrator, rights are no obstacle.
-  @Test(.enabled(if: getuid() == 0 && FileManager.default.fileExists(atPath: "/bin/mount")))
+  @Test(.enabled(if: canMount, "no disk can be mounted here; aLimitOfSizeLeavesTheFormerState needs none"))
   func aDiskForReadingAloneLeavesTheFormerState() throws {
     try withFolder { folder in
       let disk = folder.appending(path: "disk")
       try FileManager.default.createDirectory(at: disk, withIntermediateDirectories: true)
-      guard run("/bin/mount", ["-t", "tmpfs", "-o", "size=1m", "trestle-test", disk.path]) else { return }
-      defer { _ = run("/bin/umount", [disk.path]) }
+      try #require(Self.run("/bin/mount", ["-t", "tmpfs", "-o", "size=1m", "trestle-test", disk.path]))
+      defer { _ = Self.run("/bin/umount", [disk.path]) }
       let place = disk.appending(path: "state")
       try save(1, to: place)
-      guard run("/bin/mount", ["-o", "remount,ro", disk.path]) else { return }
+      try #require(Self.run("/bin/mount", ["-o", "remount,ro", disk.path]))
       #expect(throws: (any Error).self) { try save(2, to: place) }
       #expect(throws: FormatError.self) { try AtomicFolder.write(to: place) { _ in } }
       #expect(try load(place) == 1)

@@ -50,6 +50,49 @@ import TrestleRecommenders
     #expect(slices.isSubset(of: ["all", "warm", "long-tail", "cold", "unseen"]) && slices.contains("all"))
   }
 
+  private final class Objective: SearchObjective {
+    let maximumEpochs: Int? = nil
+
+    func measure(
+      _ settings: SearchSettings, trial: Int, epochs: Int?, afterEpoch: () throws -> Void
+    ) throws -> SearchMeasurement {
+      if trial == 1 { throw DataError.invalidParameter(operation: "x", expected: "y", found: "z") }
+      return SearchMeasurement(value: settings["x", default: 0])
+    }
+  }
+
+  @Test func jsonLinesCarryWhatASearchHasTried() throws {
+    var configuration = HyperparameterSearch.Configuration()
+    configuration.budget = .trials(4)
+    let search = try HyperparameterSearch(
+      "C", space: SearchSpace([.init("x", .uniform(0...1), initial: 0.25)]), objective: Objective(),
+      data: "", configuration: configuration
+    ).run()
+    var board = try Self.board()
+    board.add(
+      model: "C", seed: 3, result: try #require(board.results(of: "B").first), trainingSeconds: 1,
+      search: search)
+    let lines = try board.jsonLines().split(separator: "\n").map { try JSONValue(parsing: String($0)) }
+    let own = try lines.filter { try $0.member("model").string() == "C" }
+    let (measured, tried) = (own.filter { $0["trial"] == nil }, own.filter { $0["trial"] != nil })
+    let best = try #require(search.best.settings["x"])
+    #expect(!measured.isEmpty)
+    for line in measured { #expect(try line.member("settings").member("x").double() == best) }
+    #expect(
+      try tried.map { try $0.member("trial").int() } == search.trials.filter { $0.value != nil }.map(\.number)
+    )
+    for line in tried {
+      #expect(
+        try line.member("slice").string() == "validation" && line.member("metric").string() == search.metric)
+      #expect(try line.member("value").double() == line.member("settings").member("x").double())
+    }
+    // Models without a search have lines as before.
+    #expect(lines.allSatisfy { ($0["settings"] == nil) == ((try? $0.member("model").string()) != "C") })
+    #expect(
+      try JSONDecoder().decode(Leaderboard.self, from: JSONEncoder().encode(board)).runs.last?.search
+        == search)
+  }
+
   @Test func csvQuotesNamesAndHasALinePerValue() throws {
     let board = try Self.board()
     let lines = board.csv().split(separator: "\n")

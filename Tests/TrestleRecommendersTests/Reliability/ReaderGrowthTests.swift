@@ -106,6 +106,113 @@ import TrestleRecommenders
     }
   }
 
+  @Test func cachesOfDataSetsAreLinear() throws {
+    for (name, make) in Self.titles {
+      try expectLinear(name) { count in
+        let url = folder.url.appending(path: "\(count).cache")
+        try Dataset(
+          name: "x", interactions: Interactions(users: [0], items: [0], userCount: 1, itemCount: 1),
+          userIDs: IDMap(["u"]), itemIDs: IDMap(["i"]), items: attributes(titles: [make(count)])
+        ).saveCache(to: url)
+        return url
+      } read: {
+        _ = try Dataset(cache: $0)
+      }
+    }
+    try expectLinear("rows and ids") { count in
+      let url = folder.url.appending(path: "\(count).cache")
+      let rows = Interactions(
+        users: (0..<Int32(count)).map { $0 }, items: (0..<Int32(count)).map { $0 }, userCount: count,
+        itemCount: count)
+      try Dataset(
+        name: "x", interactions: rows, userIDs: IDMap((0..<count).map { "u\($0)" }),
+        itemIDs: IDMap((0..<count).map { "i\($0)" })
+      ).saveCache(to: url)
+      return url
+    } read: {
+      _ = try Dataset(cache: $0)
+    }
+  }
+
+  private func attributes(titles: [String]) -> ItemAttributes {
+    var items = ItemAttributes(count: titles.count)
+    items.titles = titles
+    return items
+  }
+
+  @Test func namedSplitsAreLinear() throws {
+    let ids: [(name: String, make: (Int) -> [String])] = [
+      ("numbered", { size in (0..<size).map { "i\($0)" } }),
+      ("of one beginning", { size in (0..<size).map { String(repeating: "a", count: 40) + "\($0)" } }),
+      ("one long id", { size in [String(repeating: "\u{1F1E6}", count: size)] }),
+    ]
+    for (name, make) in ids {
+      try expectLinear("ids \(name)", from: 2_000) { size in
+        let items = make(size)
+        let none = Interactions.empty(userCount: 1, itemCount: items.count)
+        let rows = Interactions(
+          users: items.map { _ in 0 }, items: (0..<Int32(items.count)).map { $0 }, userCount: 1,
+          itemCount: items.count)
+        let place = folder.url.appending(path: "split-\(size)")
+        try NamedSplit(
+          DataSplit(training: rows, validation: none, test: none), userIDs: IDMap(["u"]),
+          itemIDs: IDMap(items)
+        ).write(to: place)
+        return place
+      } read: {
+        _ = try NamedSplit(contentsOf: $0)
+      }
+    }
+  }
+
+  @Test func labelledSplitsAreLinear() throws {
+    let rows: [(name: String, make: (Int) -> String)] = [
+      ("rows of one user", { size in (0..<size).map { "u,i\($0 % 2),\($0 % 2)\n" }.joined() }),
+      ("rows of many users", { size in (0..<size).map { "u\($0),i\($0 % 2),\($0 % 2)\n" }.joined() }),
+    ]
+    for (name, make) in rows {
+      try expectLinear(name) {
+        try labelled($0, "user,item,label\n", make($0))
+      } read: {
+        _ = try LabelledSplit(contentsOf: $0)
+      }
+    }
+    try expectLinear("a long history") { size in
+      let history = [String](repeating: "i0", count: size).joined(separator: " ")
+      return try labelled(size, "user,item,label,history\n", "u,i0,1,\(history)\nu,i1,0,\n")
+    } read: {
+      _ = try LabelledSplit(contentsOf: $0)
+    }
+  }
+
+  private func labelled(_ size: Int, _ header: String, _ rows: String) throws -> URL {
+    let place = "labelled-\(size)"
+    _ = try file("\(place)/items.csv", "item,title\ni0,A\ni1,B\n")
+    for name in ["train", "valid", "test"] { _ = try file("\(place)/\(name).csv", header + rows) }
+    return folder.url.appending(path: place)
+  }
+
+  @Test func featureTablesAreLinear() throws {
+    var columns = FeatureColumns()
+    (columns.label, columns.user, columns.numbers) = ("click", "user", ["age"])
+    (columns.categories, columns.lists) = (["film"], ["seen"])
+    let header = "click,user,age,film,seen\n"
+    let rows: [(name: String, make: (Int) -> String)] = [
+      ("rows", { size in (0..<size).map { "1,u\($0),\($0),f\($0),a|b\($0)\n" }.joined() }),
+      ("a long list", { "1,u,1,f," + [String](repeating: "a", count: $0).joined(separator: "|") + "\n" }),
+      ("a list of many", { "1,u,1,f," + (0..<$0).map { "a\($0)" }.joined(separator: "|") + "\n" }),
+      ("a long category", { "1,u,1," + String(repeating: "\u{1F1E6}", count: $0) + ",a\n" }),
+      ("separators", { "1,u,1,f," + String(repeating: "|", count: $0) + "\n" }),
+    ]
+    for (name, make) in rows {
+      try expectLinear(name) {
+        try file("f\($0).csv", header + make($0))
+      } read: {
+        _ = try FeatureTable.delimited($0, columns: columns)
+      }
+    }
+  }
+
   @Test func candidateListsAreLinear() throws {
     try expectLinear("users") { count in
       let lists = [String](repeating: "[1,2,3]", count: count).joined(separator: ",")

@@ -24,6 +24,28 @@ extension TensorCoreTests {
       return .normal(shape, dtype: dtype, using: &generator)
     }
 
+    /// Made of its compressed rows it is the matrix that is made of its entries, and so is its transpose.
+    @Test(arguments: [DType.float32, .float64])
+    func compressedRowsGiveTheSameMatrix(dtype: DType) throws {
+      try withSteadyInstructionSet {
+        for (rows, columns, entries) in [(70, 100, 900), (5, 200, 30), (300, 4, 300), (1, 1, 1), (5, 7, 0)] {
+          let matrix = matrix(rows: rows, columns: columns, entries: entries, dtype)
+          let again = SparseMatrix(
+            rowCount: rows, columnCount: columns, rowStarts: matrix.rowStarts, columns: matrix.columns,
+            values: matrix.values)
+          #expect(again.entryCount == entries)
+          let x = Parameter(normal([columns, 3], dtype))
+          func result(_ matrix: SparseMatrix) throws -> [[UInt64]] {
+            let (_, gradients) = valueAndGradients(of: [x]) { matrix.matmul(x.value).squared().sum() }
+            return try [matrix.matmul(x.detached), #require(gradients[x]).dense()].map {
+              $0.doubles.map(\.bitPattern)
+            }
+          }
+          #expect(try result(again) == result(matrix))
+        }
+      }
+    }
+
     /// Each row's sum is added up in the same order: the bits are those of the product row by row.
     @Test(arguments: [1, 3, 64, 999, 5_000])
     func aProductByBlocksHasTheBitsOfTheProductByRows(columnsPerBlock: Int) {

@@ -13,7 +13,8 @@ struct SpecialTokenTests {
     let tokens = [
       "</s>", "<s>", "<unk>", "<pad>", "<|im_end|>", "<|im_start|>", "<|endoftext|>", "[SEP]", "[CLS]",
       "[INST]",
-      "<0x0A>", "<end_of_turn>",
+      "<0x0A>", "<end_of_turn>", "<\u{FF5C}end\u{2581}of\u{2581}sentence\u{FF5C}>", "<\u{FF5C}User\u{FF5C}>",
+      "<start_of_image>", "<end_of_image>", "[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "[/INST]", "[IMG]",
     ]
     let frames = [
       "%", " %", "% ", "a%", "%b", "a % b", "%%", "\n%", "%\n", "(%)", "\u{2581}%", "x%x%x", "%.", "\"%\"",
@@ -74,6 +75,39 @@ struct SpecialTokenTests {
     #expect(!tokenizer.encode("<0x0A>").contains(lineFeed))
     #expect(tokenizer.decode(tokenizer.encode("</s> <0x0A>")) == "</s> <0x0A>")
     for id: Int32 in [1, 2, 3] { #expect(tokenizer.specialTokens.contains(id)) }
+  }
+
+  /// Control tokens of many families in a file that calls nothing special, with pieces that they can be merged of.
+  @Test(arguments: [false, true])
+  func controlTokensOfEveryFamilyAreKnownByTheirSpelling(types: Bool) throws {
+    let controls = [
+      "<\u{FF5C}end\u{2581}of\u{2581}sentence\u{FF5C}>", "<\u{FF5C}User\u{FF5C}>", "<start_of_image>",
+      "<end_of_image>",
+      "[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]", "[TOOL_RESULTS]", "[/INST]", "[INST]",
+      "[IMG]", "<end_of_turn>", "</think>", "<|im_end|>",
+    ]
+    // Each beginning of a control token is a piece, so that merging arrives at the whole.
+    var pieces = ["<unk>", "<s>", "</s>", "\u{2581}"] + controls
+    for control in controls {
+      for count in 1..<control.count {
+        for piece in [
+          String(control.prefix(count)), String(control[control.index(control.startIndex, offsetBy: count)]),
+        ]
+        where !pieces.contains(piece) { pieces.append(piece) }
+      }
+    }
+    var builder = Builder()
+    builder.set("tokenizer.ggml.model", "llama")
+    builder.set("tokenizer.ggml.tokens", pieces)
+    builder.set("tokenizer.ggml.scores", pieces.map { Float($0.count) })
+    if types { builder.set("tokenizer.ggml.token_type", pieces.map { _ in Int32(1) }) }
+    let tokenizer = try builder.withFile { try PretrainedTokenizer(gguf: $0).tokenizer }
+    let ids = controls.indices.map { Int32($0 + 4) }
+    for (id, control) in zip(ids, controls) { #expect(tokenizer.specialTokens.contains(id), "\(control)") }
+    check(tokenizer, special: Set(ids), "controls")
+    for control in controls {
+      #expect(!tokenizer.encode("x \(control)").contains { ids.contains($0) }, "\(control)")
+    }
   }
 
   @Test(arguments: [false, true])

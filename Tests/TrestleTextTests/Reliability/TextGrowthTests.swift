@@ -167,6 +167,81 @@ import TrestleText
     #expect(ratio < Self.limit, "\(ratio)")
   }
 
+  // MARK: Files
+
+  /// Vocabularies of a size: tokens that begin alike, and as many merges as tokens.
+  private static let vocabularies: [(name: String, tokens: @Sendable (Int) -> [String])] = [
+    ("numbered", { size in (0..<size).map { "t\($0)" } }),
+    ("of one beginning", { size in (0..<size).map { String(repeating: "a", count: 30) + "\($0)" } }),
+    ("of flags", { size in (0..<size).map { String(repeating: "\u{1F1E6}", count: 8) + "\($0)" } }),
+    ("of control tokens", { size in (0..<size).map { "<|\($0)|>" } }),
+  ]
+
+  @Test func tokenizerFilesAreReadInLinearTime() throws {
+    for (name, make) in Self.vocabularies {
+      func literals(_ texts: [String]) -> [String] {
+        texts.map { "\"" + $0.replacing("\\", with: "\\\\") + "\"" }
+      }
+      let kinds: [(kind: String, make: (Int) -> String)] = [
+        (
+          "BPE",
+          { size in
+            let tokens = make(size)
+            let all = tokens + ["!"] + tokens.map { $0 + "!" }
+            let vocabulary = literals(all).enumerated().map { "\($1): \($0)" }.joined(separator: ",")
+            let merges = literals(tokens.map { $0 + " !" }).joined(separator: ",")
+            return #"{"model": {"type": "BPE", "vocab": {\#(vocabulary)}, "merges": [\#(merges)]}}"#
+          }
+        ),
+        (
+          "added",
+          { size in
+            let added = literals(make(size)).enumerated().map {
+              #"{"id": \#($0 + 1), "content": \#($1), "special": true}"#
+            }
+            return
+              #"{"added_tokens": [\#(added.joined(separator: ","))], "model": {"type": "BPE", "vocab": {"a": 0}, "merges": []}}"#
+          }
+        ),
+      ]
+      for (kind, text) in kinds {
+        let level =
+          #""normalizer": null, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false}, "decoder": {"type": "ByteLevel"}, "#
+        let ratio = try growth(from: 1_000, rounds: 3, below: Self.limit) {
+          "{" + level + text($0).dropFirst()
+        } run: { json in
+          let tokenizer = try PretrainedTokenizer(json: JSONValue(parsing: json)).tokenizer
+          _ = tokenizer.encode("t1")
+        }
+        #expect(ratio < Self.limit, "\(kind), tokens \(name): \(ratio)")
+      }
+    }
+  }
+
+  @Test(arguments: ["llama", "gpt2", "bert"]) func ggufTokenizersAreReadInLinearTime(model: String) throws {
+    for (name, make) in Self.vocabularies {
+      for types in [false, true] {
+        let ratio = try growth(from: 1_000, rounds: 3, below: Self.limit) { size in
+          let tokens = make(size)
+          let all = ["[UNK]", "!"] + tokens + tokens.map { $0 + "!" }
+          var builder = GGUFTokenizerTests.Builder()
+          builder.set("tokenizer.ggml.model", model)
+          builder.set("tokenizer.ggml.tokens", all)
+          builder.set("tokenizer.ggml.unknown_token_id", UInt32(0))
+          if model == "llama" { builder.set("tokenizer.ggml.scores", all.map { Float($0.utf8.count) }) }
+          if model == "gpt2" { builder.set("tokenizer.ggml.merges", tokens.map { $0 + " !" }) }
+          if types {
+            builder.set("tokenizer.ggml.token_type", all.indices.map { Int32($0 % 2 == 0 ? 1 : 3) })
+          }
+          return builder
+        } run: { builder in
+          _ = try builder.withFile { try PretrainedTokenizer(gguf: $0).tokenizer }.encode("t1")
+        }
+        #expect(ratio < Self.limit, "\(model), tokens \(name), types \(types): \(ratio)")
+      }
+    }
+  }
+
   // MARK: WordPiece
 
   private func wordPiece(_ size: Int, tokens: [String]) throws -> (WordPieceTokenizer, String) {

@@ -73,6 +73,10 @@ public final class ListDistillation: BridgeStrategy {
 
   /// Takes over saved lists.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    lists = state.tensors["lists"]
+    lists = nil
+    guard state.tensors["lists"] != nil else { return }
+    // A state is a file: what names items is checked before it is looked up.
+    let (users, items) = (context.split.userCount, context.split.itemCount)
+    lists = try state.indices("lists", shape: [users, min(length, items)], below: items)
   }
 }

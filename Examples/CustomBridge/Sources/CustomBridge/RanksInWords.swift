@@ -56,7 +56,11 @@ public final class RanksInWords: BridgeStrategy {
 
   /// Takes over saved ranks.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    ranks = state.tensors["ranks"]
+    ranks = nil
+    if state.tensors["ranks"] != nil {
+      let (users, items) = (context.split.userCount, context.split.itemCount)
+      ranks = try state.indices("ranks", shape: [users, items], below: items + 1)
+    }
     try say(context)
   }
 }

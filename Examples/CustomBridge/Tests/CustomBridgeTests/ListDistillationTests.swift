@@ -39,3 +39,27 @@ import TrestleTestSupport
   side.promptFields = nil
   #expect(side.answers(to: asked) != answers)
 }
+
+@Test func whatNamesNoItemIsRefused() throws {
+  let context = try SmallComposition(seed: 2).asking()
+  let (users, items) = (context.split.userCount, context.split.itemCount)
+  func refused(_ bridge: BridgeStrategy, _ name: String, _ tensor: Tensor) -> Bool {
+    var state = BridgeState()
+    state.tensors[name] = tensor
+    do {
+      try bridge.loadState(state, context)
+      return false
+    } catch { return error is BridgeError }
+  }
+  func numbers(_ value: Int32, _ width: Int) -> Tensor {
+    Tensor([Int32](repeating: value, count: users * width), shape: [users, width])
+  }
+  #expect(!refused(ListDistillation(), "lists", numbers(Int32(items) - 1, 10)))
+  #expect(!refused(RanksInWords(), "ranks", numbers(Int32(items), items)))
+  for value in [-1, Int32(items) + 1, .max] {
+    #expect(refused(ListDistillation(), "lists", numbers(value, 10)))
+    #expect(refused(RanksInWords(), "ranks", numbers(value, items)))
+  }
+  #expect(refused(ListDistillation(), "lists", numbers(0, 9)))
+  #expect(refused(RanksInWords(), "ranks", Tensor.ones([users, items])))
+}

@@ -153,7 +153,7 @@ public struct WrittenTexts: Sendable, Equatable {
   /// The texts in a file; none if there is no file.
   private static func read(_ file: URL, _ header: Header, _ count: Int) throws -> [String] {
     guard FileManager.default.fileExists(atPath: file.path) else { return [] }
-    let lines = try Data(contentsOf: file).split(separator: UInt8(ascii: "\n"))
+    let lines = Data(try [UInt8](contentsOf: file, limit: 4 << 30)).split(separator: UInt8(ascii: "\n"))
     func invalid(_ place: Int, _ expected: String, _ found: String) -> BridgeError {
       .invalidState(path: file.path, place: "line \(place)", expected: expected, found: found)
     }

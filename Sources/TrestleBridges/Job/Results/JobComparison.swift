@@ -1,4 +1,5 @@
 import Foundation
+import TrestleFormats
 import TrestleRecommenders
 
 /// The table of a job or a protocol: means with intervals, and paired tests.
@@ -126,10 +127,10 @@ public struct HybridJobOutcome {
   /// The figures of an earlier job.
   ///
   /// - Parameter file: its `results.json`.
-  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a file that holds none, Foundation's error for one that
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a file that holds none, `FormatError` for one that
   ///   cannot be read.
   public init(contentsOf file: URL) throws {
-    let bytes = try Data(contentsOf: file)
+    let bytes = Data(try [UInt8](contentsOf: file, limit: JSONLimits().byteCount))
     guard let rows = try? JSONDecoder().decode([HybridReport.Row].self, from: bytes), !rows.isEmpty else {
       throw BridgeError.invalidState(
         path: file.path, place: "rows", expected: "the figures of a job", found: "something else")

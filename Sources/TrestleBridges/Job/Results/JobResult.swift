@@ -77,8 +77,8 @@ struct JobResult: Codable {
   var models: [ModelOutcome]
 
   static func read(_ url: URL) -> JobResult? {
-    guard let data = try? Data(contentsOf: url) else { return nil }
-    return try? JSONDecoder().decode(JobResult.self, from: data)
+    guard let bytes = try? [UInt8](contentsOf: url, limit: 4 << 30) else { return nil }
+    return try? JSONDecoder().decode(JobResult.self, from: Data(bytes))
   }
 
   func write(to url: URL) throws {
@@ -92,7 +92,7 @@ struct JobResult: Codable {
   /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a line that holds no run.
   static func all(in file: URL) throws -> [JobResult] {
     guard FileManager.default.fileExists(atPath: file.path) else { return [] }
-    let lines = try Data(contentsOf: file).split(separator: UInt8(ascii: "\n"))
+    let lines = try [UInt8](contentsOf: file, limit: 4 << 30).split(separator: UInt8(ascii: "\n"))
     let decoder = JSONDecoder()
     return try lines.enumerated().map { number, line in
       do { return try decoder.decode(JobResult.self, from: Data(line)) } catch {

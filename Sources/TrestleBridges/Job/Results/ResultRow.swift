@@ -20,7 +20,7 @@ extension HybridJobOutcome {
   /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a page without these lines, and what reading and writing
   ///   throw.
   public func writeTable(into page: URL) throws {
-    let text = String(decoding: try Data(contentsOf: page), as: UTF8.self)
+    let text = String(decoding: try [UInt8](contentsOf: page, limit: 1 << 27), as: UTF8.self)
     guard let start = text.range(of: "<!-- main job -->\n"),
       let end = text.range(of: "<!-- end of main job -->", range: start.upperBound..<text.endIndex)
     else {

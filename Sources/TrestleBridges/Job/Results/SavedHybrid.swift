@@ -63,11 +63,12 @@ public struct SavedHybrid {
   public init(contentsOf output: URL) throws {
     folder = Self.folder(output)
     let file = folder.appending(path: "run.json")
-    guard let bytes = try? Data(contentsOf: file) else {
+    guard FileManager.default.fileExists(atPath: file.path) else {
       throw BridgeError.invalidState(
         path: file.path, place: "hybrid", expected: "a trained hybrid", found: "no such file")
     }
-    guard let run = try? JSONDecoder().decode(Run.self, from: bytes) else {
+    let bytes = try [UInt8](contentsOf: file, limit: JSONLimits().byteCount)
+    guard let run = try? JSONDecoder().decode(Run.self, from: Data(bytes)), run.plan.isValid else {
       throw BridgeError.invalidState(
         path: file.path, place: "hybrid", expected: "how a hybrid was trained", found: "something else")
     }

@@ -130,8 +130,9 @@ public final class BinLLM: BridgeStrategy {
 
   /// Takes over saved rows and codes; the maps are saved with the side's parameters.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    rows = try FrozenRows(from: state, prefix: "rows", context.domain.vocabulary)
-    codes = try FrozenRows(from: state, prefix: "codes", context.domain.vocabulary)
+    rows = try context.savedDomainRows(state)
+    codes = try FrozenRows(
+      from: state, prefix: "codes", context.domain.vocabulary, widths: [.user: bits, .item: bits])
     makeHashes()
     try connect(context)
   }

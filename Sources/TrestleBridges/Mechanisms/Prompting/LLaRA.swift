@@ -123,8 +123,8 @@ public class LLaRA: BridgeStrategy {
 
   /// Takes over saved rows and the place.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    rows = try FrozenRows(from: state, prefix: "rows", context.domain.vocabulary)
-    done = state.values["steps"].flatMap { Int($0) } ?? 0
+    rows = try context.savedDomainRows(state)
+    done = try state.integer("steps", in: 0...(1 << 40)) ?? 0
     try makeProjector(context)
     try prepareStep(context)
   }

@@ -149,11 +149,20 @@ extension LanguageSide: ContextualRepresentations {
       let prompts = pass.map { place in
         texts[place] + (withToken ? [recommender.entities.token(item: Int(items[place]))] : [])
       }
-      let states = withToken ? recommender.lastStates(prompts) : recommender.meanStates(prompts)
+      let states = withToken ? recommender.lastStates(prompts) : meanStates(prompts)
       let placed = states.scatterAddedRows(at: Tensor(pass.map { Int32($0) }), rowCount: items.count)
       total = total.map { $0 + placed } ?? placed
     }
     return total ?? .zeros([items.count, recommender.model.hiddenSize])
+  }
+
+  /// The means of prompts' states at the configuration's layer, `[prompts, hidden]`.
+  private func meanStates(_ prompts: [[Int32]]) -> Tensor {
+    guard let layer = configuration.textLayer else { return recommender.meanStates(prompts) }
+    let sequences = PackedSequences(lengths: prompts.map(\.count))
+    let inputs = recommender.entities.embed(Array(prompts.joined()), with: recommender.model)
+    return sequences.meanPooled(
+      recommender.model.states(inputs, sequences: sequences, from: 0, layers: [layer])[0])
   }
 
   /// What the side makes of any entities in a step, tracked; `nil` for a source that it has not, or only for the batch's users.

@@ -37,6 +37,9 @@ public final class LanguageSide: TrainableSide {
     public var entityWeightDecay = 0.0
     /// What a training step hands out for its users: their tokens' rows, or the states after their sequences.
     public var userRepresentation = RepresentationSource.behaviour
+    /// The layer whose states stand for an item's text, counted as in `LanguageModel.states(_:sequences:from:layers:)`; `nil` for
+    /// the top one. Of new items' texts the upper half says more than the top, and validation data says which layer most.
+    public var textLayer: Int?
     /// Users that are ranked for validation while training; all for `nil`.
     public var validationUsers: Int? = 300
     /// Tokens that are read in one pass when nothing is trained.
@@ -107,6 +110,9 @@ public final class LanguageSide: TrainableSide {
     precondition(
       configuration.windowItems >= 4,
       "LanguageSide: windows of \(configuration.windowItems) items, at least 4")
+    precondition(
+      configuration.textLayer.map { (1...recommender.model.layerCount).contains($0) } ?? true,
+      "LanguageSide: layer \(configuration.textLayer ?? 0) of a model of \(recommender.model.layerCount)")
     self.name = name
     self.recommender = recommender
     self.adapters = adapters

@@ -97,7 +97,12 @@ public final class ReadingStrategy: BridgeStrategy {
 
   /// The language side begins with the store's users and a map that fits its items.
   public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
-    guard phase.side == .language, let sharing, let side = context.language as? ReadingSide else { return }
+    guard phase.side == .language, let sharing else { return }
+    guard let side = context.language as? ReadingSide else {
+      throw BridgeError.missingCapability(
+        bridge: "\(name), which puts the store's rows into a reading side,", side: context.language.name,
+        capability: .entityTables)
+    }
     side.adopt(
       userRows: sharing.users.rows, itemRows: sharing.items.rows, weights: itemWeights(context))
   }
@@ -144,8 +149,7 @@ public final class ReadingStrategy: BridgeStrategy {
   }
 
   private func writeDomain(_ context: BridgeContext) throws {
-    let side = try context.side(
-      .domain, as: (any ContextualRepresentations).self, .contextualRepresentations, for: self)
+    let side = try context.domain.contextual
     let training = context.split.training
     var store: InformationSharingModule?
     for kind in EntityKind.allCases {
@@ -165,9 +169,7 @@ public final class ReadingStrategy: BridgeStrategy {
 
   /// What the language side makes of every item's text, `[items, hidden]`.
   private func readings(_ context: BridgeContext) throws -> Tensor {
-    let side = try context.side(
-      .language, as: (any ContextualRepresentations).self, .contextualRepresentations, for: self)
-    let tuned = try side.representations(
+    let tuned = try context.language.contextual.representations(
       of: .item, ids: Array(0..<Int32(context.split.itemCount)), source: .text)
     guard let untrained else { return tuned }
     return RowReading.sideBySide([untrained, tuned])
@@ -227,8 +229,10 @@ public final class ReadingStrategy: BridgeStrategy {
       sharing = nil
       return
     }
-    guard let width = Int(text), width > 0, width <= 1 << 16,
-      let scale = state.values["scale"].flatMap(Double.init), scale.isFinite
+    // The store is made as wide as its rows are, never as a number alone says.
+    let rows = state.tensors["sharing.items.rows"]?.shape
+    guard let width = Int(text), width > 0, rows?.rank == 2, rows?[1] == width,
+      let scale = state.values["scale"].flatMap(Double.init), scale.isFinite, scale >= 0
     else {
       throw BridgeError.invalidState(
         path: "bridge state", place: "width, scale", expected: "a width and a scale", found: text)

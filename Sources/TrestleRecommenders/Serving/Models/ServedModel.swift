@@ -135,6 +135,15 @@ package enum RowFolding: Codable, Sendable, Equatable {
   /// The row that a sweep of ``ImplicitALS`` would give.
   case leastSquares(unobservedWeight: Double, regularization: Double, exponent: Double)
 
+  /// Whether a fitted model can have it: what is read from a file may be anything.
+  package var isValid: Bool {
+    switch self {
+    case .mean: true
+    case .leastSquares(let weight, let regularization, let exponent):
+      (0...1e12).contains(weight) && (0...1e12).contains(regularization) && (-4...4).contains(exponent)
+    }
+  }
+
   /// The row for some items of the table `rows`, `[1, width]`.
   package func row(_ items: [Int32], _ rows: Tensor) -> Tensor {
     switch self {

@@ -50,6 +50,69 @@ public final class SparseMatrix: Sendable {
       values: Tensor(direct.values).converted(to: dtype), mirrored: mirrored)
   }
 
+  /// A matrix from its compressed rows as they are: nothing is sorted, and no list of places is made on the way.
+  ///
+  /// - Parameters:
+  ///   - rowCount: the number of rows.
+  ///   - columnCount: the number of columns.
+  ///   - rowStarts: where each row's entries begin, and at the end their number, `rowCount + 1` numbers.
+  ///   - columns: the column of each entry, ascending within a row; an entry may be there twice and counts as its sum.
+  ///   - values: the entries' values, `float32` or `float64`, `[entries]`.
+  ///   - isSymmetric: whether the matrix is its own transpose, which is not made then.
+  /// - Precondition: what is said of the parameters.
+  public convenience init(
+    rowCount: Int, columnCount: Int, rowStarts: [Int64], columns: [Int32], values: Tensor,
+    isSymmetric: Bool = false
+  ) {
+    precondition(
+      values.rank == 1 && (values.dtype == .float32 || values.dtype == .float64)
+        && values.elementCount == columns.count,
+      "SparseMatrix: \(values.dtype) \(values.shape) for \(columns.count) columns")
+    precondition(
+      rowStarts.count == rowCount + 1 && rowStarts.first == 0 && rowStarts.last == Int64(columns.count)
+        && zip(rowStarts, rowStarts.dropFirst()).allSatisfy { $0 <= $1 },
+      "SparseMatrix: \(rowStarts.count) starts of \(rowCount) rows with \(columns.count) entries")
+    precondition(
+      columns.allSatisfy { $0 >= 0 && $0 < columnCount },
+      "SparseMatrix: a column is outside 0..<\(columnCount)")
+    precondition(
+      (0..<rowCount).allSatisfy { row in
+        let own = columns[Int(rowStarts[row])..<Int(rowStarts[row + 1])]
+        return zip(own, own.dropFirst()).allSatisfy { $0 <= $1 }
+      }, "SparseMatrix: a row's columns do not ascend")
+    let entries = values.detached.dense()
+    var mirrored: SparseMatrix?
+    if !isSymmetric {
+      let (starts, rows, order) = Self.transposed(rowStarts, columns, columnCount)
+      mirrored = SparseMatrix(
+        rowCount: columnCount, columnCount: rowCount, rowStarts: starts, columns: rows,
+        values: entries.expanded(at: 1).gatheredRows(Tensor(order)).flattened(), mirrored: nil)
+    }
+    self.init(
+      rowCount: rowCount, columnCount: columnCount, rowStarts: rowStarts, columns: columns, values: entries,
+      mirrored: mirrored)
+  }
+
+  /// The transpose's starts, the row of each of its entries and that entry's place here: a stable counting sort by columns.
+  private static func transposed(
+    _ rowStarts: [Int64], _ columns: [Int32], _ columnCount: Int
+  ) -> (starts: [Int64], rows: [Int32], order: [Int32]) {
+    var starts = [Int64](repeating: 0, count: columnCount + 1)
+    for column in columns { starts[Int(column) + 1] += 1 }
+    for column in 0..<columnCount { starts[column + 1] += starts[column] }
+    var next = starts
+    var rows = [Int32](repeating: 0, count: columns.count)
+    var order = rows
+    for row in 0..<rowStarts.count - 1 {
+      for entry in Int(rowStarts[row])..<Int(rowStarts[row + 1]) {
+        let place = Int(next[Int(columns[entry])])
+        (rows[place], order[place]) = (Int32(row), Int32(entry))
+        next[Int(columns[entry])] += 1
+      }
+    }
+    return (starts, rows, order)
+  }
+
   private init(
     rowCount: Int, columnCount: Int, rowStarts: [Int64], columns: [Int32], values: Tensor,
     mirrored: SparseMatrix?

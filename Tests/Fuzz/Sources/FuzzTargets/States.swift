@@ -21,15 +21,6 @@ extension FuzzTarget {
         let manifest = try recommenderFiles.get()["checkpoint.json"] ?? []
         try resumeRecommender(replacing: name, with: bytes, manifest: rehashed(manifest, bytes, key: "best"))
       },
-      bridge("bridge-bdlm") {
-        var configuration = BDLMStrategy.Configuration()
-        configuration.sharing.width = 16
-        return BDLMStrategy(configuration, schedule: shortSchedule)
-      },
-      bridge("bridge-slots") { SlotInjectionStrategy(domainEpochs: 1, projectorEpochs: 1, jointEpochs: 1) },
-      bridge("bridge-alignment") {
-        RepresentationAlignmentStrategy(sources: [.item: .text, .user: .behaviour], epochs: 1)
-      },
       FuzzTarget(
         "language-side",
         seeds: {
@@ -55,7 +46,7 @@ extension FuzzTarget {
         _ = generator.index(below: 10)
         _ = generator.normal()
       },
-    ]
+    ] + SavedStrategy.all.map(bridge)
   }
 
   private static func values(of groups: [BridgeParameterGroup]) -> [[UInt32]] {
@@ -205,29 +196,26 @@ extension FuzzTarget {
     try SmallComposition(seed: 5, users: 12, items: 10)
   }
 
-  private static var shortSchedule: BDLMStrategy.Schedule {
-    var schedule = BDLMStrategy.Schedule()
-    (schedule.warmUpEpochs, schedule.tuningEpochs, schedule.rounds, schedule.roundDomainEpochs) = (1, 1, 1, 1)
-    return schedule
-  }
-
-  /// The checkpoint of a bridge's run that was stopped after its first batch, and resumed to the end.
-  private static func bridge(_ name: String, _ make: @escaping () -> any SharingBridge) -> FuzzTarget {
-    FuzzTarget(
+  /// The checkpoint of a bridge's run that was stopped after the first epoch of its last phase, where the bridge has all that
+  /// it keeps, and resumed to the end.
+  private static func bridge(_ saved: SavedStrategy) -> FuzzTarget {
+    let name = "bridge-" + saved.name
+    return FuzzTarget(
       name,
       seeds: {
         let folder = try Scratch.subfolder(name + "-seed")
-        let composition = try SmallComposition(seed: 5, users: 12, items: 10)
-        let trainer = try BridgeTrainer(make(), composition.context, folder: folder)
-        trainer.onEpoch = { [weak trainer] _ in trainer?.requestStop() }
+        let strategy = saved.make()
+        let trainer = try BridgeTrainer(strategy, saved.context(), folder: folder)
+        trainer.onEpoch = { [weak trainer, last = strategy.phases.last?.name] record in
+          if record.phase == last { trainer?.requestStop() }
+        }
         do { try trainer.run() } catch BridgeError.interrupted {}
         return [try Array(Data(contentsOf: folder.appending(path: "checkpoint.safetensors")))]
       }
     ) { bytes in
       let folder = try Scratch.subfolder(name)
       try Data(bytes).write(to: folder.appending(path: "checkpoint.safetensors"))
-      let composition = try SmallComposition(seed: 5, users: 12, items: 10)
-      let trainer = try BridgeTrainer(make(), composition.context, folder: folder)
+      let trainer = try BridgeTrainer(saved.make(), saved.context(), folder: folder)
       // One batch after the resumption shows whether what was taken over can be used.
       trainer.requestStop()
       do { try trainer.run() } catch BridgeError.interrupted {}

@@ -83,6 +83,19 @@ extension FuzzTarget {
         precondition(split.liked.training.count <= split.training.count, "more liked rows than rows")
       },
       FuzzTarget(
+        "named-split",
+        seeds: { [Array("user_id:token\titem_id:token\trating:float\nu\ta\t1\nv\tb\t2.5\n".utf8)] }
+      ) { bytes in
+        let folder = Scratch.folder.appending(path: "named-split")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        for part in ["train", "valid", "test"] { _ = try Scratch.file("named-split/x.\(part).inter", bytes) }
+        let read = try NamedSplit.recBole(at: folder, name: "x")
+        let place = Scratch.folder.appending(path: "named-split-again")
+        try read.write(to: place)
+        let again = try NamedSplit(contentsOf: place)
+        precondition(again.split.hash == read.split.hash, "a split that is read back otherwise")
+      },
+      FuzzTarget(
         "dataset-cache",
         seeds: {
           var world = SyntheticWorld.Configuration()

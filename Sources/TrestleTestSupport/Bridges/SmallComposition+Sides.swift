@@ -1,0 +1,36 @@
+import TrestleBridges
+import TrestleLanguageModels
+import TrestleNN
+import TrestleRecommenders
+import TrestleTensor
+
+extension SmallComposition {
+  /// The same recommender, and the same language model with items as lists of codes, for bridges over codes.
+  ///
+  /// - Parameter beams: how wide the search is by which items are ranked.
+  public func coding(beams: Int = 20) throws -> BridgeContext {
+    var configuration = CodeSide.Configuration()
+    (configuration.levels, configuration.codesPerLevel, configuration.windowItems) = (3, 8, 4)
+    (configuration.validationUsers, configuration.beams) = (10, beams)
+    configuration.seed = language.configuration.seed
+    let side = CodeSide(
+      name: "coding", model: language.recommender.model, adapters: language.adapters, split: context.split,
+      vocabulary: language.vocabulary, encodedItemTexts: language.encodedItemTexts,
+      configuration: configuration)
+    return try BridgeContext(domain: domain, language: side, split: context.split)
+  }
+
+  /// The same recommender, and the same language model as a reader of the items' texts.
+  ///
+  /// - Parameter validationItems: by which readings are compared.
+  public func reading(validationItems: [Int32]) throws -> BridgeContext {
+    let reader = TextReader(
+      model: language.recommender.model, texts: language.itemTexts ?? [], layer: 2, base: 1)
+    var configuration = ReadingSide.Configuration()
+    configuration.width = 16
+    let side = ReadingSide(
+      name: "reading", reader: reader, adapters: language.adapters, split: context.split,
+      validationItems: validationItems, vocabulary: language.vocabulary, configuration: configuration)
+    return try BridgeContext(domain: domain, language: side, split: context.split)
+  }
+}
