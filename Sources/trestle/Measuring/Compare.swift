@@ -43,6 +43,11 @@ struct Compare: ProgramCommand {
     ]
   }
 
+  static let notes = """
+    Nothing is saved but figures: train --domain MODEL saves a recommender, and train --settings FILE takes what --search kept in
+    --tried FILE.
+    """
+
   var data = DataOptions()
   var models: [ModelKind] = [.popularity, .itemKNN, .ease, .implicitALS, .lightGCN]
   var split = SplitChoice.ratio
@@ -109,12 +114,12 @@ struct Compare: ProgramCommand {
     (options.seed, options.epochs, options.patience) = (seed, epochs, patience)
     for kind in models {
       options.settings = try searched(kind, split, seed: seed)
-      let fitting = Fitting(kind: kind, options: options, kept: "The models before are in the table")
+      let fitting = Fitting(kind: kind, options: options, kept: { "The models before are in the table" })
       let (model, seconds) = try fitting.fit(dataset, split)
       table.add(
         model: kind.rawValue, seed: seed, result: try model.evaluate(on: split), trainingSeconds: seconds)
       if let json { try AtomicFile.write(Array(table.jsonLines().utf8), to: json) }
-      if Interrupts.isRequested { throw Interruption("stopped after \(kind.rawValue). \(fitting.kept)") }
+      if Interrupts.isRequested { throw Interruption("stopped after \(kind.rawValue). \(fitting.kept())") }
     }
   }
 }
