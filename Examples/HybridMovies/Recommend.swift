@@ -21,21 +21,20 @@ struct Recommend {
   }
 
   private func recommend(user: String) throws {
-    let catalogue = saved.hybrid.catalogue
-    let history = saved.hybrid.histories.items(of: try catalogue.user(user))
-    print("User \(user), who has rated \(history.count) films, such as:")
-    for item in history.prefix(5) { print("  · \(catalogue.titles[Int(item)])") }
-    try show { try saved.hybrid.recommend(for: user, count: options.count, by: $0) }
+    print(try saved.hybrid.heading(for: user))
+    try show { try saved.hybrid.recommend(for: user, count: options.count, by: $0, reasons: 2) }
   }
 
   private func recommend(liking titles: [String]) throws {
     let catalogue = saved.hybrid.catalogue
     let items = try titles.map { try catalogue.item(titled: $0) }
-    print("Someone new who likes:")
-    for item in items { print("  · \(catalogue.titles[item])") }
+    print(saved.hybrid.heading(liking: items))
     let state = try languageState(items)
     let ids = items.map { catalogue.itemIDs[$0] }
-    try show { try saved.hybrid.recommend(liking: ids, languageState: state, count: options.count, by: $0) }
+    try show {
+      try saved.hybrid.recommend(
+        liking: ids, languageState: state, count: options.count, by: $0, reasons: 2)
+    }
   }
 
   private func show(_ list: (HybridRecommender.Part) throws -> RecommendationList) throws {
@@ -45,8 +44,7 @@ struct Recommend {
     for (part, name) in names {
       let recommendations = try list(part)
       print("\n\(name):")
-      if let note = recommendations.note { print("  (\(note))") }
-      for (place, item) in recommendations.enumerated() { print("  \(place + 1). \(item.title)") }
+      for line in recommendations.lines() { print(line) }
     }
   }
 

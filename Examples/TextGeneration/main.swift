@@ -46,12 +46,11 @@ struct TextGeneration: ProgramCommand {
   var assets = Assets()
 
   func run() throws {
-    let clock = ContinuousClock()
-    let start = clock.now
+    var figures = GenerationFigures()
     let url = try file ?? assets.smolLM2
     let language = try LoadedModel(contentsOf: url, storage: storage)
     language.model.arithmetic = arithmetic
-    let loaded = clock.now
+    figures.noteLoaded()
     let message = prompt ?? String(decoding: FileHandle.standardInput.readDataToEndOfFile(), as: UTF8.self)
     var options = generation
     let (ids, stops) = try language.pretrainedTokenizer.chat(message, isRaw: isRaw)
@@ -59,25 +58,13 @@ struct TextGeneration: ProgramCommand {
 
     var generator = try TextGenerator(
       language.model, tokenizer: language.tokenizer, prompt: ids, options: options)
-    let begun = clock.now
-    var first: ContinuousClock.Instant?
+    figures.noteBegun()
     while let piece = generator.next() {
-      if first == nil { first = clock.now }
+      figures.notePiece()
       FileHandle.standardOutput.write(Data(piece.utf8))
     }
     FileHandle.standardOutput.write(Data("\n".utf8))
-    guard !isQuiet else { return }
-    let prefill = (first ?? clock.now) - begun
-    let decode = clock.now - (first ?? clock.now)
-    func rate(_ count: Int, _ time: Duration) -> String {
-      let seconds = Double(time.components.seconds) + Double(time.components.attoseconds) * 1e-18
-      return seconds > 0 ? String(format: "%.1f", Double(count) / seconds) : "-"
-    }
-    let figures =
-      "load \((loaded - start).formatted(.units(allowed: [.milliseconds]))), "
-      + "prompt \(ids.count) tokens at \(rate(ids.count, prefill)) tok/s, "
-      + "answer \(generator.tokenCount) tokens at \(rate(max(generator.tokenCount - 1, 0), decode)) tok/s\n"
-    FileHandle.standardError.write(Data(figures.utf8))
+    if !isQuiet { figures.report(promptCount: ids.count, tokenCount: generator.tokenCount) }
   }
 }
 

@@ -18,18 +18,9 @@ package final class ProgressLine: Sendable {
 
   /// Shows that `done` of `total` is done.
   package func update(_ done: Int, of total: Int, note: String = "") {
-    guard !Silence.isKept else { return }
-    let now = ContinuousClock.now
-    let wait: Duration = isTerminal ? .milliseconds(100) : .seconds(20)
-    let isDue = state.withLock { state in
-      guard now - state.lastShown >= wait, total > 0 else { return false }
-      state.lastShown = now
-      state.hasShown = state.hasShown || isTerminal
-      return true
-    }
-    guard isDue else { return }
+    guard !Silence.isKept, total > 0, isDue() else { return }
     let share = min(Double(done) / Double(total), 1)
-    let elapsed = start.duration(to: now)
+    let elapsed = start.duration(to: .now)
     let left = share > 0 ? elapsed * ((1 - share) / share) : .zero
     let figures = "\(Int(share * 100)) %, \(Self.text(elapsed)) gone, about \(Self.text(left)) left\(note)"
     if isTerminal {
@@ -38,6 +29,24 @@ package final class ProgressLine: Sendable {
       write("\r\u{1B}[2K  \(label) \(bar) \(figures)")
     } else {
       write("  \(label): \(figures)\n")
+    }
+  }
+
+  /// Shows how long a work without steps has gone on.
+  package func wait() {
+    guard !Silence.isKept, isDue() else { return }
+    let time = Self.text(start.duration(to: .now))
+    write(isTerminal ? "\r\u{1B}[2K  \(label) \(time) gone" : "  \(label): \(time) gone\n")
+  }
+
+  private func isDue() -> Bool {
+    let now = ContinuousClock.now
+    let pause: Duration = isTerminal ? .milliseconds(100) : .seconds(20)
+    return state.withLock { state in
+      guard now - state.lastShown >= pause else { return false }
+      state.lastShown = now
+      state.hasShown = state.hasShown || isTerminal
+      return true
     }
   }
 

@@ -20,7 +20,8 @@ struct DataOptions {
         "who did what: CSV, TSV, JSON Lines, RecBole's .inter, MovieLens' or Amazon's own files, or a folder of them",
         \.interactions),
       .file("--items", "FILE", "what the items are: titles and whatever else is known", \.items),
-      .file("--users", "FILE", "who the users are", \.users),
+      .file(
+        "--users", "FILE", "who the users are; no model reads more of it than their ids", \.users),
     ] + ColumnChoices.options.map { $0.part(\.columns) } + [
       .number(
         "--minimum-rating", "X", in: -1e6...1e6, "keeps interactions with at least this rating",
@@ -36,18 +37,33 @@ struct DataOptions {
   }
 
   /// Reads the data, and says what was found.
-  func read() throws -> Dataset {
+  ///
+  /// - Parameter needsHistories: whether a file in which no user occurs twice, from which nothing can be learnt, is refused.
+  func read(needsHistories: Bool = true) throws -> Dataset {
     var data = try isSynthetic ? madeUp() : opened()
+    if needsHistories { try checkHistories(data.interactions) }
     data = try filtered(data)
     guard !data.interactions.isEmpty else {
       throw UsageError(
         "nothing is left of \(interactions?.relativePath ?? "the world"): no line, or none that --minimum-rating and --core keep"
       )
     }
+    if users != nil {
+      say("  --users adds its ids; no model of this command reads what else the file says of users")
+    }
     say(
       "  \(data.userCount) users, \(data.itemCount) items, \(data.interactions.count) interactions "
         + "(\(percent(data.interactions.density)) of all pairs)")
     return data
+  }
+
+  /// Stops at a file of items in the place of one of interactions.
+  private func checkHistories(_ rows: Interactions) throws {
+    guard rows.count > 1, let interactions, Set(rows.users).count == rows.count else { return }
+    throw UnsuitableData(
+      "\(interactions.relativePath): no user occurs twice in its \(rows.count) interactions, so nothing can be learnt from it; "
+        + "expected who did what, a line each: if the file describes items, it is for --items; "
+        + "--user-column and --item-column name the columns")
   }
 
   private func madeUp() throws -> Dataset {
@@ -137,6 +153,14 @@ extension ColumnChoices {
       .text("--text-column", "NAME", "the column with a description", \.text),
     ]
   }
+}
+
+/// Data that can be read, and is not what is asked for.
+struct UnsuitableData: ExitCodeProviding, CustomStringConvertible {
+  let description: String
+  let exitCode = ExitCode.data
+
+  init(_ description: String) { self.description = printable(description) }
 }
 
 /// An error in the data, with the option that mends it.

@@ -49,30 +49,12 @@ struct Inspect: ProgramCommand {
     func has(_ name: String) -> Bool {
       FileManager.default.fileExists(atPath: folder.appending(path: name).path)
     }
-    if has("manifest.json") && has("history.safetensors") && !has("model.safetensors") {
-      let hybrid = try HybridRecommender(contentsOf: folder)
-      let sides = [hybrid.domain == nil ? nil : "domain", hybrid.language == nil ? nil : "language"]
-      show([
-        ("hybrid", sides.compactMap { $0 }.joined(separator: " and ")),
-        ("users", "\(hybrid.vocabulary.userCount)"),
-        ("items", "\(hybrid.vocabulary.itemCount)"), ("vocabulary", hybrid.vocabulary.hash),
-        ("split", hybrid.splitHash),
-      ])
-      if let reader = hybrid.reading?.reader {
-        show([
-          ("language model", reader.name), ("its file", reader.path), ("layer", "\(reader.layer)"),
-          ("noun", reader.noun.isEmpty ? "none" : reader.noun),
-        ])
+    // A folder with a part of a recommender is one, and is told what it lacks.
+    if has("manifest.json") || has("catalogue.json") {
+      switch try SavedRecommender(contentsOf: folder) {
+      case .fitted(let model): show(model)
+      case .hybrid(let hybrid): show(hybrid)
       }
-    } else if has("manifest.json") && has("catalogue.json") {
-      let model = try FittedRecommender(contentsOf: folder)
-      show(
-        [
-          ("recommender", model.card.model), ("data set", model.card.dataset),
-          ("users", "\(model.userCount)"),
-          ("items", "\(model.itemCount)"), ("fitted on", "\(model.card.trainingCount) interactions"),
-          ("vocabulary", model.card.vocabularyHash),
-        ] + model.card.settings.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
     } else if has("config.json") {
       let configuration = try JSONValue(contentsOf: folder.appending(path: "config.json"))
       show([("language model", "a Hugging Face folder")])
@@ -86,6 +68,37 @@ struct Inspect: ProgramCommand {
     } else {
       try inspect(data: folder)
     }
+  }
+
+  private func show(_ model: FittedRecommender) {
+    show(
+      [
+        ("recommender", model.card.model), ("data set", model.card.dataset),
+        ("users", "\(model.userCount)"),
+        ("items", "\(model.itemCount)"), ("fitted on", "\(model.card.trainingCount) interactions"),
+        ("vocabulary", model.card.vocabularyHash),
+      ] + sorted(model.card.settings))
+  }
+
+  private func show(_ hybrid: HybridRecommender) {
+    let sides = [hybrid.domain == nil ? nil : "domain", hybrid.language == nil ? nil : "language"]
+    show([
+      ("hybrid", sides.compactMap { $0 }.joined(separator: " and ")),
+      ("users", "\(hybrid.vocabulary.userCount)"),
+      ("items", "\(hybrid.vocabulary.itemCount)"), ("vocabulary", hybrid.vocabulary.hash),
+      ("split", hybrid.splitHash),
+    ])
+    if let reader = hybrid.reading?.reader {
+      show([
+        ("language model", reader.name), ("its file", reader.path), ("layer", "\(reader.layer)"),
+        ("noun", reader.noun.isEmpty ? "none" : reader.noun),
+      ])
+    }
+    guard let card = hybrid.card else { return }
+    show([("data set", card.dataset)] + sorted(card.settings))
+    guard let domain = card.domain else { return }
+    show([("recommender", domain.model), ("fitted on", "\(domain.trainingCount) interactions")])
+    show(sorted(domain.settings))
   }
 
   private func inspect(data: URL) throws {
@@ -138,6 +151,10 @@ struct Inspect: ProgramCommand {
       ("special tokens", "\(tokenizer.specialTokens.ids.count)"),
       ("chat template", pretrained.chatTemplate == nil ? "none" : "there is one"),
     ])
+  }
+
+  private func sorted(_ settings: [String: String]) -> [(String, String)] {
+    settings.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
   }
 
   private func show(_ rows: [(String, String)]) {

@@ -47,6 +47,10 @@ enum Ranks {
   static func end(_ code: ExitCode) {
     guard code != .success else { return }
     current?.fail(code: code.rawValue)
+    if Abandonable.isOneLeft {
+      fflush(nil)
+      _exit(code.rawValue)
+    }
     exit(code.rawValue)
   }
 }

@@ -29,6 +29,10 @@ struct Recommend: ProgramCommand {
     ]
   }
 
+  static let notes = """
+    Popularity and NeuMF know nobody new: --likes is answered by what is popular, which is said. Every item is scored.
+    """
+
   var recommender = URL(filePath: "trestle-output")
   var user: String?
   var likes: [String] = []
@@ -60,17 +64,13 @@ struct Recommend: ProgramCommand {
       allowed: onlyNew ? Set(new) : only.isEmpty ? nil : Set(only), excluded: Set(without),
       includesKnown: includesKnown)
     if let user {
-      let list = try model.recommend(for: user, count: count, filter: filter, reasons: reasons)
-      let had = model.histories.items(of: try model.catalogue.user(user))
-      let last = had.suffix(5).map { model.catalogue.titles[Int($0)] }.joined(separator: "; ")
-      try show(
-        list, "For user \(user), who has had \(had.count) items\(last.isEmpty ? "" : ", such as \(last)"):")
+      let heading = try naming(user) { try model.heading(for: user) }
+      try show(model.recommend(for: user, count: count, filter: filter, reasons: reasons), heading)
     } else {
       let liked = try likes.map { try model.catalogue.item(titled: $0) }
       let list = try model.recommend(
         liking: liked.map { model.catalogue.itemIDs[$0] }, count: count, filter: filter, reasons: reasons)
-      try show(
-        list, "For someone who likes \(liked.map { model.catalogue.titles[$0] }.joined(separator: "; ")):")
+      try show(list, model.heading(liking: liked))
     }
   }
 
@@ -113,18 +113,19 @@ struct Recommend: ProgramCommand {
       ]
       return say(String(decoding: try answer.serialized(pretty: true), as: UTF8.self))
     }
-    say(printable(heading))
-    if list.isEmpty {
-      say(
-        "  nothing is left: the filters leave no item, or none that is new to them; --again allows the others"
-      )
-    }
-    if let note = list.note { say("(" + printable(note) + ")") }
-    for (place, item) in list.enumerated() {
-      let because = item.reasons.isEmpty ? "" : "  because of " + item.reasons.joined(separator: "; ")
-      say(
-        "  \(place + 1). "
-          + printable("\(item.title)\(item.title == item.id ? "" : "  [\(item.id)]")\(because)"))
-    }
+    say(heading)
+    let none =
+      "nothing is left: the filters leave no item, or none that is new to them; --again allows the others"
+    for line in list.lines(orNone: none) { say(line) }
+  }
+}
+
+/// An id that no user has is what someone new has: the hint says what serves them.
+func naming<Value>(_ user: String, _ body: () throws -> Value) throws -> Value {
+  do {
+    return try body()
+  } catch let error as ServingError {
+    guard case .unknownUser = error else { throw error }
+    throw UsageError("\(error); --likes TITLE … recommends to someone new")
   }
 }

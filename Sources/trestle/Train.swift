@@ -35,6 +35,10 @@ struct Train: ProgramCommand {
       .number(
         "--patience", "N", in: 1...100_000, "the epochs without improvement that end the training", \.patience
       ),
+      .file(
+        "--settings", "FILE",
+        "the model's best settings among those that compare --search N --tried FILE tried; the recommended ones if absent",
+        \.settings),
       .flag(
         "--no-refit", "keeps the model that was measured, instead of fitting it anew on all data",
         \.skipsRefit),
@@ -43,15 +47,22 @@ struct Train: ProgramCommand {
         "how many batches' gradients make a step (one of each rank if absent): the same result on 1 to N ranks",
         \.accumulation),
       .flag("--resume", "goes on where an interrupted training of the same options stopped", \.resumes),
+      .text("--user", "ID", "to whom it recommends in the end; someone with a few items if absent", \.user),
+      .texts(
+        "--likes", "TITLE", "recommends in the end to someone new who likes these: titles, or ids", \.likes),
       .number("--threads", "N", in: 1...1024, "how many threads take part (all cores if absent)", \.threads),
     ]
   }
   static let notes = """
     Example:
-      trestle train --interactions loans.csv --items books.csv --output my-recommender
+      trestle train --interactions loans.csv --items books.csv --output my-recommender --user ann
       trestle recommend --recommender my-recommender --likes "Emma" "Persuasion"
       trestle train --interactions loans.csv --items books.csv --bridge BDLM --noun Book --output my-hybrid
       mpirun -n 4 trestle train --interactions loans.csv --output my-recommender
+
+    Ctrl-C stops after the epoch, and --resume goes on from there; a second one ends at once. A model without epochs (EASE, SLIM, iALS,
+    neighbours) has nothing to go on from: it is left, and the one that was measured is saved if there is one.
+    Ratings choose which interactions count (--minimum-rating), times their order; neither weighs them.
     """
 
   var data = DataOptions()
@@ -66,146 +77,148 @@ struct Train: ProgramCommand {
   var epochs: Int?
   var patience: Int?
   var accumulation: Int?
+  var settings: URL?
   var skipsRefit = false
   var resumes = false
+  var user: String?
+  var likes: [String] = []
   var threads: Int?
+
+  /// Where the state of the training is kept while it goes on.
+  var checkpoint: URL { URL(filePath: output.relativePath + ".training") }
 
   func run() throws { try Ranks.run(threads: threads, train) }
 
   private func train(_ communicator: any Communicator) throws {
+    do {
+      try trainOnce(communicator)
+    } catch {
+      // A state that this training cannot go on from: what is in its way is named, and so is the way around it.
+      guard resumes, !(error is Interruption), "\(error)".contains(checkpoint.relativePath) else {
+        throw error
+      }
+      throw ResumeFailure(cause: error)
+    }
+  }
+
+  private func trainOnce(_ communicator: any Communicator) throws {
     let isFirst = communicator.rank == 0
     let languageModel = try bridgedModel()
     try SavedRecommender.checkDestination(output)
-    let checkpoint = URL(filePath: output.relativePath + ".training")
-    if !resumes && isFirst { try? FileManager.default.removeItem(at: checkpoint) }
-    if resumes && !FileManager.default.fileExists(atPath: checkpoint.path) {
-      say("  nothing to resume in \(checkpoint.relativePath): the training begins")
-    }
-    Interrupts.handle()
     let dataset = try data.read()
+    try checkWhom(dataset)
+    begin(isFirst)
     let split = try dataset.interactions.split(self.split.strategy, seed: seed)
     say(
       "  split \(split.strategy): \(split.training.count) to train on, \(split.validation.count) to choose on, "
         + "\(split.test.count) to measure on")
-    say("  \(kind.rawValue) \(kind.recommendation(for: split.training))")
+    let options = try options(split, communicator)
+    let fitting = Fitting(kind: kind, options: options, kept: kept)
+    let reading = try languageModel.map { try tuned($0, dataset, communicator) }
+    var (measured, seconds) = try fitting.fit(dataset, split)
+    if isFirst { measured = measured.saying(try measure(measured, split, seconds, dataset, reading)) }
+    var final = measured
+    if !skipsRefit {
+      do {
+        try stopIfAsked(communicator)
+        final = try fitting.refit(dataset, epochs: measured.card.settings["epochs"].flatMap { Int($0) } ?? 1)
+          .saying(figures(of: measured))
+      } catch is Interruption where isFirst && !hasCheckpoint {
+        // Nothing else is left of the work.
+        try save(measured, (measured, split), dataset, reading, training: split.training)
+        throw Interruption(
+          "stopped before fitting on all data: the model that was measured, fitted on the training part alone, "
+            + "is saved in \(output.relativePath)")
+      }
+    }
+    guard isFirst else { return }
+    let saved = try save(
+      final, (measured, split), dataset, reading, training: skipsRefit ? split.training : nil)
+    try? FileManager.default.removeItem(at: checkpoint)
+    say("  saved in \(output.relativePath)")
+    try show(saved)
+  }
+
+  /// What the measured model's card says of how it did, for the one that is fitted on all data.
+  private func figures(of model: FittedRecommender) -> [String: String] {
+    model.card.settings.filter { name, _ in
+      name == "split" || name.hasPrefix("test ") || name.hasPrefix("validation ")
+    }
+  }
+
+  /// How the recommender is fitted; says so.
+  private func options(_ split: DataSplit, _ communicator: any Communicator) throws -> FitOptions {
     var options = FitOptions()
     (options.seed, options.epochs, options.patience, options.checkpoint) = (
       seed, epochs, patience, checkpoint
     )
     (options.communicator, options.accumulation) = (communicator, accumulation)
-    let fitting = Fitting(
-      kind: kind, options: options,
-      kept: "Everything so far is in \(checkpoint.relativePath); the same command with --resume goes on")
-    let reading = try languageModel.map {
-      try tuned($0, dataset, communicator, checkpoint, fitting.kept)
+    var why = kind.recommendation(for: split.training)
+    do throws(DataError) {
+      if let settings {
+        let record = try SearchRecord.best(of: kind, in: settings)
+        options.settings = record.settings
+        let value = record.measured.map { String(format: " (%.4f on its validation data)", $0.value) } ?? ""
+        why = "with the settings of trial \(record.trial) of \(settings.relativePath)\(value)"
+      }
+      let words = try kind.settingsInWords(for: split.training, options)
+      say("  \(kind.rawValue) \(printable(why))\(words.isEmpty ? "" : ": " + words)")
+    } catch {
+      throw CommandDataError(error)
     }
-    var (model, seconds) = try fitting.fit(dataset, split)
-    let measured = model
-    if isFirst { try measure(measured, split, seconds, dataset, reading) }
-    if try communicator.any(Interrupts.isRequested) {
-      throw Interruption("stopped before fitting on all data. \(fitting.kept)")
+    return options
+  }
+
+  /// Forgets an older training unless it is gone on with. From here on a signal asks, where it ended the program at once
+  /// while there was nothing to keep.
+  private func begin(_ isFirst: Bool) {
+    if !resumes && isFirst { try? FileManager.default.removeItem(at: checkpoint) }
+    if resumes && !hasCheckpoint {
+      say("  nothing to resume in \(checkpoint.relativePath): the training begins")
     }
-    if !skipsRefit {
-      model = try fitting.refit(dataset, epochs: model.card.settings["epochs"].flatMap { Int($0) } ?? 1)
-    }
-    guard isFirst else { return }
-    if let reading {
-      let training = skipsRefit ? split.training : nil
-      try reading.fit.hybrid(reading.tuned, measured: (measured, split), final: model, training: training)
-        .save(to: output)
-    } else {
+    Interrupts.handle()
+  }
+
+  /// Saves the recommender, or the hybrid of it and the language model, and returns what was saved.
+  @discardableResult
+  private func save(
+    _ model: FittedRecommender, _ measured: (model: FittedRecommender, split: DataSplit), _ dataset: Dataset,
+    _ reading: Reading?, training: Interactions?
+  ) throws -> any ServableRecommender {
+    guard let reading else {
       try model.save(to: output)
+      return model
     }
-    try? FileManager.default.removeItem(at: checkpoint)
-    say("  saved in \(output.relativePath)")
-    let user = model.catalogue.userIDs[0]
-    say(
-      "  Now try: trestle recommend --recommender \(output.relativePath) --user \(printable(user)) --reasons 2"
-    )
+    let hybrid = try reading.fit.hybrid(reading.tuned, measured: measured, final: model, training: training)
+    try hybrid.save(to: output)
+    return hybrid
   }
 
-  private typealias Reading = (fit: HybridFit, tuned: TunedReading)
+  private var hasCheckpoint: Bool { FileManager.default.fileExists(atPath: checkpoint.path) }
 
-  /// The bridge's language model; `nil` without a bridge.
-  private func bridgedModel() throws -> URL? {
-    guard bridge != .none else {
-      for (name, isGiven) in [("--model", model != nil), ("--noun", !noun.isEmpty)] where isGiven {
-        throw UsageError("\(name) is for a language model that reads: add --bridge BDLM")
-      }
-      return nil
-    }
-    guard HybridFit.kinds.contains(kind) else {
-      let names = HybridFit.kinds.map(\.name).joined(separator: ", ")
-      throw UsageError(
-        "--bridge \(bridge.rawValue) reads in the terms of a recommender with rows: --domain \(names)")
-    }
-    return try languageModel(model)
+  /// What a signal leaves behind.
+  func kept() -> String {
+    hasCheckpoint
+      ? "Everything so far is in \(checkpoint.relativePath); the same command with --resume goes on"
+      : "Nothing had been kept yet: the same command begins anew"
   }
 
-  /// Lets the language model learn to read, and says how well it does.
-  private func tuned(
-    _ url: URL, _ dataset: Dataset, _ communicator: any Communicator, _ checkpoint: URL, _ kept: String
-  ) throws -> Reading {
-    let texts = ItemTexts(dataset: dataset, noun: noun)
-    guard texts.texts.contains(where: { !$0.isEmpty }) else {
-      throw UsageError("the items have no texts to read; --items FILE names a file with titles")
-    }
-    let name = url.deletingPathExtension().lastPathComponent
-    let empty = texts.texts.count { $0.isEmpty }
-    say(
-      "  \(printable(name)) reads the items' texts, such as “\(printable(String((texts.texts.first { !$0.isEmpty } ?? "").prefix(120))))”"
-        + (empty == 0 ? "" : "; \(empty) items have none"))
-    var configuration = HybridFit.Configuration()
-    configuration.seed = seed
-    configuration.bridge.readingEpochs = readingEpochs
-    var fit = HybridFit(dataset: dataset, texts: texts, kind: kind, configuration: configuration)
-    (fit.communicator, fit.accumulation) = (communicator, accumulation)
-    fit.log = { say("  " + $0) }
-    let stages = StageProgress()
-    fit.onProgress = { what, done, total in
-      stages.update(what, done, total)
-      // A lost rank is found by the next step.
-      return (try? communicator.any(Interrupts.isRequested)) ?? false
-    }
-    do {
-      let tuned = try fit.tune(
-        LoadedModel(contentsOf: url), name: name, path: url, checkpoint: checkpoint.appending(path: "bridge"))
-      let figures = tuned.figures
-      stages.finish(
-        String(
-          format:
-            "NDCG@10 of items that nobody had touched, ranked among themselves: %.4f (untuned %.4f, in random order %.4f)",
-          figures.tuned, figures.untuned, figures.random))
-      return (fit, tuned)
-    } catch BridgeError.interrupted {
-      stages.clear()
-      throw Interruption("stopped. \(kept)")
+  private func stopIfAsked(_ communicator: any Communicator) throws {
+    if try communicator.any(Interrupts.isRequested) {
+      throw Interruption("stopped before fitting on all data. " + kept())
     }
   }
+}
 
-  /// Says how the model ranks the items held out, beside popularity.
-  private func measure(
-    _ model: FittedRecommender, _ split: DataSplit, _ seconds: Double, _ dataset: Dataset, _ reading: Reading?
-  ) throws {
-    guard !split.test.isEmpty else { return say("  no interactions are left to measure on") }
-    var table = Leaderboard(dataset: dataset.name)
-    let evaluator = RankingEvaluator(split)
-    let popularity = try evaluator.evaluate(Popularity(training: split.training).makeScorer())
-    if kind != .popularity {
-      table.add(
-        model: kind.rawValue, seed: seed, result: try model.evaluate(on: split), trainingSeconds: seconds)
-    }
-    if let reading {
-      let hybrid = try reading.fit.hybrid(
-        reading.tuned, measured: (model, split), final: model, training: split.training)
-      for part in [HybridRecommender.Part.language, .fused] {
-        table.add(
-          model: "\(bridge.rawValue), \(part.rawValue)", seed: seed,
-          result: try evaluator.evaluate(hybrid.makeScorer(by: part)), trainingSeconds: seconds)
-      }
-    }
-    table.add(model: ModelKind.popularity.rawValue, seed: seed, result: popularity, trainingSeconds: 0)
-    say("")
-    say(table.table())
+/// What keeps a training from going on, with the way around it.
+private struct ResumeFailure: ExitCodeProviding, CustomStringConvertible {
+  let cause: any Error
+
+  var exitCode: ExitCode {
+    (cause as? any ExitCodeProviding)?.exitCode ?? Program.exitCode(cause) ?? exitCodeOfLibrary(cause)
+  }
+
+  var description: String {
+    "\(cause); --resume goes on with the same data and options: leave it out to begin anew"
   }
 }

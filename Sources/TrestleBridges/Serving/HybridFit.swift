@@ -114,7 +114,20 @@ public struct HybridFit {
       catalogue: Catalogue(dataset), splitHash: measured.split.hash, domain: sides.domain,
       language: sides.language, fusion: fusion, histories: UserHistories(dataset.interactions),
       trainingCounts: training.userCounts(), popularity: training.itemCounts().map(Float.init),
-      reading: reading, folding: final.folding)
+      reading: reading, folding: final.folding, card: card(tuned, final))
+  }
+
+  /// Of what the hybrid is made.
+  private func card(_ tuned: TunedReading, _ final: FittedRecommender) -> HybridCard {
+    func text(_ value: Double) -> String { String(format: "%.4f", value) }
+    var settings = [
+      "seed": "\(configuration.seed)",
+      "NDCG@10 of new items": text(tuned.figures.tuned),
+      "NDCG@10 of new items, untuned": text(tuned.figures.untuned),
+      "NDCG@10 of new items, in random order": text(tuned.figures.random),
+    ]
+    settings["reading configuration"] = RecommenderCard.text(of: configuration)
+    return HybridCard(dataset: dataset.name, domain: final.card, settings: settings)
   }
 
   /// The language side's weights under which the validation data is ranked best: those that make its items most likely, or

@@ -12,6 +12,8 @@ extension HybridRecommender {
     /// How the domain side makes a row of someone new; `nil` for the mean.
     var folding: RowFolding?
     var reading: SavedReading?
+    /// Of what the hybrid was made; absent from hybrids that were saved before there was one.
+    var card: HybridCard?
     /// The SHA-256 of each file beside the manifest.
     var files: [String: String]
   }
@@ -63,7 +65,7 @@ extension HybridRecommender {
       try extra(fresh)
       let manifest = Manifest(
         vocabulary: vocabulary, splitHash: splitHash, fusion: fusion, folding: folding,
-        reading: reading.map(SavedReading.init), files: files)
+        reading: reading.map(SavedReading.init), card: card, files: files)
       try AtomicFile.writeJSON(manifest, isPretty: true, to: fresh.appending(path: Self.manifestName))
     }
   }
@@ -84,10 +86,14 @@ extension HybridRecommender {
 
   private init(reading saved: SavedFolder, _ sides: Sides) throws {
     let manifest = try saved.manifest(Manifest.self, named: Self.manifestName, what: "a saved hybrid")
-    guard manifest.format == 2, Self.isSane(manifest.fusion) else {
+    guard manifest.format == 2 else {
       throw saved.invalid(
-        Self.manifestName, "format, fusion", expected: "a hybrid of format 2",
-        found: "format \(manifest.format)")
+        Self.manifestName, "format", expected: "a hybrid of format 2",
+        found: "format \(manifest.format), of another version of the package: train it anew")
+    }
+    guard Self.isSane(manifest.fusion) else {
+      throw saved.invalid(
+        Self.manifestName, "fusion", expected: "weights from 0 to 1, one more than bounds", found: "others")
     }
     guard manifest.folding?.isValid ?? true else {
       throw saved.invalid(
@@ -122,7 +128,7 @@ extension HybridRecommender {
       trainingCounts: saved.tensor(history, "counts", [counts.users], .int32, name).scalars(as: Int32.self),
       popularity: saved.tensor(history, "popularity", [counts.items], .float32, name).floats,
       reading: sides == .both ? manifest.reading?.load(saved, files, counts.items) : nil,
-      folding: manifest.folding ?? .mean)
+      folding: manifest.folding ?? .mean, card: manifest.card)
   }
 
   /// Whether every number of interactions has a weight from 0 to 1.

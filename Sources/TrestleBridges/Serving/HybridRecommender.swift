@@ -34,6 +34,8 @@ public struct HybridRecommender: Sendable {
   public let histories: UserHistories
   /// What the language model read of the items' texts; `nil` if it did not read. It gives reasons, and rows to new items.
   public let reading: ItemReading?
+  /// Of what the hybrid was made, and how; `nil` for one that does not say, as those saved before 0.2 do not.
+  public var card: HybridCard?
   /// How the domain side makes a row of someone new.
   let folding: RowFolding
   /// The number of each user's training interactions, which the fusion's weights go by.
@@ -66,7 +68,7 @@ public struct HybridRecommender: Sendable {
   init(
     catalogue: Catalogue, splitHash: String, domain: Representations?, language: Representations?,
     fusion: FusionWeights, histories: UserHistories, trainingCounts: [Int32], popularity: [Float],
-    reading: ItemReading? = nil, folding: RowFolding = .mean
+    reading: ItemReading? = nil, folding: RowFolding = .mean, card: HybridCard? = nil
   ) throws {
     let counts = [catalogue.userIDs.count, catalogue.itemIDs.count]
     for rows in [domain, language].compactMap({ $0 }) {
@@ -90,7 +92,7 @@ public struct HybridRecommender: Sendable {
         expected: "a reading of \(counts[1]) items", found: "one of \(reading.rows.shape[0])")
     }
     (self.catalogue, self.splitHash, self.fusion) = (catalogue, splitHash, fusion)
-    (self.reading, self.folding) = (reading, folding)
+    (self.reading, self.folding, self.card) = (reading, folding, card)
     (self.domain, self.language, self.histories) = (domain, language, histories)
     (self.trainingCounts, self.popularity) = (trainingCounts, popularity)
   }

@@ -73,8 +73,20 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
 
   /// What was chosen for this data, in words.
   public func recommendation(for training: Interactions) -> String {
-    DataProfile(training).hasShortHistories
-      ? "for sparse data (below 20 interactions a user)" : "for dense data (20 interactions a user or more)"
+    let data = DataProfile(training)
+    switch self {
+    case .popularity: return "has no settings"
+    case .itemKNN, .ease, .neuMF, .xSimGCL, .simGCL, .sgl, .multVAE, .recVAE, .bert4Rec:
+      return "with its defaults, whatever the data"
+    case .implicitALS:
+      return data.isDenselyObserved
+        ? "for dense data (2 % of all pairs of users and items or more)"
+        : "for sparse data (below 2 % of all pairs of users and items)"
+    default:
+      return data.hasShortHistories
+        ? "for sparse data (below 20 interactions a user)"
+        : "for dense data (20 interactions a user or more)"
+    }
   }
 
   /// Makes the model with the settings that suit the data, fitted if it needs no epochs.
@@ -116,9 +128,9 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
       switch self {
       case .factorization: TrainingConfiguration.recommendedForFactorization(data)
       case .lightGCN: TrainingConfiguration.recommendedForLightGCN(data)
-      case .xSimGCL: TrainingConfiguration.recommendedForXSimGCL
-      case .simGCL: TrainingConfiguration.recommendedForSimGCL
-      case .sgl: TrainingConfiguration.recommendedForSGL
+      case .xSimGCL: TrainingConfiguration.recommendedForXSimGCL(data)
+      case .simGCL: TrainingConfiguration.recommendedForSimGCL(data)
+      case .sgl: TrainingConfiguration.recommendedForSGL(data)
       case .directAU: TrainingConfiguration.recommendedForDirectAU(data)
       case .multVAE: TrainingConfiguration.recommendedForMultVAE
       case .bert4Rec: TrainingConfiguration.recommendedForBERT4Rec

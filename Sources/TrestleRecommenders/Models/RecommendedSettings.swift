@@ -9,6 +9,10 @@ public struct DataProfile: Sendable, Equatable {
   /// The rows.
   public let interactions: Int
 
+  package init(activeUsers: Int, items: Int, interactions: Int) {
+    (self.activeUsers, self.items, self.interactions) = (activeUsers, items, interactions)
+  }
+
   /// Looks at the training data.
   public init(_ training: Interactions) {
     activeUsers = training.userCounts().count { $0 > 0 }
@@ -24,6 +28,16 @@ public struct DataProfile: Sendable, Equatable {
 
   /// The share of the pairs of active users and items that have a row.
   public var density: Double { interactionsPerUser / Double(max(items, 1)) }
+
+  /// Whether 2 % of the pairs are there or more, by which iALS' weight of the others is chosen.
+  var isDenselyObserved: Bool { density >= 0.02 }
+
+  /// The batch of models that propagate the whole graph in each step: beyond two million interactions in proportion to them, so
+  /// that an epoch's time is. That is how the scale check times them; no quality was searched for there.
+  var graphBatchSize: Int {
+    interactions <= 2_000_000
+      ? TrainingConfiguration().batchSize : Int(Double(interactions) / 20_000_000 * Double(1 << 18))
+  }
 }
 
 extension MatrixFactorization.Configuration {
@@ -48,7 +62,7 @@ extension ImplicitALS.Configuration {
   /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
   public static func recommended(for data: DataProfile) -> Self {
     var configuration = Self()
-    if data.density >= 0.02 { configuration.unobservedWeight = 0.3 }
+    if data.isDenselyObserved { configuration.unobservedWeight = 0.3 }
     return configuration
   }
 }
@@ -127,12 +141,22 @@ extension TrainingConfiguration {
   }
 
   static func recommendedForLightGCN(_ data: DataProfile) -> TrainingConfiguration {
-    recommended(learningRate: 5e-3, patience: data.hasShortHistories ? 40 : 20)
+    recommendedForGraph(data, patience: data.hasShortHistories ? 40 : 20)
   }
 
-  static let recommendedForSimGCL = recommended(learningRate: 5e-3, patience: 60)
+  static func recommendedForSimGCL(_ data: DataProfile) -> TrainingConfiguration {
+    recommendedForGraph(data, patience: 60)
+  }
 
-  static let recommendedForSGL = recommended(learningRate: 5e-3, patience: 40)
+  static func recommendedForSGL(_ data: DataProfile) -> TrainingConfiguration {
+    recommendedForGraph(data, patience: 40)
+  }
+
+  private static func recommendedForGraph(_ data: DataProfile, patience: Int) -> TrainingConfiguration {
+    var configuration = recommended(learningRate: 5e-3, patience: patience)
+    configuration.batchSize = data.graphBatchSize
+    return configuration
+  }
 
   static func recommendedForDirectAU(_ data: DataProfile) -> TrainingConfiguration {
     var configuration = recommended(learningRate: 2e-3, patience: data.hasShortHistories ? 40 : 20)
@@ -157,7 +181,9 @@ extension TrainingConfiguration {
     return configuration
   }
 
-  static let recommendedForXSimGCL = recommended(learningRate: 5e-3, patience: 60)
+  static func recommendedForXSimGCL(_ data: DataProfile) -> TrainingConfiguration {
+    recommendedForGraph(data, patience: 60)
+  }
 
   static func recommendedForNeuMF(_ data: DataProfile) -> TrainingConfiguration {
     var configuration = recommended(learningRate: 1e-3, patience: 20)
@@ -179,7 +205,8 @@ extension MatrixFactorization {
 }
 
 extension LightGCN {
-  /// Learning rate 5e-3: at 1e-3 three layers stay at the level of popularity longer than any patience.
+  /// Learning rate 5e-3: at 1e-3 three layers stay at the level of popularity longer than any patience. Beyond two million
+  /// interactions the batch grows with them, as each step propagates the whole graph.
   public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
     .recommendedForLightGCN(data)
   }
@@ -187,7 +214,9 @@ extension LightGCN {
 
 extension XSimGCL {
   /// Learning rate 5e-3 and a patience of sixty, which outlasts the epochs in which the contrast outweighs the ranking.
-  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForXSimGCL }
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
+    .recommendedForXSimGCL(data)
+  }
 }
 
 extension NeuMF {
@@ -199,12 +228,16 @@ extension NeuMF {
 
 extension SimGCL {
   /// Learning rate 5e-3 and a patience of sixty, for the same reason as ``XSimGCL``'s.
-  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForSimGCL }
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
+    .recommendedForSimGCL(data)
+  }
 }
 
 extension SGL {
   /// Learning rate 5e-3 and a patience of forty.
-  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForSGL }
+  public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
+    .recommendedForSGL(data)
+  }
 }
 
 extension DirectAU {

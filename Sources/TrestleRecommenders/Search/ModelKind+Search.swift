@@ -40,6 +40,29 @@ extension ModelKind {
     return configuration
   }
 
+  /// The settings with which a fit with these options goes, in words.
+  ///
+  /// - Throws: as ``make(_:seed:settings:)`` for settings.
+  package func settingsInWords(
+    for training: Interactions, _ options: FitOptions = FitOptions()
+  ) throws(DataError) -> String {
+    try check(options.settings, training)
+    var words = (tuning(training)?.settings ?? []).map { setting in
+      let name = setting.name.map { $0.isUppercase ? " \($0.lowercased())" : "\($0)" }.joined()
+      return "\(name) \(SearchResult.short(options.settings[setting.name] ?? setting.initial))"
+    }
+    if isTrainedByEpochs {
+      let configuration = try self.training(training, seed: options.seed, settings: options.settings)
+      words += [
+        "batches of \(configuration.batchSize)",
+        "learning rate \(SearchResult.short(configuration.learningRate))",
+        "at most \(options.epochs ?? configuration.epochs) epochs, "
+          + "\(options.patience ?? configuration.patience) without improvement",
+      ]
+    }
+    return words.joined(separator: ", ")
+  }
+
   private func check(_ settings: SearchSettings, _ training: Interactions) throws(DataError) {
     guard !settings.isEmpty else { return }
     try (searchSpace(for: training) ?? SearchSpace([])).check(settings, of: name)

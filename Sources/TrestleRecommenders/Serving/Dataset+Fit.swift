@@ -95,9 +95,16 @@ extension Dataset {
   ) throws -> FittedRecommender {
     let fit = ModelFit(kind: kind, options: options, progress: progress)
     let model = try fit.refit(interactions, epochs: max(epochs, 1))
+    var training: TrainingConfiguration?
+    if model is any TrainableRecommender {
+      training = try kind.training(interactions, seed: options.seed, settings: options.settings)
+      training?.epochs = max(epochs, 1)
+      training?.accumulation = options.accumulation
+    }
     return try FittedRecommender(
       model, dataset: self, training: interactions,
-      settings: fit.described(epochs: epochs, validation: nil, interactions))
+      settings: fit.described(
+        model, training, epochs: training?.epochs, validation: nil, interactions))
   }
 }
 
@@ -111,7 +118,7 @@ private struct ModelFit {
   func search(_ split: DataSplit) throws -> (any Recommender, [String: String]) {
     let model = try kind.make(split.training, seed: options.seed, settings: options.settings)
     guard let trainable = model as? any TrainableRecommender else {
-      return (model, described(epochs: nil, validation: nil, split.training))
+      return (model, described(model, epochs: nil, validation: nil, split.training))
     }
     var configuration = try kind.training(split.training, seed: options.seed, settings: options.settings)
     configuration.epochs = options.epochs ?? configuration.epochs
@@ -138,7 +145,10 @@ private struct ModelFit {
     let measured = split.validation.isEmpty ? [] : reports.filter { $0.validation != nil }
     let top = measured.max { ($0.validation ?? 0) < ($1.validation ?? 0) }
     let epochs = top.map { $0.epoch + 1 } ?? reports.count
-    return (model, described(epochs: epochs, validation: top?.validation, split.training))
+    return (
+      model,
+      described(model, configuration, epochs: epochs, validation: top?.validation, split.training)
+    )
   }
 
   /// Fits on everything for so many epochs.
@@ -163,8 +173,17 @@ private struct ModelFit {
   }
 
   /// What the card says.
-  func described(epochs: Int?, validation: Double?, _ training: Interactions) -> [String: String] {
+  func described(
+    _ model: any Recommender, _ configuration: TrainingConfiguration? = nil, epochs: Int?,
+    validation: Double?, _ training: Interactions
+  ) -> [String: String] {
     var settings = ["seed": "\(options.seed)"]
+    // Every model of the package keeps how it was built under this name, and one from elsewhere may.
+    let built = Mirror(reflecting: model).children.first { $0.label == "configuration" }?.value
+    if let built = built as? any Encodable {
+      settings["model configuration"] = RecommenderCard.text(of: built)
+    }
+    if let configuration { settings["training configuration"] = RecommenderCard.text(of: configuration) }
     settings["settings"] = kind.recommendation(for: training)
     if !options.settings.isEmpty {
       settings["searched"] = options.settings.sorted { $0.key < $1.key }

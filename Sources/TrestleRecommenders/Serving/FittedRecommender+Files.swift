@@ -62,7 +62,8 @@ extension FittedRecommender {
     guard manifest.format == "trestle-recommender", manifest.version == 1 else {
       throw saved.invalid(
         Self.manifestName, "format", expected: "trestle-recommender, version 1",
-        found: "\(manifest.format), version \(manifest.version)")
+        found: "\(manifest.format), version \(manifest.version), of another version of the package: "
+          + "train it anew")
     }
     guard manifest.folding.isValid else {
       throw saved.invalid(

@@ -13,8 +13,23 @@ public struct RecommenderCard: Codable, Sendable, Equatable {
   public let trainingHash: String
   /// The number of interactions that it was fitted on.
   public let trainingCount: Int
-  /// What was chosen and found: settings, epochs, and the measure on the validation data.
+  /// What was chosen and found: settings, epochs, the measure on the validation data, and, as JSON, the configurations of
+  /// model and training.
   public let settings: [String: String]
+
+  /// A configuration in one line of JSON, its keys in order.
+  package static func text(of configuration: any Encodable) -> String? {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    return (try? encoder.encode(configuration)).map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  /// The same card, saying more.
+  package func saying(_ further: [String: String]) -> RecommenderCard {
+    RecommenderCard(
+      model: model, dataset: dataset, vocabularyHash: vocabularyHash, trainingHash: trainingHash,
+      trainingCount: trainingCount, settings: settings.merging(further) { $1 })
+  }
 }
 
 /// A recommender that has been fitted and answers requests: immutable, with the ids, the titles and all that each user
@@ -27,7 +42,7 @@ public struct RecommenderCard: Codable, Sendable, Equatable {
 /// ```
 public struct FittedRecommender: Sendable {
   /// What it is.
-  public let card: RecommenderCard
+  public private(set) var card: RecommenderCard
   /// The ids and titles.
   public let catalogue: Catalogue
   /// What each user has had, in the order of time, with what was held out while fitting.
@@ -67,6 +82,13 @@ public struct FittedRecommender: Sendable {
     (self.card, self.catalogue, self.histories) = (card, catalogue, histories)
     (self.popularity, self.served) = (popularity, served)
     scorer = try served.scorer(histories, popularity: popularity)
+  }
+
+  /// The same recommender, whose card says more: what it measured, say.
+  package func saying(_ further: [String: String]) -> FittedRecommender {
+    var model = self
+    model.card = card.saying(further)
+    return model
   }
 
   /// The number of users.

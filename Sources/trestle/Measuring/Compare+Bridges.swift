@@ -22,12 +22,20 @@ extension Compare {
     comparison.log = { say("  " + printable($0)) }
     comparison.shouldStop = { Interrupts.isRequested }
     var results = try StudyResults(contentsOf: json)
+    func finished(_ seed: UInt64) -> Set<String> {
+      Set(results.records.filter { $0.dataset == dataset.name && $0.seed == seed }.map(\.model))
+    }
+    let names = [BridgeComparison.baseline] + mechanisms.map(\.name)
+    let remaining = Remaining(
+      (seed..<seed + UInt64(seeds)).reduce(0) { sum, seed in
+        sum + names.count { !finished(seed).contains($0) }
+      })
     for seed in seed..<seed + UInt64(seeds) {
-      let done = Set(
-        results.records.filter { $0.dataset == dataset.name && $0.seed == seed }.map(\.model))
+      let done = finished(seed)
       try comparison.run(mechanisms, seed: seed, without: done) { records in
         results.add(records, [])
         if let json { try results.write(to: json) }
+        remaining.note()
       }
       if Interrupts.isRequested {
         throw Interruption(

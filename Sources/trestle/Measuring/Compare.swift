@@ -46,6 +46,11 @@ struct Compare: ProgramCommand {
     ]
   }
 
+  static let notes = """
+    Nothing is saved but figures: train --domain MODEL saves a recommender, and train --settings FILE takes what --search kept in
+    --tried FILE.
+    """
+
   var data = DataOptions()
   var models: [ModelKind] = [.popularity, .itemKNN, .ease, .implicitALS, .lightGCN]
   var split = SplitChoice.ratio
@@ -122,13 +127,13 @@ struct Compare: ProgramCommand {
     for kind in models {
       let found = try searched(kind, split, seed: seed)
       options.settings = found?.best.settings ?? [:]
-      let fitting = Fitting(kind: kind, options: options, kept: "The models before are in the table")
+      let fitting = Fitting(kind: kind, options: options, kept: { "The models before are in the table" })
       let (model, seconds) = try fitting.fit(dataset, split)
       table.add(
         model: kind.rawValue, seed: seed, result: try model.evaluate(on: split), trainingSeconds: seconds,
         search: found)
       if let json { try AtomicFile.write(Array(table.jsonLines().utf8), to: json) }
-      if Interrupts.isRequested { throw Interruption("stopped after \(kind.rawValue). \(fitting.kept)") }
+      if Interrupts.isRequested { throw Interruption("stopped after \(kind.rawValue). \(fitting.kept())") }
     }
   }
 }

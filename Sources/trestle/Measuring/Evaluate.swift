@@ -20,6 +20,10 @@ struct Evaluate: ProgramCommand {
     ]
   }
 
+  static let notes = """
+    A hybrid is measured while it is trained, and here by --test FILE alone: what its training held out cannot be measured again.
+    """
+
   var recommender = URL(filePath: "trestle-output")
   var test: URL?
   var data = DataOptions()
@@ -33,7 +37,7 @@ struct Evaluate: ProgramCommand {
     let (name, dataset) =
       switch saved {
       case .fitted(let model): (model.card.model, model.card.dataset)
-      case .hybrid: ("hybrid", recommender.lastPathComponent)
+      case .hybrid(let hybrid): ("hybrid", hybrid.card?.dataset ?? recommender.lastPathComponent)
       }
     var table = Leaderboard(dataset: dataset)
     let result = try test.map { try later($0, saved) } ?? heldOut(saved)
@@ -73,7 +77,7 @@ struct Evaluate: ProgramCommand {
     let model = saved.servable
     var options = data
     options.interactions = file
-    let new = try options.read()
+    let new = try options.read(needsHistories: false)
     let split = model.split(testing: new)
     say(
       "  \(split.test.count) of \(new.interactions.count) interactions are new, of users and items that the recommender knows"

@@ -54,12 +54,19 @@ struct Study: ProgramCommand {
     let dataset = try data.read()
     let study = try makeStudy(dataset)
     var results = try StudyResults(contentsOf: json)
+    let runs = protocols.flatMap { part in (seed..<seed + UInt64(seeds)).map { (part, $0) } }
+    let remaining = Remaining(
+      runs.reduce(0) { sum, run in
+        let done = results.cases(of: dataset.name, run.0, seed: run.1)
+        return sum + study.cases(run.0).count { !done.contains($0) }
+      })
     for part in protocols {
       for seed in seed..<seed + UInt64(seeds) {
         let done = results.cases(of: dataset.name, part, seed: seed)
         try study.run(seed: seed, part, without: done) { _, records, values in
           results.add(records, values)
           if let json { try results.write(to: json) }
+          remaining.note()
         }
         if Interrupts.isRequested {
           throw Interruption(

@@ -124,6 +124,19 @@ import TrestleTestSupport
     }
   }
 
+  @Test func theCardIsSavedAndOlderHybridsHaveNone() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    var first = try hybrid()
+    #expect(first.card == nil)
+    first.card = HybridCard(dataset: "books", settings: ["seed": "7"])
+    try first.save(to: folder)
+    #expect(try HybridRecommender(contentsOf: folder).card == first.card)
+    let user = dataset.userIDs[0]
+    #expect(try first.adding([UserItemPair(user: user, item: dataset.itemIDs[3])]).card == first.card)
+    try editManifest { $0["card"] = nil }
+    #expect(try HybridRecommender(contentsOf: folder).card == nil)
+  }
+
   @Test func aFailedSaveLeavesTheFormerHybrid() throws {
     struct Failure: Error {}
     defer { try? FileManager.default.removeItem(at: folder) }

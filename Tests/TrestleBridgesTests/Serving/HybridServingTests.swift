@@ -43,6 +43,14 @@ import TrestleTestSupport
     }
     let reading = try #require(hybrid.reading)
     #expect(!reading.adapterFiles.isEmpty && reading.reader.noun == "Film")
+    let card = try #require(hybrid.card)
+    #expect(card.dataset == served.dataset.name && card.domain?.model == "iALS")
+    #expect(card.domain?.settings["model configuration"]?.contains("\"unobservedWeight\"") == true)
+    let configuration = try JSONDecoder().decode(
+      HybridFit.Configuration.self, from: Data(try #require(card.settings["reading configuration"]).utf8))
+    #expect(
+      configuration.bridge.readingEpochs == TinyReader.fit(served.dataset).configuration.bridge.readingEpochs)
+    #expect(card.settings["NDCG@10 of new items"] == String(format: "%.4f", served.tuned.figures.tuned))
     #expect(try #require(reading.reader.style).skipping > 0)
     let reader = try ItemTextReader(reading)
 

@@ -134,12 +134,56 @@ import TrestleRecommenders
     let popular = try evaluator.evaluate(Popularity(training: known).makeScorer()).mean(.ndcg(10)) ?? 1
     var options = FitOptions()
     options.epochs = 60
-    for kind in [ModelKind.ease, .itemKNN, .userKNN, .rp3Beta, .slim, .implicitALS, .lightGCN] {
+    for kind in [
+      ModelKind.ease, .itemKNN, .userKNN, .rp3Beta, .slim, .implicitALS, .lightGCN, .multVAE, .sasRec,
+      .gru4Rec,
+    ] {
       let model = try data.with(known).fit(kind, options: options)
       let scorer = model.makeNewUserScorer(liking: UserHistories(split.training))
       let value = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
       #expect(value > 1.05 * popular, "\(kind): \(value) against \(popular)")
     }
+  }
+
+  @Test func theCardHoldsTheConfigurationsOfModelAndTraining() throws {
+    func decoded<Value: Decodable>(_ type: Value.Type, _ model: FittedRecommender, _ name: String) throws
+      -> Value
+    {
+      try JSONDecoder().decode(type, from: Data(try #require(model.card.settings[name]).utf8))
+    }
+    let data = try #require(Self.world)
+    var options = FitOptions()
+    (options.epochs, options.seed, options.settings) = (2, 5, ["layers": 2, "learningRate": 2e-3])
+    let split = try data.interactions.split(.ratio(), seed: 3)
+    let measured = try data.fit(.lightGCN, split: split, options: options)
+    let refitted = try data.refit(.lightGCN, epochs: 1, options: options)
+    for (model, epochs) in [(measured, 2), (refitted, 1)] {
+      let layers = try decoded(LightGCN.Configuration.self, model, "model configuration").layers
+      let training = try decoded(TrainingConfiguration.self, model, "training configuration")
+      #expect(layers == 2 && training.learningRate == 2e-3 && training.seed == 5 && training.epochs == epochs)
+    }
+    let ease = try data.fit(.ease)
+    #expect(try decoded(EASE.Configuration.self, ease, "model configuration").regularization == 250)
+    #expect(ease.card.settings["training configuration"] == nil)
+    // What is found later is said too, and saved.
+    let folder = try TemporaryFolder(inMemory: true)
+    let place = folder.url.appending(path: "model")
+    try ease.saying(["test NDCG@10 of EASE": "0.5"]).save(to: place)
+    let loaded = try FittedRecommender(contentsOf: place)
+    #expect(loaded.card.settings["test NDCG@10 of EASE"] == "0.5")
+    #expect(loaded.card.settings["model configuration"] == ease.card.settings["model configuration"])
+  }
+
+  @Test func answersArePrintedWithIdsAndReasons() throws {
+    let model = try fit(.ease)
+    let list = try model.recommend(for: "3", count: 2, reasons: 2)
+    let lines = list.lines()
+    #expect(lines.count == 2 && lines[0].hasPrefix("  1. \(list[0].title)"))
+    #expect(lines.allSatisfy { $0.contains("  because of ") && $0.contains("; ") })
+    #expect(try model.heading(for: "3").hasPrefix("For user 3, who has had "))
+    #expect(model.heading(liking: [4]) == "For someone who likes \(model.catalogue.titles[4]):")
+    let none = RecommendationList(items: [], source: .popularity, note: "no\u{1B}[31m")
+    #expect(none.lines(orNone: "nothing") == ["  nothing", "(no\\u{001B}[31m)"])
   }
 
   @Test func damagedFoldersAreRefusedWithTheReason() throws {
@@ -154,7 +198,7 @@ import TrestleRecommenders
     #expect(load(manifest) == "")
     #expect(
       load(manifest.replacing("\"version\" : 1", with: "\"version\" : 9")).contains(
-        "found trestle-recommender, version 9"))
+        "found trestle-recommender, version 9, of another version of the package: train it anew"))
     #expect(load("{}").contains("expected the manifest of a saved recommender"))
     #expect(load(manifest.replacing("\"rows\"", with: "\"itemWeights\"")).contains("weights"))
     #expect(load(manifest.replacing("\"rows\"", with: "\"sequence\"")).contains("how the network is built"))

@@ -78,4 +78,28 @@ import TrestleRecommenders
     #expect(throws: ServingError.self) { try model.adding([UserItemPair(user: "3", item: "nothing")]) }
     #expect(try model.adding([]).card.settings["interactions added since"] == "0")
   }
+
+  /// Protocol: by time, 60 % of the interactions train, 20 % choose the epochs, and the last 20 % are to be found, by the model that
+  /// chose and by the one that is then fitted on the first 80 % with the epochs found.
+  @Test(arguments: [ModelKind.ease, .itemKNN, .implicitALS, .factorization])
+  func aRefitOnAllThatIsKnownFindsMoreOfWhatComesLater(_ kind: ModelKind) throws {
+    let setting = try Setting()
+    let split = try setting.data.interactions.split(.globalTime(validation: 0.2, test: 0.2), seed: 1)
+    var options = FitOptions()
+    (options.epochs, options.seed) = (40, 1)
+    let chosen = try setting.data.fit(kind, split: split, options: options)
+    let known = Interactions(
+      users: split.training.users + split.validation.users,
+      items: split.training.items + split.validation.items, userCount: split.training.userCount,
+      itemCount: split.training.itemCount)
+    let epochs = chosen.card.settings["epochs"].flatMap { Int($0) } ?? 1
+    let refitted = try setting.data.with(known).refit(kind, epochs: epochs, options: options)
+    let evaluator = RankingEvaluator(
+      DataSplit(
+        training: known, validation: .empty(userCount: known.userCount, itemCount: known.itemCount),
+        test: split.test, strategy: "by time"))
+    let before = try evaluator.evaluate(chosen.makeScorer()).mean(.ndcg(10)) ?? 0
+    let after = try evaluator.evaluate(refitted.makeScorer()).mean(.ndcg(10)) ?? 0
+    #expect(after > before, "\(kind.name): \(after) refitted, \(before) before")
+  }
 }

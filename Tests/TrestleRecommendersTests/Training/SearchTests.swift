@@ -52,6 +52,34 @@ import TrestleTestSupport
     }
   }
 
+  @Test func theBestLineOfAModelIsFoundInAFileOfSeveral() throws {
+    let folder = try TemporaryFolder(inMemory: true)
+    let file = folder.url.appending(path: "tried.jsonl")
+    func message(_ kind: ModelKind) -> String {
+      do {
+        _ = try SearchRecord.best(of: kind, in: file)
+        return ""
+      } catch { return "\(error)" }
+    }
+    #expect(message(.ease).contains("No such file"))
+    let data = try SyntheticWorld(seed: 4).dataset().interactions
+    let split = try data.split(.ratio(), seed: 1)
+    var best: [ModelKind: SearchTrial] = [:]
+    for kind in [ModelKind.ease, .itemKNN] {
+      var configuration = HyperparameterSearch.Configuration()
+      configuration.budget = .trials(3)
+      best[kind] = try HyperparameterSearch(
+        kind, training: split.training, validation: split.validation, configuration: configuration
+      ).run(file: file).best
+    }
+    for (kind, trial) in best {
+      let record = try SearchRecord.best(of: kind, in: file)
+      #expect(record.settings == trial.settings && record.trial == trial.number && record.model == kind.name)
+    }
+    #expect(message(.lightGCN).contains("expected a line of LightGCN"))
+    #expect(message(.lightGCN).contains("found lines of EASE, ItemKNN"))
+  }
+
   @Test func drawsStayInTheirDomainsAndRepeatThemselves() {
     var values: [String: Set<Double>] = [:]
     for trial in 1..<400 {

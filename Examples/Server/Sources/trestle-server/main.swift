@@ -6,6 +6,21 @@ struct Usage: Error, CustomStringConvertible { let description: String }
 
 /// The command line: a folder and options.
 struct Options {
+  static let help = """
+    trestle-server FOLDER [options]
+
+    Serves the recommender that trestle train has saved in FOLDER, as JSON and on a page; a folder that is exchanged is reloaded.
+
+      --address A     the address to listen on (127.0.0.1: this machine alone)
+      --port N        the port; 0 for any that is free (8080)
+      --threads N     how many requests are answered at a time (as many as there are cores, at least 2)
+      --model PATH    where a hybrid's language model is, if it has moved
+      --help          this text
+
+    GET /recommend?user=ID&count=N&reasons=N, POST /recommend with {"titles": [...]}, POST /interactions, GET /health, /metrics and /.
+    Exit codes: 2 the command line is wrong or the port is taken, 3 the folder does not hold what it should.
+    """
+  var asksForHelp = false
   var folder: URL?
   var address = "127.0.0.1"
   var port: UInt16 = 8080
@@ -29,6 +44,7 @@ struct Options {
         return number
       }
       switch word {
+      case "--help", "-h": asksForHelp = true
       case "--address": address = try value()
       case "--port": port = try number(0...UInt16.max)
       case "--threads": threads = try number(1...256)
@@ -50,6 +66,10 @@ func fail(_ error: any Error, _ code: Int32) -> Never {
 
 do {
   let options = try Options(CommandLine.arguments.dropFirst())
+  if options.asksForHelp {
+    print(Options.help)
+    exit(0)
+  }
   guard let folder = options.folder else {
     throw Usage(description: "expected the folder of a recommender that trestle train has saved")
   }

@@ -39,12 +39,15 @@ public struct SavedHybrid {
       throw BridgeError.invalidState(
         path: output.path, place: "hybrid", expected: "both sides and their fusion", found: "none")
     }
-    let hybrid = try HybridRecommender(
+    var hybrid = try HybridRecommender(
       dataset: job.data.dataset, split: context.split, domain: domain.representations,
       language: language.representations, fusion: fusion)
     let run = Run(
       languageModel: job.data.modelURL?.path, languageModelName: job.data.modelName, seed: seed, plan: plan,
       isSynthetic: job.isSynthetic)
+    hybrid.card = HybridCard(
+      dataset: job.data.dataset.name,
+      settings: ["seed": "\(seed)", "plan": RecommenderCard.text(of: plan) ?? ""])
     try FileManager.default.createDirectory(at: output, withIntermediateDirectories: true)
     try hybrid.save(to: folder(output)) { fresh in
       try side.save(to: fresh.appending(path: "language-side.safetensors"))

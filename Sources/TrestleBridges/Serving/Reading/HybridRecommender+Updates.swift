@@ -49,7 +49,8 @@ extension HybridRecommender {
       language: extended(language, rows),
       fusion: fusion,
       histories: histories.over(itemCount: ids.count), trainingCounts: trainingCounts,
-      popularity: popularity + items.map { _ in 0 }, reading: reading.appending(states), folding: folding)
+      popularity: popularity + items.map { _ in 0 }, reading: reading.appending(states), folding: folding,
+      card: card)
   }
 
   /// The hybrid after further interactions, without training: see `FittedRecommender.adding(_:)`; both sides' users are
@@ -76,6 +77,6 @@ extension HybridRecommender {
     return try HybridRecommender(
       catalogue: update.catalogue, splitHash: splitHash, domain: new, language: other, fusion: fusion,
       histories: update.histories, trainingCounts: counts, popularity: update.counts(popularity),
-      reading: reading, folding: folding)
+      reading: reading, folding: folding, card: card)
   }
 }

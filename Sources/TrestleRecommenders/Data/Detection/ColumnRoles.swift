@@ -27,6 +27,27 @@ public struct ColumnChoices: Sendable, Codable, Equatable {
     self.user = user
     self.item = item
   }
+
+  /// Names any of the columns; those that are not named are guessed.
+  ///
+  /// - Parameters:
+  ///   - user: the user's id, in the interactions and the users.
+  ///   - item: the item's id, in the interactions and the items.
+  ///   - rating: the rating, in the interactions.
+  ///   - time: the time, in the interactions.
+  ///   - title: the title, in the items.
+  ///   - creator: who made the item, in the items.
+  ///   - genres: the genres, in the items.
+  ///   - year: the year, in the items.
+  ///   - text: free text, in the items.
+  public init(
+    user: String? = nil, item: String? = nil, rating: String? = nil, time: String? = nil,
+    title: String? = nil, creator: String? = nil, genres: String? = nil, year: String? = nil,
+    text: String? = nil
+  ) {
+    (self.user, self.item, self.rating, self.time) = (user, item, rating, time)
+    (self.title, self.creator, self.genres, self.year, self.text) = (title, creator, genres, year, text)
+  }
 }
 
 /// What a column may be for.

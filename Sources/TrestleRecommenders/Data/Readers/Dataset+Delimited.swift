@@ -25,6 +25,33 @@ public struct DelimitedColumns: Sendable, Codable {
 
   /// Creates the names `user_id` and `item_id`, and no other column.
   public init() {}
+
+  /// Names the columns.
+  ///
+  /// ```swift
+  /// let columns = DelimitedColumns(user: "reader", item: "isbn", title: "title")
+  /// let data = try Dataset.delimited(loans, items: books, columns: columns)
+  /// ```
+  ///
+  /// - Parameters:
+  ///   - user: the user id, in the interactions and the users.
+  ///   - item: the item id, in the interactions and the items.
+  ///   - rating: the rating, in the interactions.
+  ///   - timestamp: the time, in the interactions.
+  ///   - title: the title, in the items.
+  ///   - genres: the genres, in the items.
+  ///   - genreSeparator: what stands between genres.
+  ///   - year: the year, in the items.
+  ///   - text: free text, in the items.
+  public init(
+    user: String = "user_id", item: String = "item_id", rating: String? = nil, timestamp: String? = nil,
+    title: String? = nil, genres: String? = nil, genreSeparator: String = "|", year: String? = nil,
+    text: String? = nil
+  ) {
+    (self.user, self.item, self.rating, self.timestamp) = (user, item, rating, timestamp)
+    (self.title, self.genres, self.genreSeparator) = (title, genres, genreSeparator)
+    (self.year, self.text) = (year, text)
+  }
 }
 
 extension Dataset {

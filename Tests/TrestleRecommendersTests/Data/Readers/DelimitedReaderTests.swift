@@ -10,16 +10,9 @@ import TrestleTestSupport
     "what,name,kinds,year,about\nb1,\"A, B\",x|y,1999,\"Two\nlines\"\n\"b\"\"2\"\"\",Zwölf,,n/a,\nb9,Unseen,y,2001,text\n"
 
   static var columns: DelimitedColumns {
-    var columns = DelimitedColumns()
-    columns.user = "who"
-    columns.item = "what"
-    columns.rating = "stars"
-    columns.timestamp = "at"
-    columns.title = "name"
-    columns.genres = "kinds"
-    columns.year = "year"
-    columns.text = "about"
-    return columns
+    DelimitedColumns(
+      user: "who", item: "what", rating: "stars", timestamp: "at", title: "name", genres: "kinds",
+      year: "year", text: "about")
   }
 
   private func read(_ text: String, options: ReadOptions = .init()) throws -> Dataset {
@@ -47,9 +40,8 @@ import TrestleTestSupport
 
   @Test func tabsSeparateInTSV() throws {
     let folder = try TemporaryFolder(inMemory: true)
-    var columns = DelimitedColumns()
-    columns.item = "i"
-    columns.user = "u"
+    let columns = DelimitedColumns(user: "u", item: "i")
+    #expect(columns.genreSeparator == "|" && columns.title == nil && DelimitedColumns().user == "user_id")
     let data = try Dataset.delimited(try folder.write("i\tu\n1\ta,b\n", to: "rows.tsv"), columns: columns)
     #expect(data.userIDs.ids == ["a,b"])
   }
