@@ -68,9 +68,9 @@ extension BDLMStrategy {
 
   static func distance(_ own: Tensor, _ store: Tensor, _ kind: Distance) -> Tensor {
     switch kind {
-    case .squaredError:
+    case .squaredDistanceOfUnitRows:
       return (own.unitNormalized() - store.detached.unitNormalized()).squared().sum(along: [1]).mean()
-    case .squaredDifference:
+    case .squaredDistance:
       return (own - store.detached).squared().sum(along: [1]).mean()
     case .infoNCE(let temperature):
       return Losses.infoNCE(anchors: own, positives: store.detached, temperature: temperature)
