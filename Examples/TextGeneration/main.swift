@@ -70,7 +70,7 @@ struct TextGeneration: ProgramCommand {
     let prefill = (first ?? clock.now) - begun
     let decode = clock.now - (first ?? clock.now)
     func rate(_ count: Int, _ time: Duration) -> String {
-      let seconds = Double(time.components.seconds) + Double(time.components.attoseconds) * 1e-18
+      let seconds = time / .seconds(1)
       return seconds > 0 ? String(format: "%.1f", Double(count) / seconds) : "-"
     }
     let figures =

@@ -267,17 +267,8 @@ public final class LanguageSide: TrainableSide {
 
   /// −∞-like at the items that a sequence has named before each predicted position, else 0.
   private func seenMask(_ sequences: [[Int32]], userTokens: Int) -> Tensor {
-    let itemCount = vocabulary.itemCount
-    let rows = sequences.reduce(0) { $0 + $1.count - 1 + userTokens }
-    var mask = [Float](repeating: 0, count: rows * itemCount)
-    var row = 0
-    for items in sequences {
-      for place in (1 - userTokens)..<items.count {
-        for earlier in items[..<place] { mask[row * itemCount + Int(earlier)] = -1e9 }
-        row += 1
-      }
-    }
-    return Tensor(mask, shape: [rows, itemCount])
+    let earlier = sequences.flatMap { items in (1 - userTokens..<items.count).map { items[..<$0] } }
+    return .marking(earlier, width: vocabulary.itemCount, with: -1e9)
   }
 
   /// The rows of all items as the head sees them: injected ones if there are any.
