@@ -37,7 +37,7 @@ enum RecommenderCases {
         return GRU4Rec(training: training, using: &generator)
       },
       fit("EASE") { _ = try EASE(training: $0) },
-      fit("ItemKNN") { _ = ItemNeighbors(training: $0) },
+      fit("ItemKNN") { _ = ItemKNN(training: $0) },
       ModelBenchmark(
         name: "evaluate_full_ranking", shape: "ML-100K 943 users x 1682 items d64", measure: .duration
       ) { setting in

@@ -88,7 +88,6 @@ struct LeaderboardRun {
   }
 
   private func seconds(since start: ContinuousClock.Instant) -> Double {
-    let parts = start.duration(to: .now).components
-    return Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+    return start.duration(to: .now) / .seconds(1)
   }
 }

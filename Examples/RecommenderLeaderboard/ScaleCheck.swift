@@ -77,8 +77,7 @@ struct ScaleCheck {
   private func timed<Output>(_ what: String, _ body: () throws -> Output) rethrows -> Output {
     let (start, work) = (ContinuousClock.now, clock())
     let output = try body()
-    let parts = start.duration(to: .now).components
-    let seconds = Double(parts.seconds) + Double(parts.attoseconds) * 1e-18
+    let seconds = start.duration(to: .now) / .seconds(1)
     // On a machine that others use too, the processor time tells more than the clock.
     let processor = Double(clock() - work) / Double(CLOCKS_PER_SEC)
     print(

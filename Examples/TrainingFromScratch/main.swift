@@ -25,7 +25,7 @@ final class TitleModel: Module {
   /// The mean cross-entropy of every character given those before it.
   func loss(_ titles: ArraySlice<[Int32]>) -> Tensor {
     let length = titles.map(\.count).max() ?? 0
-    // Titles have different lengths: they are filled up, and a label below 0 is passed over.
+    // Titles have different lengths: they are filled up, and a label below 0 is masked.
     let inputs = titles.flatMap { [0] + $0 + [Int32](repeating: 0, count: length - $0.count) }
     let labels = titles.flatMap { $0 + [0] + [Int32](repeating: -1, count: length - $0.count) }
     let logits = output(states(Tensor(inputs, shape: [titles.count, length + 1])))

@@ -34,7 +34,7 @@ struct Fitting {
         bar.update(progress.epoch, of: progress.expectedEpochs, note: ", epoch \(progress.epoch)\(best)")
         try stopIfAsked(progress)
       }
-    let seconds = start.duration(to: .now) / .seconds(1)
+    let seconds = start.duration(to: .now).seconds
     let found = ["epochs", "validation NDCG@10"].compactMap { name in
       model.card.settings[name].map { "\(name) \($0)" }
     }

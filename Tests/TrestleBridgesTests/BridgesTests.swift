@@ -34,7 +34,7 @@ func shortConfiguration() -> BDLMStrategy.Configuration {
     configuration.itemSource = .prompt
     configuration.languageScoreWeight = 0.1
     configuration.domainScoreWeight = 0.1
-    configuration.domainDistance = .squaredError
+    configuration.domainDistance = .squaredDistanceOfUnitRows
     configuration.languageDistance = .infoNCE(temperature: 0.2)
     let failures = try checkSharingBridge { BDLMStrategy(configuration, schedule: shortSchedule()) }
     #expect(failures.isEmpty, "\(failures)")
@@ -44,7 +44,7 @@ func shortConfiguration() -> BDLMStrategy.Configuration {
     var configuration = shortConfiguration()
     configuration.sharing.isNormalized = false
     configuration.sharing.writeRate = 1
-    configuration.domainDistance = .squaredDifference
+    configuration.domainDistance = .squaredDistance
     configuration.writtenItemSource = .encodedText
     configuration.writtenUserSource = .encodedText
     let failures = try checkSharingBridge { BDLMStrategy(configuration, schedule: shortSchedule()) }
@@ -250,7 +250,7 @@ func shortConfiguration() -> BDLMStrategy.Configuration {
       let composition = try SmallComposition(seed: 4)
       var configuration = shortConfiguration()
       configuration.domainWeight = domainWeight
-      configuration.domainDistance = .squaredError
+      configuration.domainDistance = .squaredDistanceOfUnitRows
       // Else the store would come to the recommender, instead of the other way round.
       configuration.domainWrites = false
       var schedule = shortSchedule()

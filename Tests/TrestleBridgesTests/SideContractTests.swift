@@ -262,4 +262,67 @@ import TrestleTestSupport
     #expect(rules.contains { $0.contains("reaches a trained parameter") })
     #expect(rules.contains { $0.contains("own parameters are reached") })
   }
+
+  /// Each capability is the protocol of its name, and is found under it.
+  @Test(arguments: Capability.allCases) func aCapabilityIsWhatItsProtocolSays(capability: Capability) throws {
+    let composition = try SmallComposition(seed: 1)
+    let sides: [any BridgeSide] = [
+      composition.domain, composition.language, WordsOnly(composition.domain), GatesOnly(composition.domain),
+      CodesOnly(composition.domain),
+    ]
+    // Exhaustive: a new capability needs its protocol here, and the way to it.
+    func found(_ side: any BridgeSide) throws -> any BridgeSide {
+      switch capability {
+      case .entityTables: try side.tables
+      case .contextualRepresentations: try side.contextual
+      case .scores: try side.scores
+      case .inputInjection: try side.input
+      case .promptFields: try side.words
+      case .adapterGating: try side.gating
+      case .itemCodes: try side.codes
+      case .featureInjection: try side.features
+      case .interactionHooks: try side.interactions
+      case .parameterGroups: try #require(side as? any ParameterGroups)
+      case .training: try side.training
+      }
+    }
+    for side in sides {
+      if capability.isOffered(by: side) {
+        #expect(try found(side) === side, "\(side.name)")
+      } else if capability == .parameterGroups {
+        #expect(!(side is any ParameterGroups))
+      } else {
+        do {
+          _ = try found(side)
+          Issue.record("\(side.name) has \(capability), and does not offer it")
+        } catch BridgeError.missingCapability(_, let name, let missing) {
+          #expect(name == side.name && missing == capability)
+        }
+      }
+    }
+    #expect(sides.contains(where: capability.isOffered) && !sides.allSatisfy(capability.isOffered))
+  }
+}
+
+/// A side that can do nothing.
+private class IdleSide: BridgeSide {
+  let name = "idle"
+  let role: SideRole
+  let vocabulary: EntityVocabulary
+  init(_ other: any BridgeSide) { (role, vocabulary) = (other.role, other.vocabulary) }
+}
+
+private final class WordsOnly: IdleSide, PromptFields {
+  var promptFields: ((_ user: Int32, _ item: Int32?) -> [Int32])?
+  func tokens(of text: String) -> [Int32] { [] }
+}
+
+private final class GatesOnly: IdleSide, AdapterGating {
+  let adapterRank = 1
+  var adapterGates: ((_ users: Tensor) -> Tensor?)?
+}
+
+private final class CodesOnly: IdleSide, ItemCodes {
+  let codeLimits = (levels: 1, codes: 1)
+  func setCodes(_ codes: [[Int32]]) throws(BridgeError) {}
 }

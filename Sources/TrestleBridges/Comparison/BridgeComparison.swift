@@ -53,7 +53,7 @@ public struct BridgeComparison {
   /// - Parameters:
   ///   - mechanisms: in order; the recommender alone comes first.
   ///   - seed: determines the split and everything random.
-  ///   - done: names that are passed over, because their figures are there.
+  ///   - done: names that are skipped, because their figures are there.
   ///   - report: takes a mechanism's figures as soon as they are there.
   /// - Throws: `DataError` if the data has too few items, ``BridgeError``, and what `report` throws.
   public func run(
@@ -82,7 +82,7 @@ public struct BridgeComparison {
       }
       do { try trainer.run() } catch BridgeError.interrupted { return }
       var records = try measure(mechanism, strategy, context, composer, seed)
-      let seconds = (ContinuousClock.now - start) / .seconds(1)
+      let seconds = start.duration(to: .now).seconds
       records.append(
         record(mechanism.name, "training and measuring", seed, "all", "seconds", seconds.rounded()))
       for record in records { log("\(record.model), \(record.slice): \(record.metric) \(record.value)") }
@@ -111,7 +111,7 @@ public struct BridgeComparison {
     let test = Array(
       PromptExamples(sampling: composer.new.split, seed: seed).test.prefix(budget.measuredPrompts))
     records += areas(try Self.scores(scorer, test), test, Self.baseline, seed)
-    let seconds = (ContinuousClock.now - start) / .seconds(1)
+    let seconds = start.duration(to: .now).seconds
     return records + [
       record(Self.baseline, "training and measuring", seed, "all", "seconds", seconds.rounded())
     ]

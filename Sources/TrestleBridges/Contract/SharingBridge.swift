@@ -69,6 +69,8 @@ public struct BridgeContext {
   public let split: DataSplit
   /// Notes a line in the run's log.
   public let log: (String) -> Void
+  /// What each user has had in training.
+  let histories: TrainingHistories
 
   /// Puts two sides together.
   ///
@@ -85,6 +87,7 @@ public struct BridgeContext {
     self.language = language
     self.split = split
     self.log = log
+    histories = TrainingHistories(split)
   }
 
   /// The side with the given role.

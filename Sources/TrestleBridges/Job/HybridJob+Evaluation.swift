@@ -42,15 +42,12 @@ extension HybridJob {
     if parted.itemCount > 8000 { return nil }
     let evaluator = RankingEvaluator(
       parted, on: .validation, configuration: RankingEvaluator.Configuration(only: [.ndcg(10)]))
-    var best: (value: Double, scorer: any CatalogueScorer)?
-    for penalty in [30.0, 100, 300, 1000] {
+    return try [30.0, 100, 300, 1000].best { penalty in
       var configuration = EASE.Configuration()
       configuration.regularization = penalty
       let scorer = try EASE(training: parted.training, configuration: configuration).makeScorer()
-      let value = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
-      if value > best?.value ?? -.infinity { best = (value, scorer) }
-    }
-    return best?.scorer
+      return (try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0, scorer)
+    }?.made
   }
 }
 

@@ -6,7 +6,7 @@ extension HybridJob {
   public static let protocolShares = [1.0, 0.2, 0.1]
 
   /// The whole protocol over known items: every variant, share of the training data and seed, each an independent run with a result
-  /// on a line of the data set's file; finished ones are passed over.
+  /// on a line of the data set's file; finished ones are skipped.
   ///
   /// - Parameters:
   ///   - variants: what is compared.

@@ -84,11 +84,11 @@ struct JobWork {
   func historyTokens(_ budget: JobBudget) -> Double {
     let side = budget.side
     let epochs = Double(budget.schedule.languageEpochs)
-    let lead = 1 + 1 / Double(side.windowItems)
-    let all = items(side.readingItems) * lead
+    let tokensPerItem = 1 + 1 / Double(side.windowItems)
+    let all = items(side.readingItems) * tokensPerItem
     let share =
       Double(min(side.validationUsers ?? histories.count, histories.count)) / Double(max(histories.count, 1))
-    let trained = epochs * items(side.trainingItems) * lead
+    let trained = epochs * items(side.trainingItems) * tokensPerItem
     return trained + Self.forward * (all * share * (epochs + 2) + all)
   }
 

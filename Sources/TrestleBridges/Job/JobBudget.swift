@@ -22,7 +22,7 @@ struct JobBudget {
     side.seed = seed
     bridge.seed = seed
     // The recommender is drawn to where the texts would have its rows: a prior for what its data leaves open.
-    bridge.domainDistance = .squaredDifference
+    bridge.domainDistance = .squaredDistance
     bridge.domainWeight = share < 0.5 ? 0.1 : 0.006
     bridge.sharing.isNormalized = false
     bridge.sharing.writeRate = 1
@@ -42,7 +42,7 @@ struct JobBudget {
     shorten(level)
     if isSynthetic {
       training.batchSize = 1024
-      side.batchTokens = 768
+      side.batchItems = 768
       study.training.batchSize = 1024
     }
   }
@@ -67,7 +67,7 @@ struct JobBudget {
       schedule.rounds = 1
       side.windowItems = level == .brief ? 12 : 20
       side.trainingItems = level == .brief ? 12 : 20
-      side.batchTokens = 512
+      side.batchItems = 512
       side.readingItems = level == .brief ? 20 : 32
       side.validationUsers = level == .brief ? 40 : 60
       study.bridge.readingEpochs = level == .short ? 3 : 1

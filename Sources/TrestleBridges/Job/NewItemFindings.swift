@@ -74,7 +74,7 @@ struct NewItemFindings {
       var scores = try scorer.prepare(users: [Int32(user)])
       var row = [Float](repeating: 0, count: scorer.itemCount)
       try scores.write(items: 0..<scorer.itemCount, into: &row)
-      let top = new.sorted { (-row[Int($0)], $0) < (-row[Int($1)], $1) }.prefix(10)
+      let top = row.largest(10, among: new.map { Int($0) }).map { Int32($0) }
       guard top.contains(where: wanted.contains) else { continue }
       served += 1
       found.append(
@@ -99,7 +99,7 @@ struct NewItemFindings {
   private static func nearest(_ item: Int, _ history: [Int], _ scaled: Tensor) -> [Int] {
     let rows = scaled.gatheredRows(Tensor(history.map { Int32($0) }))
     let likeness = rows.matmul(scaled.gatheredRows(Tensor([Int32(item)])), transposingOther: true).floats
-    return history.indices.sorted { (-likeness[$0], $0) < (-likeness[$1], $1) }.prefix(2).map { history[$0] }
+    return likeness.largest(2, among: history.indices).map { history[$0] }
   }
 
   // MARK: Rows

@@ -28,8 +28,7 @@ public final class TextRowsStrategy: BridgeStrategy {
     let states = try context.language.representations(ofAll: .item, from: .text)
     let statistics = side.pretrainedRowStatistics ?? (Tensor.zeros([states.shape[1]]), 0.02)
     let centred = states - states.mean(along: [0])
-    let deviation = centred.squared().mean().item.squareRoot()
-    side.setEntityRows(.item, to: centred * (statistics.deviation / max(deviation, 1e-12)) + statistics.mean)
+    side.setEntityRows(.item, to: centred.spread(by: statistics.deviation, about: statistics.mean))
     side.setEntityRows(
       .user,
       to: statistics.mean.expanded(at: 0).broadcast(to: [

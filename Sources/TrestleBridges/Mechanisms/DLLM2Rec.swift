@@ -152,29 +152,3 @@ public final class DLLM2Rec: BridgeStrategy {
     try connect(context)
   }
 }
-
-extension BridgeContext {
-  /// A large negative number at the items that a user has had in training, else 0, `[users, items]`; a user who has had all
-  /// keeps all.
-  public func exclusion(_ users: [Int32]) -> Tensor {
-    let matrix = UserItemMatrix(split.training)
-    var mask = [Float](repeating: 0, count: users.count * split.itemCount)
-    for (place, user) in users.enumerated() where matrix.count(of: Int(user)) < split.itemCount {
-      for item in matrix.items(of: Int(user)) { mask[place * split.itemCount + Int(item)] = -1e9 }
-    }
-    return Tensor(mask, shape: [users.count, split.itemCount])
-  }
-}
-
-extension Tensor {
-  /// Of each row the elements in given columns, `[rows, k]`; gradients flow through.
-  ///
-  /// - Parameter columns: `[rows, k]`, `int32`.
-  func gatheredColumns(_ columns: Tensor) -> Tensor {
-    let (count, width) = (shape[0], shape[1])
-    let places = columns.scalars(as: Int32.self).enumerated().map { place, column in
-      Int32(place / Swift.max(columns.shape[1], 1) * width) + column
-    }
-    return reshaped(to: [count * width, 1]).gatheredRows(Tensor(places)).reshaped(to: columns.shape)
-  }
-}

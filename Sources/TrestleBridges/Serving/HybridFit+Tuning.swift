@@ -72,18 +72,17 @@ extension HybridFit {
   ) throws -> (layer: Int, map: KernelRidge.Configuration, rows: Tensor) {
     let layers = ReadingTraining.layers(configuration.layerShares, of: model)
     let states = TextReader.meanStates(of: tokens, by: model, layers: layers, style: style)
-    var best: (value: Double, layer: Int, map: KernelRidge.Configuration, rows: Tensor)?
-    for (layer, states) in zip(layers, states) {
+    let best = try zip(layers, states).best { layer, states in
       let found = try RowReading(
         readings: states, rows: rows, weights: weights, maps: configuration.bridge.maps
       ).best(on: new.split, items: new.validationItems)
-      if found.value > best?.value ?? -.infinity { best = (found.value, layer, found.map, found.rows) }
+      return (found.value, (layer: layer, map: found.map, rows: found.rows))
     }
-    guard let best else {
+    guard let best = best?.made else {
       throw DataError.invalidParameter(
         operation: "HybridFit", expected: "a figure on the validation data", found: "none")
     }
-    return (best.layer, best.map, best.rows)
+    return best
   }
 
   /// Tunes adapters, and reads all texts with them; the language model is left as it was.

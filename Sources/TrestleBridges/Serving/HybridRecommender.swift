@@ -243,9 +243,8 @@ extension HybridRecommender {
     guard request.reasons > 0, !liked.isEmpty else { return [] }
     let own = rows.sliced(item..<item + 1, along: 0).unitNormalized()
     let cosines = rows.gatheredRows(Tensor(liked)).unitNormalized().matmul(own, transposingOther: true).floats
-    let order = liked.indices.filter { cosines[$0] > 0 }
-      .sorted { cosines[$0] == cosines[$1] ? $0 < $1 : cosines[$0] > cosines[$1] }
-    return order.prefix(request.reasons).map { catalogue.titles[Int(liked[$0])] }
+    let order = cosines.largest(request.reasons, among: liked.indices.filter { cosines[$0] > 0 })
+    return order.map { catalogue.titles[Int(liked[$0])] }
   }
 
   static func standardized(_ scores: [Float]) -> [Float] {

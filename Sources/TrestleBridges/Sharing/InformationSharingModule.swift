@@ -83,7 +83,7 @@ public final class InformationSharingModule {
   /// - Parameters:
   ///   - kind: whose rows: users or items.
   ///   - ids: the entities, each once.
-  ///   - rows: `[ids, width]`; a row of zeros says that the writer knows nothing, and is passed over.
+  ///   - rows: `[ids, width]`; a row of zeros says that the writer knows nothing, and is skipped.
   ///   - writer: the side that writes.
   ///   - rate: ρ, if not that of the configuration.
   public func write(_ kind: EntityKind, ids: [Int32], rows: Tensor, by writer: SideRole, rate: Double? = nil)

@@ -49,16 +49,14 @@ public struct RowReading {
       only: [.ndcg(10)], among: .items(items), userLimit: userLimit)
     let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
     let scaling = InputScaling(fitting: readings)
-    var best: (map: KernelRidge.Configuration, value: Double, rows: Tensor)?
-    for map in maps {
+    let best = try maps.best { map in
       let fitted = KernelRidge(
         inputs: readings, outputs: rows.items, weights: weights, scaling: scaling, configuration: map)
       let predicted = fitted(readings)
       let scorer = InnerProductScorer(Representations(users: rows.users, items: predicted))
-      let value = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
-      if value > best?.value ?? -.infinity { best = (map, value, predicted) }
+      return (try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0, (map: map, rows: predicted))
     }
-    return best ?? (maps[0], 0, rows.items)
+    return best.map { ($0.made.map, $0.figure, $0.made.rows) } ?? (maps[0], 0, rows.items)
   }
 
   /// The share of the variance of some items' rows that the reading explains: 1 − Σ wᵢ |yᵢ − ŷᵢ|² / Σ wᵢ |yᵢ − ȳ|².

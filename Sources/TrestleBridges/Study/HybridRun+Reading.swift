@@ -115,19 +115,17 @@ extension HybridRun {
     let all = study.readings.layers
     let states = study.readings.states()
     let map = [KernelRidge.Configuration(kernel: .exponential(sharpness: 2), strength: 0.3)]
-    var best: (value: Double, layers: [Int])?
     let candidates = all.count > 1 ? [all] + all.map { [$0] } : [all]
-    for candidate in candidates {
+    let best = try candidates.best { candidate in
       let readings = RowReading.sideBySide(zip(all, states).filter { candidate.contains($0.0) }.map(\.1))
-      let value = try choose(map, readings, without: 0).value
-      if value > best?.value ?? -.infinity { best = (value, candidate) }
+      return (try choose(map, readings, without: 0).value, candidate)
     }
-    let found = best ?? (0, all)
+    let (value, found) = best ?? (0, all)
     study.log(
-      "\(part.rawValue), seed \(seed): layers \(found.layers.map { "\($0)" }.joined(separator: "+")) of "
-        + "\(study.model.layerCount) read best, validation \(StudyResults.short(found.value))")
-    chosenLayers = found.layers
-    return found.layers
+      "\(part.rawValue), seed \(seed): layers \(found.map { "\($0)" }.joined(separator: "+")) of "
+        + "\(study.model.layerCount) read best, validation \(StudyResults.short(value))")
+    chosenLayers = found
+    return found
   }
 
   /// For each part, what the language model makes of all texts after it was tuned without the part's items, beside what it made

@@ -87,14 +87,12 @@ final class HybridRun {
     _ make: (Double) throws -> (made: Made, scorer: any CatalogueScorer)
   ) throws -> Made? {
     let evaluator = evaluator(study, data)
-    var best: (figure: Double, made: Made)?
-    for value in values {
+    return try values.best { value in
       let (made, scorer) = try make(value)
       let figure = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
       study.log("    \(name) \(value): validation \(StudyResults.short(figure))")
-      if figure > best?.figure ?? -.infinity { best = (figure, made) }
-    }
-    return best?.made
+      return (figure, made)
+    }?.made
   }
 
   /// Ranks the validation data, among the items that are known by then.
@@ -333,7 +331,7 @@ final class HybridRun {
         keep(result, StudyRecord.readingNDCG, of: slice)
       }
     }
-    add(StudyRecord.seconds, of: part.slices[0], start.duration(to: .now) / .seconds(1))
+    add(StudyRecord.seconds, of: part.slices[0], start.duration(to: .now).seconds)
     if item.model == ModelKind.lightGCN.name, item.variant != .alone, item.variant != .meanRow {
       add(StudyRecord.explainedVariance, of: part.slices[0], try explainedVariance(item.variant))
     }

@@ -21,7 +21,7 @@ final class PriorStrategy: BridgeStrategy {
     _ step: SideStep, in phase: BridgePhase, _ context: BridgeContext
   ) throws -> Tensor? {
     guard let items = step[.item] else { return nil }
-    return BDLMStrategy.distance(items.representations, prior.gatheredRows(items.ids), .squaredDifference)
+    return BDLMStrategy.distance(items.representations, prior.gatheredRows(items.ids), .squaredDistance)
       * weight
   }
 }

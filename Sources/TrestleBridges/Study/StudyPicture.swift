@@ -20,6 +20,36 @@ public struct StudyPicture: Sendable {
   /// A picture without panels.
   public init() {}
 
+  /// A picture of some panels.
+  ///
+  /// - Parameters:
+  ///   - panels: `DATASET:MODEL=FILE` each: a data set, a language model, its figures; a data set that was named before gets a further
+  ///     language model.
+  ///   - folder: where the files are looked for.
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a panel of another form and a file that does not exist, and
+  ///   what ``StudyResults/init(contentsOf:)`` throws.
+  public init(panels: [String], from folder: URL) throws {
+    var names: [String] = []
+    var models: [String: [(name: String, results: StudyResults)]] = [:]
+    for panel in panels {
+      guard let colon = panel.firstIndex(of: ":"), let equals = panel.firstIndex(of: "="), colon < equals
+      else {
+        throw BridgeError.invalidState(
+          path: folder.path, place: "panels", expected: "DATASET:MODEL=FILE", found: panel)
+      }
+      let file = URL(fileURLWithPath: String(panel[panel.index(after: equals)...]), relativeTo: folder)
+      guard FileManager.default.fileExists(atPath: file.path) else {
+        throw BridgeError.invalidState(
+          path: file.path, place: "panels", expected: "figures of a study", found: "no such file")
+      }
+      let dataset = String(panel[..<colon])
+      if models[dataset] == nil { names.append(dataset) }
+      let name = String(panel[panel.index(after: colon)..<equals])
+      models[dataset, default: []].append((name, try StudyResults(contentsOf: file)))
+    }
+    for name in names { add(name, models[name] ?? []) }
+  }
+
   /// Adds a data set: the controls of the first file, and each file's language model.
   ///
   /// - Parameters:

@@ -101,8 +101,8 @@ public struct StudyResults: Sendable {
     try AtomicFile.writeJSONLines(records, to: file)
   }
 
-  /// A table of NDCG@10 for a protocol: a row for each model and variant, its mean over the seeds for each slice, and of what is
-  /// recorded about readings (``StudyRecord/readingNDCG``, ``StudyRecord/explainedVariance``) if anything is; and how the
+  /// A table of NDCG@10 for a protocol: a row for each model and variant, its mean over the seeds for each slice, how
+  /// many seeds these are where rows differ in that, and of what is recorded about readings (``StudyRecord/readingNDCG``, ``StudyRecord/explainedVariance``) if anything is; and how the
   /// bridge of the same model compares with it on the protocol's first slice: in how many seeds it is above, and the larger p of
   /// the paired tests over users, whose values are averaged over the seeds, and of the t-test over seeds, each with its split.
   public func table(of dataset: String, _ part: StudyProtocol) -> String {
@@ -116,27 +116,31 @@ public struct StudyResults: Sendable {
       ("variance explained", figures(StudyRecord.explainedVariance)),
     ].filter { !$0.1.isEmpty }
     let columns = slices.map { "NDCG@10, \($0) items" } + readings.map(\.0)
-    var lines = [
-      "| model | variant | " + columns.joined(separator: " | ")
-        + " | bridge above, seeds | p, users | p, seeds |",
-      "| --- | --- |" + String(repeating: " ---: |", count: columns.count + 3),
-    ]
     var seen: Set<StudyCase> = []
-    for record in own {
-      guard let variant = HybridStudy.Variant(rawValue: record.variant) else { continue }
-      let item = StudyCase(record.model, variant)
-      guard seen.insert(item).inserted else { continue }
+    let cases = own.compactMap { record in
+      HybridStudy.Variant(rawValue: record.variant).map { StudyCase(record.model, $0) }
+    }.filter { seen.insert($0).inserted }
+    // Means over different numbers of seeds say so.
+    let counts = cases.map { bySeed(own, $0, slices[0]).count }
+    let areCounted = Set(counts).count > 1
+    var lines = [
+      "| model | variant | " + (areCounted ? "seeds | " : "") + columns.joined(separator: " | ")
+        + " | bridge above, seeds | p, users | p, seeds |",
+      "| --- | --- |" + String(repeating: " ---: |", count: columns.count + (areCounted ? 4 : 3)),
+    ]
+    for (item, count) in zip(cases, counts) {
       let means = (slices.map { (own, $0) } + readings.map { ($0.1, slices[0]) })
         .map { bySeed($0, item, $1).values }
         .map { $0.isEmpty ? "" : Self.short($0.reduce(0, +) / Double($0.count)) }
       lines.append(
-        "| \(item.model) | \(record.variant) | " + means.joined(separator: " | ") + " | "
+        "| \(item.model) | \(item.variant.rawValue) | " + (areCounted ? "\(count) | " : "")
+          + means.joined(separator: " | ") + " | "
           + comparison(own, item, part).joined(separator: " | ") + " |")
     }
     return lines.joined(separator: "\n")
   }
 
-  private func bySeed(_ records: [StudyRecord], _ item: StudyCase, _ slice: String) -> [UInt64: Double] {
+  func bySeed(_ records: [StudyRecord], _ item: StudyCase, _ slice: String) -> [UInt64: Double] {
     Dictionary(
       records.filter { $0.model == item.model && $0.variant == item.variant.rawValue && $0.slice == slice }
         .map { ($0.seed, $0.value) }
@@ -144,7 +148,7 @@ public struct StudyResults: Sendable {
   }
 
   /// In how many seeds the bridge of the model is above a case, and the p of both tests.
-  private func comparison(_ own: [StudyRecord], _ item: StudyCase, _ part: StudyProtocol) -> [String] {
+  func comparison(_ own: [StudyRecord], _ item: StudyCase, _ part: StudyProtocol) -> [String] {
     let slice = part.slices[0]
     let bridge = bySeed(own, StudyCase(item.model, .bridge), slice)
     let other = bySeed(own, item, slice)

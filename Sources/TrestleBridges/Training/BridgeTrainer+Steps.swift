@@ -20,7 +20,7 @@ struct BatchGroups: Sequence, IteratorProtocol {
   private var batches: AnySequence<any SideBatch>.Iterator
   private let size: Int
 
-  /// - Parameter first: how many batches are passed over.
+  /// - Parameter first: how many batches are skipped.
   init(_ batches: AnySequence<any SideBatch>, from first: Int, size: Int) {
     self.batches = batches.makeIterator()
     self.size = size

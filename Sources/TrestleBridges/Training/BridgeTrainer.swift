@@ -1,6 +1,7 @@
 import Foundation
 import Synchronization
 import TrestleNN
+import TrestleRecommenders
 import TrestleTensor
 
 /// What an epoch of a bridge's training gave.
@@ -154,7 +155,7 @@ public final class BridgeTrainer {
     for group in groups where !names.contains(group.name) {
       for parameter in group.parameters { parameter.parameter.isTrainable = false }
     }
-    while cursor.epoch < phase.epochs && !(phase.patience > 0 && cursor.sinceBest >= phase.patience) {
+    while cursor.epoch < phase.epochs && !(phase.patience > 0 && cursor.stopping(phase).shouldStop) {
       try runEpoch(phase, side, trained)
     }
     if phase.keepsBest && !best.isEmpty { try restoreBest(phase.side, side) }
@@ -234,13 +235,7 @@ public final class BridgeTrainer {
     if isDue || isLast {
       let value = try bridge.validate(phase, context) ?? side.validate()
       validation = value
-      if value > cursor.bestValidation {
-        cursor.bestValidation = value
-        cursor.sinceBest = 0
-        if phase.keepsBest { best = currentState(of: phase.side, side) }
-      } else {
-        cursor.sinceBest += 1
-      }
+      if cursor.note(value, phase), phase.keepsBest { best = currentState(of: phase.side, side) }
     }
     let examples = Double(max(cursor.examples, 1))
     let record = BridgeEpochRecord(
@@ -314,6 +309,19 @@ struct BridgeCursor: Codable, Equatable {
   init(phase: Int, epochsOf: [String: Int]) {
     self.phase = phase
     self.epochsOf = epochsOf
+  }
+
+  /// What the phase's validations have shown.
+  func stopping(_ phase: BridgePhase) -> EarlyStopping {
+    EarlyStopping(patience: phase.patience, highest: bestValidation, sinceBest: sinceBest)
+  }
+
+  /// Notes a validation; `true` if it is the best of the phase so far.
+  mutating func note(_ value: Double, _ phase: BridgePhase) -> Bool {
+    var stopping = stopping(phase)
+    let isBest = stopping.note(value)
+    (bestValidation, sinceBest) = (stopping.best, stopping.sinceBest)
+    return isBest
   }
 
   mutating func beginEpoch() {

@@ -66,9 +66,7 @@ public final class EntityTokens: Module {
     let statistics = model.embeddingStatistics()
     let map = map ?? orthonormalMap(from: vectors.shape[1], to: model.hiddenSize, using: &generator)
     let centred = vectors.detached - vectors.detached.mean(along: [0])
-    let mapped = centred.matmul(map)
-    let deviation = mapped.squared().mean().item.squareRoot()
-    return mapped * (statistics.deviation / max(deviation, 1e-12)) + statistics.mean
+    return centred.matmul(map).spread(by: statistics.deviation, about: statistics.mean)
   }
 
   /// A random `[from, to]` matrix with orthonormal rows.
@@ -166,5 +164,13 @@ public final class EntityTokens: Module {
     if !itemRows.isEmpty { parts.append(items.value.gatheredRows(Tensor(itemRows))) }
     let starts = [0, text.count, text.count + userRows.count]
     return Tensor.concatenated(parts, along: 0).rows(places.map { starts[$0.kind] + $0.index })
+  }
+}
+
+extension Tensor {
+  /// Rows whose mean is 0, scaled so that their elements have a standard deviation, about a mean.
+  package func spread(by deviation: Double, about mean: Tensor) -> Tensor {
+    let own = squared().mean().item.squareRoot()
+    return self * (deviation / Swift.max(own, 1e-12)) + mean
   }
 }

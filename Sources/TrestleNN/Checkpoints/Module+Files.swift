@@ -34,7 +34,7 @@ extension Module {
   /// - Parameters:
   ///   - source: a safetensors file, say.
   ///   - isStrict: whether tensors of the source that no parameter has the name of are an error.
-  ///   - rename: the parameter's name for a tensor of the source; `nil` passes over it.
+  ///   - rename: the parameter's name for a tensor of the source; `nil` leaves it out.
   /// - Throws: ``NNError/missing(_:)``, ``NNError/unexpected(_:)``, ``NNError/mismatch(_:)``, each naming the tensors, or
   ///   what the source throws.
   public func load(

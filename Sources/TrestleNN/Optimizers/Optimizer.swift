@@ -91,7 +91,7 @@ open class Optimizer {
 
   /// Moves every parameter that has a gradient by one step.
   ///
-  /// - Parameter gradients: those of parameters in no group are passed over.
+  /// - Parameter gradients: those of parameters in no group are ignored.
   public final func update(with gradients: Gradients) {
     var scale = 1.0
     if let maximumNorm {

@@ -1,3 +1,5 @@
+import TrestleTensor
+
 /// Which of several rows of the same user and item stays.
 public enum DuplicatePolicy: Sendable, Codable {
   /// The first row.
@@ -59,7 +61,7 @@ extension Interactions {
   /// Linear in the rows: a user or item that falls below is queued once, and its rows are taken away once.
   public func core(users minimumOfUser: Int, items minimumOfItem: Int) -> Interactions {
     let byUser = rowsByUser()
-    let byItem = Self.grouped(items, below: itemCount)
+    let byItem = IndexOrder.grouped(items, below: itemCount, as: Int.self)
     var userLeft = userCounts()
     var itemLeft = itemCounts()
     var removed = [Bool](repeating: false, count: count)
@@ -69,7 +71,7 @@ extension Interactions {
     while let next = queue.popLast() {
       let isUser = next < userCount
       let index = isUser ? next : next - userCount
-      let (offsets, rows) = isUser ? byUser : byItem
+      let (offsets, rows) = isUser ? byUser : (byItem.starts, byItem.positions)
       for row in rows[offsets[index]..<offsets[index + 1]] where !removed[Int(row)] {
         removed[Int(row)] = true
         let user = Int(users[Int(row)])

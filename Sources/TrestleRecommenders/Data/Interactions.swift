@@ -1,3 +1,5 @@
+import TrestleTensor
+
 /// User–item interactions in columns: row `r` says that `users[r]` interacted with `items[r]`.
 ///
 /// Users and items are dense indices; what they stand for is kept in a ``Dataset``. A row takes 8 bytes, and 4 and 8
@@ -78,7 +80,8 @@ public struct Interactions: Sendable, Equatable {
   /// The row numbers grouped by user in ascending order, rows of one user in their own order: user `u` has
   /// `rows[offsets[u]..<offsets[u + 1]]`.
   public func rowsByUser() -> (offsets: [Int], rows: [Int32]) {
-    Self.grouped(users, below: userCount)
+    let (offsets, rows) = IndexOrder.grouped(users, below: userCount, as: Int.self)
+    return (offsets, rows)
   }
 
   /// The row numbers grouped by user, rows of one user by time; rows of equal time keep their order.
@@ -123,19 +126,5 @@ public struct Interactions: Sendable, Equatable {
     var counts = [Int32](repeating: 0, count: limit)
     for id in ids { counts[Int(id)] += 1 }
     return counts
-  }
-
-  /// Counting sort: the positions of `ids` grouped by id, stable.
-  static func grouped(_ ids: [Int32], below limit: Int) -> (offsets: [Int], rows: [Int32]) {
-    var offsets = [Int](repeating: 0, count: limit + 1)
-    for id in ids { offsets[Int(id) + 1] += 1 }
-    for index in 0..<limit { offsets[index + 1] += offsets[index] }
-    var next = offsets
-    var rows = [Int32](repeating: 0, count: ids.count)
-    for (row, id) in ids.enumerated() {
-      rows[next[Int(id)]] = Int32(row)
-      next[Int(id)] += 1
-    }
-    return (offsets, rows)
   }
 }

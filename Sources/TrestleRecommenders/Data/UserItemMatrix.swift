@@ -1,3 +1,5 @@
+import TrestleTensor
+
 /// The set of items of each user in compressed sparse rows: what a user has seen, for masking and sampling.
 ///
 /// Rows are sorted by item and hold each item once, however often the interactions repeat it.
@@ -20,7 +22,7 @@ public struct UserItemMatrix: Sendable, Equatable {
     let users = parts.count == 1 ? parts[0].users : parts.flatMap(\.users)
     let all = parts.count == 1 ? parts[0].items : parts.flatMap(\.items)
     // Two stable counting sorts, by item and then by user, leave every row sorted.
-    let byItem = Interactions.grouped(all, below: itemCount).rows
+    let byItem = IndexOrder.grouped(all, below: itemCount, as: Int.self).positions
     var ends = [Int](repeating: 0, count: userCount + 1)
     for user in users { ends[Int(user) + 1] += 1 }
     for user in 0..<userCount { ends[user + 1] += ends[user] }
@@ -84,13 +86,8 @@ public struct UserItemMatrix: Sendable, Equatable {
         return difference == 0
       }
     }
-    var low = row.lowerBound
-    var high = row.upperBound
-    while low < high {
-      let middle = (low + high) >> 1
-      if items[middle] < item { low = middle + 1 } else { high = middle }
-    }
-    return low < offsets[user + 1] && items[low] == item
+    let place = row.partitionPoint { items[$0] < item }
+    return place < row.upperBound && items[place] == item
   }
 
   /// The item at `place` (from 0) among those that `user` does not have, ascending.
@@ -101,13 +98,9 @@ public struct UserItemMatrix: Sendable, Equatable {
       place >= 0 && place < itemCount - count(of: user),
       "UserItemMatrix.missingItem: place \(place) of \(itemCount - count(of: user))")
     // The row's entry at index r has `items[r] - r` missing items before it.
-    var low = offsets[user]
-    var high = offsets[user + 1]
-    while low < high {
-      let middle = (low + high) >> 1
-      if Int(items[middle]) - (middle - offsets[user]) <= place { low = middle + 1 } else { high = middle }
-    }
-    return Int32(place + low - offsets[user])
+    let first = offsets[user]
+    let index = (first..<offsets[user + 1]).partitionPoint { Int(items[$0]) - ($0 - first) <= place }
+    return Int32(place + index - first)
   }
 
   /// The user of each entry of ``items``.
@@ -122,7 +115,7 @@ public struct UserItemMatrix: Sendable, Equatable {
   /// The users of all items, item after item and ascending within an item, and where each item's begin.
   func usersByItem() -> (starts: [Int], users: [Int32]) {
     let owners = owners()
-    let (starts, places) = Interactions.grouped(items, below: itemCount)
+    let (starts, places) = IndexOrder.grouped(items, below: itemCount, as: Int.self)
     return (starts, places.map { owners[Int($0)] })
   }
 

@@ -14,19 +14,6 @@ enum ScoredItems {
   }
 }
 
-extension Array<Int32> {
-  /// The index of `value` in an ascending array.
-  func sortedIndex(of value: Int32) -> Int? {
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) >> 1
-      if self[middle] < value { low = middle + 1 } else { high = middle }
-    }
-    return low < count && self[low] == value ? low : nil
-  }
-}
-
 extension TopItems {
   /// Offers scored items in ascending order; the first item whose score is NaN, if any.
   mutating func offer(_ scores: [Float], from start: Int, items: ScoredItems) -> Int? {

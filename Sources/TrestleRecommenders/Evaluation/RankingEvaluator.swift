@@ -165,11 +165,10 @@ public struct RankingEvaluator: Sendable {
     let sliceResults = ([.all] + configuration.slices.filter { $0 != .all }).map {
       summary(of: $0, batches, curves.isEmpty ? nil : curves)
     }
-    let elapsed = start.duration(to: .now).components
     return EvaluationResult(
       slices: sliceResults, listValues: listValues, lists: configuration.keepsLists ? lists : nil,
       candidates: candidates, candidateItems: candidateItems, splitHash: splitHash,
-      seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18)
+      seconds: start.duration(to: .now).seconds)
   }
 
   /// The places of an item's relevance in one user's list, and how many relevant items there are, per slice.

@@ -23,7 +23,7 @@ extension CatalogueScorer {
   /// - Parameters:
   ///   - user: one of those that the scorer knows.
   ///   - count: how many items are wanted.
-  ///   - seen: items that are not to be recommended, in any order; numbers beyond the catalogue are passed over.
+  ///   - seen: items that are not to be recommended, in any order; numbers beyond the catalogue are ignored.
   /// - Returns: at most `count` items, the best first, of equal scores the lower item first; items whose score is −∞ are
   ///   never among them.
   /// - Throws: what the scorer throws, and ``DataError/notANumber(operation:user:item:)`` for a NaN score.

@@ -97,3 +97,14 @@ struct TopItems {
     items.swapAt(a, b)
   }
 }
+
+extension Array<Float> {
+  /// Those of the given places where the largest values stand, the largest first, of equal ones the lower place first.
+  ///
+  /// - Precondition: no value is NaN.
+  package func largest(_ count: Int, among places: some Sequence<Int>) -> [Int] {
+    var top = TopItems(limit: count)
+    for place in places.sorted() { top.offer(self[place], place) }
+    return top.sorted().map { Int($0.item) }
+  }
+}

@@ -96,8 +96,8 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
     var generator = RandomGenerator(seed: seed)
     switch self {
     case .popularity: return Popularity(training: training)
-    case .itemKNN: return ItemNeighbors(training: training)
-    case .userKNN: return UserNeighbors(training: training)
+    case .itemKNN: return ItemKNN(training: training)
+    case .userKNN: return UserKNN(training: training)
     case .rp3Beta: return RP3Beta(training: training)
     case .slim: return SLIM(training: training)
     case .ease: return try EASE(training: training)

@@ -67,7 +67,7 @@ extension ImplicitALS.Configuration {
   }
 }
 
-extension UserNeighbors.Configuration {
+extension UserKNN.Configuration {
   /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
   public static func recommended(for data: DataProfile) -> Self {
     var configuration = Self()

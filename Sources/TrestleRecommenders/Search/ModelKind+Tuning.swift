@@ -58,20 +58,20 @@ extension ModelKind {
     switch self {
     case .itemKNN:
       return Tuning(
-        ItemNeighbors.Configuration(),
+        ItemKNN.Configuration(),
         [
           .init("neighbors", Self.neighborCounts, \.neighbors),
           .init("shrinkage", .choice([0, 1, 3, 10, 30, 100]), \.shrinkage),
         ]
-      ) { configuration, _ in ItemNeighbors(training: training, configuration: configuration) }
+      ) { configuration, _ in ItemKNN(training: training, configuration: configuration) }
     case .userKNN:
       return Tuning(
-        UserNeighbors.Configuration.recommended(for: data),
+        UserKNN.Configuration.recommended(for: data),
         [
           .init("neighbors", Self.neighborCounts, \.neighbors),
           .init("shrinkage", .choice([0, 1, 3, 10, 30, 100]), \.shrinkage),
         ]
-      ) { configuration, _ in UserNeighbors(training: training, configuration: configuration) }
+      ) { configuration, _ in UserKNN(training: training, configuration: configuration) }
     case .rp3Beta:
       return Tuning(
         RP3Beta.Configuration.recommended(for: data),

@@ -128,19 +128,18 @@ private struct ModelFit {
     if split.validation.isEmpty { configuration.evaluationInterval = configuration.epochs }
     let trainer = try RecommenderTrainer(
       trainable, training: split.training, configuration: configuration, communicator: options.communicator)
-    var best: Double?
-    var sinceBest = 0
+    var stopping = EarlyStopping(patience: configuration.patience)
     let reports = try trainer.fit(split, checkpoint: options.checkpoint?.appending(path: "search")) {
       report in
       if let value = report.validation, !split.validation.isEmpty {
-        if value > best ?? -.infinity { (best, sinceBest) = (value, 0) } else { sinceBest += 1 }
+        _ = stopping.note(value)
       }
-      let left = split.validation.isEmpty ? configuration.epochs : configuration.patience - sinceBest
+      let left = split.validation.isEmpty ? configuration.epochs : stopping.patience - stopping.sinceBest
       try progress(
         FitProgress(
           phase: .searching, epoch: report.epoch + 1,
           expectedEpochs: min(report.epoch + 1 + max(left, 0), configuration.epochs), loss: report.loss,
-          validation: split.validation.isEmpty ? nil : report.validation, best: best))
+          validation: split.validation.isEmpty ? nil : report.validation, best: stopping.highest))
     }
     let measured = split.validation.isEmpty ? [] : reports.filter { $0.validation != nil }
     let top = measured.max { ($0.validation ?? 0) < ($1.validation ?? 0) }

@@ -155,7 +155,7 @@ extension FittedRecommender {
         file, "offsets, items, neighbors, shrinkage", expected: "the distinct items of known users",
         found: "other numbers")
     }
-    var configuration = UserNeighbors.Configuration()
+    var configuration = UserKNN.Configuration()
     (configuration.neighbors, configuration.shrinkage) = (Int(neighbors), shrinkage)
     let matrix = UserItemMatrix(offsets: histories.starts, items: histories.items, itemCount: counts.items)
     return UserNeighborhood(matrix, configuration)

@@ -6,7 +6,7 @@ import TrestleFormats
 ///
 /// A folder holds `train`, `valid`, `test` and `items`, each with the ending `.tsv` or `.csv` and a first line that names the
 /// columns. The three parts have `user`, `item` and `label` (1 or 0) and may have `history`: the items that the user liked
-/// before, with spaces between them, the latest last. `items` has `item` and `title`. Other columns are passed over.
+/// before, with spaces between them, the latest last. `items` has `item` and `title`. Other columns are ignored.
 /// `user_id` and `item_id` are read as `user` and `item`. An item without a title, such as one that fills up histories, is
 /// left out of them.
 public struct LabelledSplit: Sendable {

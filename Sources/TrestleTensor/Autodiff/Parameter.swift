@@ -82,7 +82,7 @@ public final class Parameter {
 /// ```
 ///
 /// - Parameters:
-///   - parameters: with respect to what; frozen ones are passed over.
+///   - parameters: with respect to what; frozen ones are ignored.
 ///   - detectingAnomalies: whether to look for the operation that makes the first NaN or infinity (slow).
 ///   - loss: computes the loss, a tensor of one element.
 /// - Returns: the loss, not tracked, and the gradients.

@@ -55,7 +55,10 @@ public struct SparseRows: Sendable {
     names.checkIndices(below: rowCount, "SparseRows")
     let source = values.detached.dense()
     let (count, cols) = (names.elementCount, values.shape[1])
-    let order = Self.sortedPositions(names, bound: rowCount)
+    let order = withExtendedLifetime(names.storage) {
+      IndexOrder.radixSorted(
+        UnsafeBufferPointer(start: names.pointer(Int32.self), count: count), below: rowCount)
+    }
     // Where the run of each distinct row begins in `order`, and at the end the number of positions.
     let index = names.pointer(Int32.self)
     var starts: [Int32] = []
@@ -90,31 +93,5 @@ public struct SparseRows: Sendable {
       }
     }
     return SparseRows(indices: rows, values: compact, rowCount: rowCount, isCoalesced: true)
-  }
-
-  /// The positions 0 ..< n ordered by index, equal ones in their order: a radix sort, 11 bits a pass.
-  private static func sortedPositions(_ names: Tensor, bound: Int) -> [Int32] {
-    let count = names.elementCount
-    let index = names.pointer(Int32.self)
-    var current = [Int32](0..<Int32(count))
-    var next = [Int32](repeating: 0, count: count)
-    var shift = 0
-    withExtendedLifetime(names.storage) {
-      while (Swift.max(bound - 1, 0) >> shift) > 0 {
-        withUnsafeTemporaryAllocation(of: Int32.self, capacity: 2049) { places in
-          places.initialize(repeating: 0)
-          for position in 0..<count { places[(Int(index[position] >> shift) & 2047) + 1] += 1 }
-          for bucket in 1...2048 { places[bucket] += places[bucket - 1] }
-          for position in current {
-            let bucket = Int(index[Int(position)] >> shift) & 2047
-            next[Int(places[bucket])] = position
-            places[bucket] += 1
-          }
-        }
-        swap(&current, &next)
-        shift += 11
-      }
-    }
-    return current
   }
 }

@@ -72,7 +72,7 @@ public enum QuantizationFormat: String, Sendable, Codable, CaseIterable {
   }
 
   /// The kernels' name of the format.
-  var storage: Int32 {
+  package var storage: Int32 {
     let storage =
       switch self {
       case .q8_0: TRESTLE_Q8_0

@@ -52,7 +52,7 @@ public struct SmallComposition {
       head: ItemHead(itemCount: dataset.itemCount))
     var reading = LanguageSide.Configuration()
     reading.trainingItems = 12
-    reading.batchTokens = 96
+    reading.batchItems = 96
     reading.seed = seed
     var texts = generator.split(3)
     language = LanguageSide(

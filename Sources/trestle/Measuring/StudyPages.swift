@@ -11,9 +11,9 @@ struct StudyPages: ProgramCommand {
     [
       .file(
         "--page", "FILE",
-        "a page of Markdown: tables between <!-- study … --> and <!-- end --> are made anew",
+        "a page of Markdown: tables between <!-- study … --> and <!-- end -->, and pictures that it names, are made anew",
         \.page),
-      .flag("--check", "changes nothing; fails if a table is not what the figures say", \.isCheck),
+      .flag("--check", "changes nothing; fails if a table or picture is not what the figures say", \.isCheck),
       .file(
         "--compact", "FILE",
         "figures of a study; its users' values are replaced by their means over the seeds",
@@ -60,32 +60,27 @@ struct StudyPages: ProgramCommand {
           "\(page.relativePath), line \((differing?.offset ?? 0) + 1): not what the figures say; "
             + "trestle study-pages --page \(page.relativePath) makes it anew")
       }
-      say("\(page.relativePath): \(made.tables) tables are what the figures say")
+      for (file, svg) in made.pictures where (try? String(contentsOf: file, encoding: .utf8)) != svg {
+        throw UsageError(
+          "\(file.relativePath): not what the figures say; trestle study-pages --page \(page.relativePath) makes it anew"
+        )
+      }
+      say(
+        "\(page.relativePath): \(made.tables) tables and \(made.pictures.count) pictures are what the figures say"
+      )
     } else {
       try made.text.write(to: page, atomically: true, encoding: .utf8)
-      say("\(page.relativePath): \(made.tables) tables")
+      for (file, svg) in made.pictures { try svg.write(to: file, atomically: true, encoding: .utf8) }
+      say("\(page.relativePath): \(made.tables) tables, \(made.pictures.count) pictures")
     }
   }
 
   private func draw(_ file: URL) throws {
-    var names: [String] = []
-    var models: [String: [(name: String, results: StudyResults)]] = [:]
-    for panel in panels ?? [] {
-      guard let colon = panel.firstIndex(of: ":"), let equals = panel.firstIndex(of: "="), colon < equals
-      else { throw UsageError("--panels: '\(panel)' is not DATASET:MODEL=FILE") }
-      let dataset = String(panel[..<colon])
-      let source = URL(fileURLWithPath: String(panel[panel.index(after: equals)...]))
-      guard FileManager.default.fileExists(atPath: source.path) else {
-        throw UsageError("--panels: there is no file \(source.relativePath)")
-      }
-      if models[dataset] == nil { names.append(dataset) }
-      let name = String(panel[panel.index(after: colon)..<equals])
-      models[dataset, default: []].append((name, try StudyResults(contentsOf: source)))
+    guard let panels, !panels.isEmpty else {
+      throw UsageError("--picture needs --panels DATASET:MODEL=FILE,…")
     }
-    guard !names.isEmpty else { throw UsageError("--picture needs --panels DATASET:MODEL=FILE,…") }
-    var drawing = StudyPicture()
-    for name in names { drawing.add(name, models[name] ?? []) }
-    try drawing.svg.write(to: file, atomically: true, encoding: .utf8)
+    let folder = URL(fileURLWithPath: FileManager.default.currentDirectoryPath, isDirectory: true)
+    try StudyPicture(panels: panels, from: folder).svg.write(to: file, atomically: true, encoding: .utf8)
     say("\(file.relativePath)")
   }
 }

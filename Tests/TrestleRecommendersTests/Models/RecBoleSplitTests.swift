@@ -15,11 +15,11 @@ import TrestleTestSupport
   private func check(
     _ split: DataSplit, _ expected: [String: [String: Double]], ties: Bool
   ) throws {
-    var all = ItemNeighbors.Configuration()
+    var all = ItemKNN.Configuration()
     all.neighbors = split.itemCount
     let models: [(String, any Recommender)] = [
-      ("EASE", try EASE(training: split.training)), ("ItemKNN", ItemNeighbors(training: split.training)),
-      ("ItemKNN (all neighbours)", ItemNeighbors(training: split.training, configuration: all)),
+      ("EASE", try EASE(training: split.training)), ("ItemKNN", ItemKNN(training: split.training)),
+      ("ItemKNN (all neighbours)", ItemKNN(training: split.training, configuration: all)),
       ("Pop", Popularity(training: split.training)),
     ]
     var configuration = RankingEvaluator.Configuration()

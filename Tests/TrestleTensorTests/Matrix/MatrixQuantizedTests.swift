@@ -1,9 +1,23 @@
+import CTrestleKernels
 import Testing
 import TrestleTestSupport
 import TrestleTensor
 
 /// Products with every block format, on every instruction set, against Float64 loops over the format's definition.
 @Suite(.serialized) struct MatrixQuantizedTests {
+  /// The kernels tell blocks from plain numbers, and blocks of 256 from those of 32, by the order of their enumeration.
+  @Test func theKernelsOrderOfStoragesIsThatOfTheBlocksSizes() {
+    let plain = [TRESTLE_F32, TRESTLE_F64, TRESTLE_BF16].map { Int32($0.rawValue) }
+    let blocks = QuantizationFormat.allCases.map(\.storage)
+    #expect((plain + blocks).sorted() == Array(0..<Int32(TRESTLE_STORAGE_COUNT.rawValue)))
+    #expect(plain.allSatisfy { $0 < TRESTLE_Q8_0.rawValue })
+    for format in QuantizationFormat.allCases {
+      #expect(format.storage >= TRESTLE_Q8_0.rawValue, "\(format)")
+      #expect((format.storage >= TRESTLE_Q4_K.rawValue) == (format.blockSize == 256), "\(format)")
+      #expect([32, 256].contains(format.blockSize), "\(format)")
+    }
+  }
+
   @Test(arguments: InstructionSet.available)
   func blocksAreDequantisedByDefinition(instructionSet: InstructionSet) throws {
     try atLevel(instructionSet) {

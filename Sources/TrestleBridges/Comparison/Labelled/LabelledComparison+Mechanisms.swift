@@ -59,7 +59,7 @@ extension LabelledComparison {
     follow(trainer, mechanism, work)
     do { try trainer.run() } catch BridgeError.interrupted { return nil }
     guard let answers = answers(language, examples.test, mechanism, work) else { return nil }
-    let seconds = ((ContinuousClock.now - start) / .seconds(1)).rounded()
+    let seconds = start.duration(to: .now).seconds.rounded()
     var records = areas(answers, examples.test, mechanism.name, seed)
     records += [
       record(mechanism.name, seed, "validation", "AUC", try language.validate()),

@@ -72,7 +72,7 @@ public struct LabelledComparison {
   /// - Parameters:
   ///   - mechanisms: some of ``mechanisms``, in order.
   ///   - seed: determines everything random.
-  ///   - done: names that are passed over, because their figures are there.
+  ///   - done: names that are skipped, because their figures are there.
   ///   - report: takes a model's figures as soon as they are there.
   /// - Throws: ``BridgeError``, and what `report` throws.
   /// - Precondition: each mechanism is one of ``mechanisms``.
@@ -165,7 +165,7 @@ public struct LabelledComparison {
       )
       if best.map({ validation > $0.validation }) ?? true { best = (side, validation) }
     }
-    let seconds = ((ContinuousClock.now - start) / .seconds(1)).rounded()
+    let seconds = start.duration(to: .now).seconds.rounded()
     return best.map { ($0.side, $0.validation, seconds) }
   }
 }

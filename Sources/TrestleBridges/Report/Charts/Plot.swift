@@ -7,7 +7,7 @@ struct ChartAxis {
   let start: Double
   let end: Double
 
-  /// An axis around `values`, widened by `padding` of their range; not finite ones are passed over.
+  /// An axis around `values`, widened by `padding` of their range; not finite ones are ignored.
   init(around values: [Double], start: Double, end: Double, padding: Double = 0.06, fromZero: Bool = false) {
     let finite = values.filter(\.isFinite)
     var low = finite.min() ?? 0

@@ -146,11 +146,11 @@ public final class ContentSide: TrainableSide {
     var labels: [Int32] = []
     var start = 0
     for (user, item) in zip(users, items) {
-      let lead = (user < 0 ? [] : [entities.token(user: Int(user))]) + [entities.token(item: Int(item))]
+      let prefix = (user < 0 ? [] : [entities.token(user: Int(user))]) + [entities.token(item: Int(item))]
       let text = texts[Int(item)]
       // The last token is predicted and not read.
-      let sequence = lead + text.dropLast()
-      asked += (0..<text.count).map { start + lead.count - 1 + $0 }
+      let sequence = prefix + text.dropLast()
+      asked += (0..<text.count).map { start + prefix.count - 1 + $0 }
       labels += text
       tokens.append(sequence)
       start += sequence.count

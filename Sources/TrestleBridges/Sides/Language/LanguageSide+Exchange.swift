@@ -108,11 +108,11 @@ extension LanguageSide: ContextualRepresentations {
   ///
   /// - Parameter users: whose tokens come first; negative for someone without one.
   package func statesAfter(_ lists: [[Int32]], users: [Int32]) -> Tensor {
-    let lead = configuration.usesUserTokens ? 1 : 0
-    let known = lists.indices.filter { lists[$0].count + lead > 0 }
+    let userTokens = configuration.usesUserTokens ? 1 : 0
+    let known = lists.indices.filter { lists[$0].count + userTokens > 0 }
     let result = Tensor.zeros([lists.count, recommender.model.hiddenSize])
     withoutGradients {
-      for pass in passes(known, lengths: lists.map { $0.count + lead }) {
+      for pass in passes(known, lengths: lists.map { $0.count + userTokens }) {
         let (states, sequences) = read(pass.map { lists[$0] }, users: pass.map { users[$0] })
         result.scatterAddInPlace(states.detached.rows(sequences.lastRows), at: Tensor(pass.map { Int32($0) }))
       }

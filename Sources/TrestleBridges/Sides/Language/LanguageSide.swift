@@ -22,7 +22,7 @@ public final class LanguageSide: TrainableSide {
     /// The most users of a batch.
     public var batchUsers = 16
     /// The most items of a batch.
-    public var batchTokens = 1536
+    public var batchItems = 1536
     /// Whether sequences begin with the user's token.
     public var usesUserTokens = true
     /// Whether items that a sequence has named are left out of what is predicted after them.
@@ -49,8 +49,23 @@ public final class LanguageSide: TrainableSide {
     /// Determines the sequences' order, their items' order and the validation users.
     public var seed: UInt64 = 0
 
+    private enum CodingKeys: String, CodingKey {
+      case windowItems, trainingItems, readingItems, batchUsers, usesUserTokens, masksSeenItems
+      case adapterLearningRate, entityLearningRate, headLearningRate, entityWeightDecay, userRepresentation
+      case validationUsers, readingTokens, metric, seed
+      // Saved configurations have the former name.
+      case batchItems = "batchTokens"
+    }
+
     /// The defaults.
     public init() {}
+
+    /// The former name of ``batchItems``.
+    @available(*, deprecated, renamed: "batchItems")
+    public var batchTokens: Int {
+      get { batchItems }
+      set { batchItems = newValue }
+    }
   }
 
   /// The language side; a tower of token rows that stands for the recommender is the domain side.
@@ -178,7 +193,7 @@ public final class LanguageSide: TrainableSide {
       var group = byLength.removeValue(forKey: key) ?? []
       generator.shuffle(&group)
       for user in group {
-        if current.count == configuration.batchUsers || tokens + key > configuration.batchTokens {
+        if current.count == configuration.batchUsers || tokens + key > configuration.batchItems {
           if !current.isEmpty { batches.append(current) }
           current = []
           tokens = 0
@@ -217,20 +232,20 @@ public final class LanguageSide: TrainableSide {
       preconditionFailure("LanguageSide.step: the batch is of another side")
     }
     let (states, sequences) = read(batch.sequences, users: batch.users)
-    let lead = configuration.usesUserTokens ? 1 : 0
+    let userTokens = configuration.usesUserTokens ? 1 : 0
     // Position t predicts item t: the last state has read everything, and predicts nothing.
     var asked: [Int] = []
     var labels: [Int32] = []
     for (index, items) in batch.sequences.enumerated() {
       let start = sequences.queryStarts[index]
-      for place in (1 - lead)..<items.count {
-        asked.append(start + place - 1 + lead)
+      for place in (1 - userTokens)..<items.count {
+        asked.append(start + place - 1 + userTokens)
         labels.append(items[place])
       }
     }
     let table = itemRows()
     var logits = recommender.head.logits(states.rows(asked), items: table)
-    if configuration.masksSeenItems { logits = logits + seenMask(batch.sequences, lead: lead) }
+    if configuration.masksSeenItems { logits = logits + seenMask(batch.sequences, userTokens: userTokens) }
     let loss = logits.crossEntropy(labels: Tensor(labels)).mean()
     let distinct = Tensor(Set(batch.sequences.joined()).sorted())
     let last = states.rows(sequences.lastRows)
@@ -257,18 +272,9 @@ public final class LanguageSide: TrainableSide {
   }
 
   /// −∞-like at the items that a sequence has named before each predicted position, else 0.
-  private func seenMask(_ sequences: [[Int32]], lead: Int) -> Tensor {
-    let itemCount = vocabulary.itemCount
-    let rows = sequences.reduce(0) { $0 + $1.count - 1 + lead }
-    var mask = [Float](repeating: 0, count: rows * itemCount)
-    var row = 0
-    for items in sequences {
-      for place in (1 - lead)..<items.count {
-        for earlier in items[..<place] { mask[row * itemCount + Int(earlier)] = -1e9 }
-        row += 1
-      }
-    }
-    return Tensor(mask, shape: [rows, itemCount])
+  private func seenMask(_ sequences: [[Int32]], userTokens: Int) -> Tensor {
+    let earlier = sequences.flatMap { items in (1 - userTokens..<items.count).map { items[..<$0] } }
+    return .marking(earlier, width: vocabulary.itemCount, with: -1e9)
   }
 
   /// The rows of all items as the head sees them: injected ones if there are any.
@@ -281,11 +287,11 @@ public final class LanguageSide: TrainableSide {
   ///
   /// - Parameter users: the users; a negative one is someone without a token, whose row is the mean of all.
   func read(_ items: [[Int32]], users: [Int32]) -> (states: Tensor, sequences: PackedSequences) {
-    let lead = configuration.usesUserTokens ? 1 : 0
+    let userTokens = configuration.usesUserTokens ? 1 : 0
     let flat = Tensor(Array(items.joined()))
     let entities = recommender.entities
     var rows = injectedRows?(.item, flat) ?? entities.items.value.gatheredRows(flat)
-    if lead == 1 {
+    if userTokens == 1 {
       // Interleave: the user's row, then the items', for each sequence.
       let known = Tensor(users.map { max($0, 0) })
       var userRows = injectedRows?(.user, known) ?? entities.users.value.gatheredRows(known)
@@ -305,7 +311,7 @@ public final class LanguageSide: TrainableSide {
       }
       rows = Tensor.concatenated([userRows, rows], along: 0).rows(order)
     }
-    let sequences = PackedSequences(lengths: items.map { $0.count + lead })
+    let sequences = PackedSequences(lengths: items.map { $0.count + userTokens })
     return (recommender.model.hiddenStates(rows, sequences: sequences), sequences)
   }
 

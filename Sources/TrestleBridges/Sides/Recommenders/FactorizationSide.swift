@@ -45,7 +45,7 @@ public final class FactorizationSide: TrainableSide, ContextualRepresentations, 
   /// A side with random vectors.
   ///
   /// - Parameters:
-  ///   - examples: its training part is learnt, its validation part validates; histories are passed over.
+  ///   - examples: its training part is learnt, its validation part validates; histories are ignored.
   ///   - vocabulary: the users and items, with the hash of their ids.
   ///   - configuration: how the side is built and trained.
   public init(

@@ -1,13 +1,28 @@
 extension BDLMStrategy {
   /// How far apart two sets of representations are.
   public enum Distance: Codable, Sendable, Hashable {
-    /// The mean squared difference of unit-normalised rows.
-    case squaredError
-    /// The mean squared difference of the rows as they are: the store is the centre of a Gaussian prior on the side's rows.
+    /// The mean squared distance of unit-normalised rows.
+    case squaredDistanceOfUnitRows
+    /// The mean squared distance of the rows as they are: the store is the centre of a Gaussian prior on the side's rows.
     /// For a store that keeps lengths, and whose writer does not learn from the side's answer.
-    case squaredDifference
+    case squaredDistance
     /// The contrast of each row with its counterpart against the other rows of the batch, at a temperature.
     case infoNCE(temperature: Double)
+
+    // Saved configurations have the former names.
+    private enum CodingKeys: String, CodingKey {
+      case squaredDistanceOfUnitRows = "squaredError"
+      case squaredDistance = "squaredDifference"
+      case infoNCE
+    }
+
+    /// The former name of ``squaredDistanceOfUnitRows``.
+    @available(*, deprecated, renamed: "squaredDistanceOfUnitRows")
+    public static var squaredError: Distance { .squaredDistanceOfUnitRows }
+
+    /// The former name of ``squaredDistance``.
+    @available(*, deprecated, renamed: "squaredDistance")
+    public static var squaredDifference: Distance { .squaredDistance }
   }
 
   /// How the two sides exchange.
@@ -21,7 +36,7 @@ extension BDLMStrategy {
     /// β: the weight of the distance to the store in the recommender's phases; 0 trains it for itself.
     public var domainWeight = 0.05
     /// The distance in the language phases.
-    public var languageDistance = Distance.squaredError
+    public var languageDistance = Distance.squaredDistanceOfUnitRows
     /// The distance in the recommender's phases.
     public var domainDistance = Distance.infoNCE(temperature: 0.2)
     /// Whether the language side writes to the store.
@@ -47,7 +62,7 @@ extension BDLMStrategy {
     /// recommender's over the items that a user has not had in training; 0 for none.
     public var languageScoreWeight = 0.0
     /// The same in the recommender's phases of the rounds, with the language model as the teacher. It scores anew at
-    /// every step, which is dear for a large language model, and a teacher weaker than its student does harm.
+    /// every step, which costs much with a large language model, and a teacher weaker than its student does harm.
     public var domainScoreWeight = 0.0
     /// Whether both divergences count for each user as ``DivergenceGate`` says at a phase's entry: not at all where the teacher is
     /// no better than its student on validation data.

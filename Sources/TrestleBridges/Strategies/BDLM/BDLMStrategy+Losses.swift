@@ -30,7 +30,7 @@ extension BDLMStrategy {
     guard weight > 0, let scores = step.scores?() else { return nil }
     let peer = try context.side(isLanguage ? .domain : .language).scores
     let users = scores.users.scalars(as: Int32.self)
-    let candidates = candidates(users, context)
+    let candidates = context.candidates(users)
     var teacher = try peer.scores(users: users).detached
     if let deviation = configuration.teacherDeviation {
       let count = candidates.sum(along: [1], keepingDimensions: true)
@@ -51,26 +51,11 @@ extension BDLMStrategy {
       temperature: configuration.scoreTemperature) * weight
   }
 
-  /// 1 at the items that a user has not had in training, else 0, `[users, items]`; a user who has had all keeps all.
-  func candidates(_ users: [Int32], _ context: BridgeContext) -> Tensor {
-    let training = context.split.training
-    let (offsets, rows) = histories ?? training.rowsByUser()
-    histories = (offsets, rows)
-    let itemCount = context.split.itemCount
-    var mask = [Float](repeating: 1, count: users.count * itemCount)
-    for (place, user) in users.enumerated() {
-      let seen = rows[offsets[Int(user)]..<offsets[Int(user) + 1]].map { Int(training.items[Int($0)]) }
-      guard Set(seen).count < itemCount else { continue }
-      for item in seen { mask[place * itemCount + item] = 0 }
-    }
-    return Tensor(mask, shape: [users.count, itemCount])
-  }
-
   static func distance(_ own: Tensor, _ store: Tensor, _ kind: Distance) -> Tensor {
     switch kind {
-    case .squaredError:
+    case .squaredDistanceOfUnitRows:
       return (own.unitNormalized() - store.detached.unitNormalized()).squared().sum(along: [1]).mean()
-    case .squaredDifference:
+    case .squaredDistance:
       return (own - store.detached).squared().sum(along: [1]).mean()
     case .infoNCE(let temperature):
       return Losses.infoNCE(anchors: own, positives: store.detached, temperature: temperature)

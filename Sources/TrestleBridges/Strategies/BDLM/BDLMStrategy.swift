@@ -19,8 +19,6 @@ import TrestleTensor
 public final class BDLMStrategy: BridgeStrategy {
   /// How the two sides exchange.
   public let configuration: Configuration
-  /// The training rows by user, once they are needed.
-  var histories: (offsets: [Int], rows: [Int32])?
   /// The store.
   public internal(set) var sharing: InformationSharingModule?
   /// What was written to the store, in order.

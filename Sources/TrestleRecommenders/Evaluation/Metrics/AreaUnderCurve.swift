@@ -18,8 +18,8 @@ struct PairCounts: Sendable {
 
   /// Adds a candidate's score; `relevant` is ascending.
   mutating func add(_ score: Float, against relevant: [Float]) {
-    let below = relevant.partitionPoint { $0 < score }
-    let upTo = relevant.partitionPoint { $0 <= score }
+    let below = relevant.indices.partitionPoint { relevant[$0] < score }
+    let upTo = relevant.indices.partitionPoint { relevant[$0] <= score }
     doubledWins += 2 * (relevant.count - upTo) + (upTo - below)
     candidates += 1
   }
@@ -31,19 +31,6 @@ struct PairCounts: Sendable {
     // Among the relevant themselves every ordered pair and self pair was counted: 2·wins + ties sum to relevant².
     let wins = Double(doubledWins - relevant * relevant) / 2
     return wins / (Double(relevant) * Double(others))
-  }
-}
-
-extension Array<Float> {
-  /// The number of leading elements for which `predicate` holds, in an array partitioned by it.
-  fileprivate func partitionPoint(_ predicate: (Float) -> Bool) -> Int {
-    var low = 0
-    var high = count
-    while low < high {
-      let middle = (low + high) >> 1
-      if predicate(self[middle]) { low = middle + 1 } else { high = middle }
-    }
-    return low
   }
 }
 

@@ -13,7 +13,7 @@ extension ServedModel {
     case let model as EASE: self.init(form: .itemWeights, tensors: ["weights": model.weights])
     case let model as FEASE: self.init(form: .itemWeights, tensors: ["weights": model.weights])
     case let model as any ItemToItemRecommender: self.init(weightsOf: model.itemWeights)
-    case let model as UserNeighbors: self.init(neighborsOf: model)
+    case let model as UserKNN: self.init(neighborsOf: model)
     case let model as NeuMF:
       try self.init(model, .network, .neuMF(model.configuration), items: model.itemFactors.detached)
     case let model as SASRec:
@@ -72,7 +72,7 @@ extension ServedModel {
       ])
   }
 
-  private init(neighborsOf model: UserNeighbors) {
+  private init(neighborsOf model: UserKNN) {
     let matrix = model.neighborhood.matrix
     self.init(
       form: .userNeighbors,

@@ -101,7 +101,7 @@ extension BinaryFunction {
   /// `a` has the common shape, `b` is smaller.
   private func expanding(_ a: Tensor, _ b: Tensor) -> Tensor {
     if b.elementCount == 1 { return forward(a, scalar: b.item) }
-    let lead = a.rank - b.rank
+    let missingAxes = a.rank - b.rank
     // b's dimensions equal a's last ones: one row for all.
     var significant = b.rank
     while significant > 0 && b.shape[b.rank - significant] == 1 { significant -= 1 }
@@ -112,7 +112,7 @@ extension BinaryFunction {
     // b's dimensions equal a's first ones and are 1 from there on: one number for each row.
     var trailing = 0
     while trailing < b.rank && b.shape[b.rank - 1 - trailing] == 1 { trailing += 1 }
-    if lead == 0 && (0..<(b.rank - trailing)).allSatisfy({ b.shape[$0] == a.shape[$0] }) {
+    if missingAxes == 0 && (0..<(b.rank - trailing)).allSatisfy({ b.shape[$0] == a.shape[$0] }) {
       let cols = a.shape.suffix(trailing).reduce(1, *)
       return blocks(a, b.dense(), cols: cols, Kernels.binaryColumn(self, a.dtype), sharesRow: false)
     }
@@ -225,10 +225,10 @@ extension Tensor {
   /// The sum over the dimensions along which `shape` was broadcast to this tensor's shape.
   func reduced(to target: Shape) -> Tensor {
     if target == shape { return self }
-    let lead = rank - target.rank
-    var axes = Array(0..<lead)
-    for index in 0..<target.rank where target[index] == 1 && shape[lead + index] != 1 {
-      axes.append(lead + index)
+    let missingAxes = rank - target.rank
+    var axes = Array(0..<missingAxes)
+    for index in 0..<target.rank where target[index] == 1 && shape[missingAxes + index] != 1 {
+      axes.append(missingAxes + index)
     }
     return sum(along: axes).reshaped(to: target)
   }

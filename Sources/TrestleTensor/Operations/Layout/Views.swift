@@ -264,14 +264,14 @@ extension Tensor {
   /// The tensor repeated along dimensions of length 1, and along new leading ones, to `newShape`; nothing is copied.
   public func broadcast(to newShape: Shape) -> Tensor {
     if newShape == shape { return self }
-    let lead = newShape.rank - rank
-    precondition(lead >= 0, "broadcast(to:): \(shape) has more dimensions than \(newShape)")
+    let missingAxes = newShape.rank - rank
+    precondition(missingAxes >= 0, "broadcast(to:): \(shape) has more dimensions than \(newShape)")
     var newStrides = Strides()
     for index in 0..<rank {
       precondition(
-        shape[index] == newShape[lead + index] || shape[index] == 1,
+        shape[index] == newShape[missingAxes + index] || shape[index] == 1,
         "broadcast(to:): \(shape) does not broadcast to \(newShape)")
-      newStrides[lead + index] = shape[index] == 1 ? 0 : strides[index]
+      newStrides[missingAxes + index] = shape[index] == 1 ? 0 : strides[index]
     }
     let node = self.node
     let shape = self.shape

@@ -35,12 +35,7 @@ package struct EightBitCodes: Sendable {
   /// The code of the number nearest to `x`.
   @inline(__always)
   func code(_ x: Float) -> UInt8 {
-    var (low, high) = (0, ends.count)
-    while low < high {
-      let middle = (low + high) / 2
-      if ends[middle] < x { low = middle + 1 } else { high = middle }
-    }
-    return UInt8(low)
+    UInt8((0..<ends.count).partitionPoint { ends[$0] < x })
   }
 }
 

@@ -256,12 +256,7 @@ public final class SparseMatrix: Sendable {
   /// The first row whose entries begin at or behind `entry`; 0 for the first task.
   private static func row(at entry: Int, _ starts: UnsafeBufferPointer<Int64>, isFirst: Bool) -> Int {
     if isFirst { return 0 }
-    var (low, high) = (0, starts.count - 1)
-    while low < high {
-      let middle = (low + high) >> 1
-      if starts[middle] < entry { low = middle + 1 } else { high = middle }
-    }
-    return low
+    return (0..<starts.count - 1).partitionPoint { starts[$0] < entry }
   }
 }
 

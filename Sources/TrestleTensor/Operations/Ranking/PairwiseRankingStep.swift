@@ -264,7 +264,7 @@ struct RowGroups {
     let keys =
       lists.count == 1 ? lists[0].scalars(as: Int32.self) : lists.flatMap { $0.scalars(as: Int32.self) }
     if isDense || bound <= 4 * keys.count {
-      let (starts, order) = Self.countingSort(keys, bound)
+      let (starts, order) = IndexOrder.grouped(keys, below: bound, as: Int64.self)
       if isDense {
         (names, self.starts, self.order) = (nil, starts, order)
         return
@@ -279,7 +279,7 @@ struct RowGroups {
       (names, self.starts, self.order) = (Tensor(used), compact, order)
       return
     }
-    let order = Self.radixSort(keys, bound)
+    let order = keys.withUnsafeBufferPointer { IndexOrder.radixSorted($0, below: bound) }
     var used: [Int32] = []
     var starts: [Int64] = []
     for (place, position) in order.enumerated() {
@@ -291,42 +291,5 @@ struct RowGroups {
     }
     starts.append(Int64(keys.count))
     (names, self.starts, self.order) = (Tensor(used), starts, order)
-  }
-
-  private static func countingSort(_ keys: [Int32], _ bound: Int) -> ([Int64], [Int32]) {
-    var starts = [Int64](repeating: 0, count: bound + 1)
-    for key in keys { starts[Int(key) + 1] += 1 }
-    for index in 0..<bound { starts[index + 1] += starts[index] }
-    var next = starts
-    let order = [Int32](unsafeUninitializedCapacity: keys.count) { buffer, count in
-      for (position, key) in keys.enumerated() {
-        buffer[Int(next[Int(key)])] = Int32(position)
-        next[Int(key)] += 1
-      }
-      count = keys.count
-    }
-    return (starts, order)
-  }
-
-  /// The positions by ascending key, stable; cost does not depend on the bound but through its digits.
-  private static func radixSort(_ keys: [Int32], _ bound: Int) -> [Int32] {
-    let bits = 11
-    let mask = (1 << bits) - 1
-    var order = (0..<Int32(keys.count)).map { $0 }
-    var other = order
-    var shift = 0
-    repeat {
-      var places = [Int](repeating: 0, count: mask + 2)
-      for key in keys { places[((Int(key) >> shift) & mask) + 1] += 1 }
-      for digit in 0...mask { places[digit + 1] += places[digit] }
-      for position in order {
-        let digit = (Int(keys[Int(position)]) >> shift) & mask
-        other[places[digit]] = position
-        places[digit] += 1
-      }
-      swap(&order, &other)
-      shift += bits
-    } while (bound - 1) >> shift > 0
-    return order
   }
 }

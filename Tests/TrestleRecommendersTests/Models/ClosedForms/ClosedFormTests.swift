@@ -71,9 +71,9 @@ import TrestleTensor
 
   @Test func itemNeighborsKeepTheNearest() throws {
     let fixture = try ModelFixture("itemknn", .float64)
-    var configuration = ItemNeighbors.Configuration()
+    var configuration = ItemKNN.Configuration()
     (configuration.neighbors, configuration.shrinkage) = (4, 0.5)
-    let model = ItemNeighbors(training: try fixture.interactions(), configuration: configuration)
+    let model = ItemKNN(training: try fixture.interactions(), configuration: configuration)
     var weights = [Float](repeating: 0, count: 121)
     for item in 0..<Int32(11) {
       for neighbor in model.neighbors(of: item) {

@@ -56,9 +56,9 @@ import TrestleTestSupport
 
   @Test func userNeighborsScoreLikeNumPys() throws {
     let fixture = try Fixture.read()
-    var configuration = UserNeighbors.Configuration()
+    var configuration = UserKNN.Configuration()
     (configuration.neighbors, configuration.shrinkage) = (4, 0.5)
-    let model = UserNeighbors(training: fixture.interactions, configuration: configuration)
+    let model = UserKNN(training: fixture.interactions, configuration: configuration)
     #expect(try distance(scores(model), fixture.userknn.scores) < 1e-6)
     #expect(model.neighbors(of: 3).count == 4 && !model.neighbors(of: 3).contains { $0.user == 3 })
     #expect(model.neighbors(of: 19).isEmpty)
@@ -69,9 +69,9 @@ import TrestleTestSupport
     let data = Dataset(
       name: "graph", interactions: fixture.interactions, userIDs: IDMap((0..<20).map { "u\($0)" }),
       itemIDs: IDMap((0..<14).map { "i\($0)" }))
-    var configuration = UserNeighbors.Configuration()
+    var configuration = UserKNN.Configuration()
     (configuration.neighbors, configuration.shrinkage) = (4, 0.5)
-    let model = UserNeighbors(training: fixture.interactions, configuration: configuration)
+    let model = UserKNN(training: fixture.interactions, configuration: configuration)
     let served = try FittedRecommender(model, dataset: data, training: fixture.interactions)
     let expected = fixture.userknn.newUser
     let list = try served.recommend(liking: fixture.new.map { "i\($0)" }, count: 14)

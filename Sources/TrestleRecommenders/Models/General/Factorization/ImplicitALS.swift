@@ -215,14 +215,11 @@ struct WeightedRows: Sendable {
   init(_ interactions: Interactions, _ given: [Float]?) {
     let matrix = UserItemMatrix(interactions)
     var sums = given.map { _ in [Float](repeating: 0, count: matrix.count) }
-    for (row, weight) in (given ?? []).enumerated() {
-      let user = Int(interactions.users[row])
-      var (low, high) = (matrix.offsets[user], matrix.offsets[user + 1])
-      while low + 1 < high {
-        let middle = (low + high) >> 1
-        if matrix.items[middle] <= interactions.items[row] { low = middle } else { high = middle }
-      }
-      sums?[low] += weight
+    for (index, weight) in (given ?? []).enumerated() {
+      let user = Int(interactions.users[index])
+      let row = matrix.offsets[user]..<matrix.offsets[user + 1]
+      let place = row.partitionPoint { matrix.items[$0] < interactions.items[index] }
+      sums?[place] += weight
     }
     self.init(
       offsets: matrix.offsets, columns: matrix.items, weights: sums, columnCount: interactions.itemCount)
@@ -233,7 +230,7 @@ struct WeightedRows: Sendable {
   func entries(of row: Int) -> Range<Int> { offsets[row]..<offsets[row + 1] }
 
   func transposed() -> WeightedRows {
-    let (starts, entries) = Interactions.grouped(columns, below: columnCount)
+    let (starts, entries) = IndexOrder.grouped(columns, below: columnCount, as: Int.self)
     var owners = [Int32](repeating: 0, count: columns.count)
     for row in 0..<rowCount { for entry in self.entries(of: row) { owners[entry] = Int32(row) } }
     return WeightedRows(

@@ -87,7 +87,8 @@ public enum ItemFeatures: Sendable {
   private static func addGram(of features: SparseMatrix, _ scale: Double, _ matrix: Tensor) {
     let count = features.rowCount
     let values: [Double] = features.values.converted(to: .float64).scalars()
-    let (starts, entries) = Interactions.grouped(features.columns, below: features.columnCount)
+    let (starts, entries) = IndexOrder.grouped(
+      features.columns, below: features.columnCount, as: Int.self)
     var owners = [Int32](repeating: 0, count: features.entryCount)
     for row in 0..<count {
       for place in Int(features.rowStarts[row])..<Int(features.rowStarts[row + 1]) {

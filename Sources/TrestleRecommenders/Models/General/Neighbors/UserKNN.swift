@@ -6,7 +6,7 @@ import TrestleTensor
 /// of the nearest neighbours v of u, other than u, who have i.
 ///
 /// Source: Herlocker et al., *An Algorithmic Framework for Performing Collaborative Filtering* (1999).
-public final class UserNeighbors: Recommender {
+public final class UserKNN: Recommender {
   /// How the model is built.
   public struct Configuration: Codable, Sendable {
     /// How many neighbours a user has.
@@ -33,7 +33,7 @@ public final class UserNeighbors: Recommender {
   /// - Precondition: at least one neighbour.
   public init(training: Interactions, configuration: Configuration? = nil) {
     let configuration = configuration ?? .recommended(for: DataProfile(training))
-    precondition(configuration.neighbors > 0, "UserNeighbors: \(configuration.neighbors) neighbours")
+    precondition(configuration.neighbors > 0, "UserKNN: \(configuration.neighbors) neighbours")
     self.configuration = configuration
     neighborhood = UserNeighborhood(UserItemMatrix(training), configuration)
   }
@@ -60,12 +60,12 @@ public final class UserNeighbors: Recommender {
 struct UserNeighborhood: Sendable {
   /// What the users have.
   let matrix: UserItemMatrix
-  let configuration: UserNeighbors.Configuration
+  let configuration: UserKNN.Configuration
   private let starts: [Int]
   private let users: [Int32]
   private let norms: [Double]
 
-  init(_ matrix: UserItemMatrix, _ configuration: UserNeighbors.Configuration) {
+  init(_ matrix: UserItemMatrix, _ configuration: UserKNN.Configuration) {
     (self.matrix, self.configuration) = (matrix, configuration)
     (starts, users) = matrix.usersByItem()
     norms = (0..<matrix.userCount).map { Double(matrix.count(of: $0)).squareRoot() }
@@ -109,3 +109,7 @@ struct UserNeighborhood: Sendable {
     users[starts[Int(item)]..<starts[Int(item) + 1]]
   }
 }
+
+/// The former name of ``UserKNN``.
+@available(*, deprecated, renamed: "UserKNN")
+public typealias UserNeighbors = UserKNN

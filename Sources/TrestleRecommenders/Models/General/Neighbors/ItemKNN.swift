@@ -6,7 +6,7 @@ import TrestleTensor
 /// those of its nearest neighbours; score(u, j) = Σ over the items i of u of s(i, j).
 ///
 /// Source: Sarwar et al., *Item-based Collaborative Filtering Recommendation Algorithms* (2001).
-public final class ItemNeighbors: ItemToItemRecommender {
+public final class ItemKNN: ItemToItemRecommender {
   /// How the model is built.
   public struct Configuration: Codable, Sendable {
     /// How many neighbours an item keeps.
@@ -32,7 +32,7 @@ public final class ItemNeighbors: ItemToItemRecommender {
   ///
   /// - Precondition: at least one neighbour.
   public init(training: Interactions, configuration: Configuration = Configuration()) {
-    precondition(configuration.neighbors > 0, "ItemNeighbors: \(configuration.neighbors) neighbours")
+    precondition(configuration.neighbors > 0, "ItemKNN: \(configuration.neighbors) neighbours")
     self.configuration = configuration
     history = UserItemMatrix(training)
     let norms = history.itemCounts().map { Double($0).squareRoot() }
@@ -48,3 +48,7 @@ public final class ItemNeighbors: ItemToItemRecommender {
     kept[Int(item)].map { ($0.item, $0.weight) }
   }
 }
+
+/// The former name of ``ItemKNN``.
+@available(*, deprecated, renamed: "ItemKNN")
+public typealias ItemNeighbors = ItemKNN
