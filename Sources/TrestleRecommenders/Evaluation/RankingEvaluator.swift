@@ -316,13 +316,13 @@ public struct RankingEvaluator: Sendable {
       }
       if !measured.isEmpty { sums[metric.name] = sum / Double(measured.count) }
     }
-    for metric in customMetrics where !measured.isEmpty {
+    for metric in customMetrics {
       let lists = batches.flatMap { zip($0.users, $0.lists) }.filter { $0.0.count(in: slice) > 0 }
       let values = lists.map { user, items in
         metric.value(user.list(items, in: slice, cutoff: metric.cutoff))
       }
       perUser[metric.name] = values.map { Float($0) }
-      sums[metric.name] = values.reduce(0, +) / Double(values.count)
+      if !values.isEmpty { sums[metric.name] = values.reduce(0, +) / Double(values.count) }
     }
     if let curve = curves?.first(where: { $0.slice == slice }) {
       if configuration.metrics.contains(.gauc) {

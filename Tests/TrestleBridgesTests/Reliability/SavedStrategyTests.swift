@@ -43,7 +43,8 @@ import TrestleTestSupport
     // Undamaged it is taken over.
     try saved.make().loadState(state, context)
     for (name, tensor) in state.tensors {
-      for (what, other) in Self.damaged(tensor) {
+      // Codes may be of any length: without a column they are others.
+      for (what, other) in Self.damaged(tensor) where name != "codes" || what != "a column too few" {
         var damaged = state
         damaged.tensors[name] = other
         #expect(throws: BridgeError.self, "\(saved), \(name): \(what)") {

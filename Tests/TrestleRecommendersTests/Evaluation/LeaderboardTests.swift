@@ -2,6 +2,7 @@ import Foundation
 import Testing
 import TrestleFormats
 import TrestleRecommenders
+import TrestleTensor
 
 @Suite struct LeaderboardTests {
   /// Two seeds of "A, best" and one of "B".
@@ -56,7 +57,7 @@ import TrestleRecommenders
     func measure(
       _ settings: SearchSettings, trial: Int, epochs: Int?, afterEpoch: () throws -> Void
     ) throws -> SearchMeasurement {
-      if trial == 1 { throw DataError.invalidParameter(operation: "x", expected: "y", found: "z") }
+      if trial == 1 { throw TensorError.nonFinite(operation: "x", phase: .forward, shape: [], index: 0) }
       return SearchMeasurement(value: settings["x", default: 0])
     }
   }

@@ -26,8 +26,8 @@ extension TensorCoreTests {
 
     /// Made of its compressed rows it is the matrix that is made of its entries, and so is its transpose.
     @Test(arguments: [DType.float32, .float64])
-    func compressedRowsGiveTheSameMatrix(dtype: DType) throws {
-      try withSteadyInstructionSet {
+    func compressedRowsGiveTheSameMatrix(dtype: DType) {
+      withSteadyInstructionSet {
         for (rows, columns, entries) in [(70, 100, 900), (5, 200, 30), (300, 4, 300), (1, 1, 1), (5, 7, 0)] {
           let matrix = matrix(rows: rows, columns: columns, entries: entries, dtype)
           let again = SparseMatrix(
@@ -35,13 +35,12 @@ extension TensorCoreTests {
             values: matrix.values)
           #expect(again.entryCount == entries)
           let x = Parameter(normal([columns, 3], dtype))
-          func result(_ matrix: SparseMatrix) throws -> [[UInt64]] {
+          func result(_ matrix: SparseMatrix) -> [[UInt64]?] {
             let (_, gradients) = valueAndGradients(of: [x]) { matrix.matmul(x.value).squared().sum() }
-            return try [matrix.matmul(x.detached), #require(gradients[x]).dense()].map {
-              $0.doubles.map(\.bitPattern)
-            }
+            return [matrix.matmul(x.detached), gradients[x]?.dense()].map { $0?.doubles.map(\.bitPattern) }
           }
-          #expect(try result(again) == result(matrix))
+          let found = result(again)
+          #expect(found == result(matrix) && !found.contains(nil))
         }
       }
     }

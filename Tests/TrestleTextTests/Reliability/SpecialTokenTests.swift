@@ -96,11 +96,12 @@ struct SpecialTokenTests {
         where !pieces.contains(piece) { pieces.append(piece) }
       }
     }
+    pieces += Self.pieces.filter { $0.hasPrefix("<0x") && !pieces.contains($0) }
     var builder = Builder()
     builder.set("tokenizer.ggml.model", "llama")
     builder.set("tokenizer.ggml.tokens", pieces)
     builder.set("tokenizer.ggml.scores", pieces.map { Float($0.count) })
-    if types { builder.set("tokenizer.ggml.token_type", pieces.map { _ in Int32(1) }) }
+    if types { builder.set("tokenizer.ggml.token_type", pieces.map { $0.hasPrefix("<0x") ? Int32(6) : 1 }) }
     let tokenizer = try builder.withFile { try PretrainedTokenizer(gguf: $0).tokenizer }
     let ids = controls.indices.map { Int32($0 + 4) }
     for (id, control) in zip(ids, controls) { #expect(tokenizer.specialTokens.contains(id), "\(control)") }

@@ -223,7 +223,8 @@ import TrestleText
       for types in [false, true] {
         let ratio = try growth(from: 1_000, rounds: 3, below: Self.limit) { size in
           let tokens = make(size)
-          let all = ["[UNK]", "!"] + tokens + tokens.map { $0 + "!" }
+          let bytes = (0..<256).map { String(format: "<0x%02X>", $0) }
+          let all = ["[UNK]", "!"] + tokens + tokens.map { $0 + "!" } + (model == "llama" ? bytes : [])
           var builder = GGUFTokenizerTests.Builder()
           builder.set("tokenizer.ggml.model", model)
           builder.set("tokenizer.ggml.tokens", all)
@@ -231,7 +232,9 @@ import TrestleText
           if model == "llama" { builder.set("tokenizer.ggml.scores", all.map { Float($0.utf8.count) }) }
           if model == "gpt2" { builder.set("tokenizer.ggml.merges", tokens.map { $0 + " !" }) }
           if types {
-            builder.set("tokenizer.ggml.token_type", all.indices.map { Int32($0 % 2 == 0 ? 1 : 3) })
+            builder.set(
+              "tokenizer.ggml.token_type",
+              all.indices.map { all[$0].hasPrefix("<0x") ? 6 : Int32($0 % 2 == 0 ? 1 : 3) })
           }
           return builder
         } run: { builder in
