@@ -162,7 +162,7 @@ import TrestleTestSupport
     let folder = try #require(Self.data).appending(path: name)
     let split = try Dataset.recBole(at: folder).interactions.split(.ratio(), seed: 0)
     let popular = try ndcg(ModelKind.popularity.fit(split), split)
-    let reached = try ndcg(kind.fit(split) { $0.epochs = 60 }, split)
+    let reached = try ndcg(kind.fit(split) { $0.epochs = 12 }, split)
     #expect(reached > popular, "\(kind.name) on \(name): \(reached) against \(popular)")
   }
 }
