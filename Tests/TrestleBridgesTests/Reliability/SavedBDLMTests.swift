@@ -7,6 +7,26 @@ import TrestleTestSupport
 /// BDLM's store, maps and records: what a state holds is checked where it is read, and a figure without a value does not
 /// keep a run from being saved.
 @Suite struct SavedBDLMTests {
+  /// Settings that have been renamed since 0.1.0 are saved, and read, under their former names.
+  @Test func renamedSettingsKeepTheirKeys() throws {
+    func saved(_ value: some Encodable) throws -> String {
+      String(decoding: try JSONEncoder().encode(value), as: UTF8.self)
+    }
+    var side = LanguageSide.Configuration()
+    side.batchItems = 7
+    let text = try saved(side)
+    #expect(text.contains("\"batchTokens\":7"))
+    #expect(try JSONDecoder().decode(LanguageSide.Configuration.self, from: Data(text.utf8)) == side)
+    for (distance, name) in [
+      (BDLMStrategy.Distance.squaredDistanceOfUnitRows, "squaredError"),
+      (.squaredDistance, "squaredDifference"),
+    ] {
+      #expect(try saved(distance) == "{\"\(name)\":{}}")
+      let old = Data("{\"\(name)\":{}}".utf8)
+      #expect(try JSONDecoder().decode(BDLMStrategy.Distance.self, from: old) == distance)
+    }
+  }
+
   private let folder: URL
 
   init() throws {
