@@ -84,7 +84,7 @@ import TrestleTestSupport
     var sequence = SASRec.Configuration()
     (sequence.dimension, sequence.hidden, sequence.layers, sequence.windowLength) = (8, 8, 1, 6)
     let models: [any Recommender] = [
-      try EASE(training: training), als, UserNeighbors(training: training),
+      try EASE(training: training), als, UserKNN(training: training),
       SASRec(training: training, configuration: sequence, using: &generator),
     ]
     func save(_ model: any ServableRecommender, _ name: String, _ write: (URL) throws -> Void) throws {
