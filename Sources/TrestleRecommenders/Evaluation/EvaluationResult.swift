@@ -45,7 +45,7 @@ public struct EvaluationResult: Sendable, Codable {
     self.slice(slice)?.means[name]
   }
 
-  /// The values of a measure for the users of a slice, in the order of ``Slice/users``; empty as ``mean(_:on:)`` is
+  /// The values of a measure for the users of a slice, in the order of ``Slice/users``; empty as ``mean(_:on:)-(RankingMetric,_)`` is
   /// `nil`.
   public func values(_ metric: RankingMetric, on slice: ItemSlice = .all) -> [Float] {
     self.slice(slice)?.perUser[metric.name] ?? []
