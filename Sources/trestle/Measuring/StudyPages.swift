@@ -60,7 +60,8 @@ struct StudyPages: ProgramCommand {
           "\(page.relativePath), line \((differing?.offset ?? 0) + 1): not what the figures say; "
             + "trestle study-pages --page \(page.relativePath) makes it anew")
       }
-      for (file, svg) in made.pictures where (try? String(contentsOf: file, encoding: .utf8)) != svg {
+      for (file, svg) in made.pictures
+      where (try? [UInt8](contentsOf: file, limit: 1 << 27)) != Array(svg.utf8) {
         throw UsageError(
           "\(file.relativePath): not what the figures say; trestle study-pages --page \(page.relativePath) makes it anew"
         )
