@@ -8,7 +8,10 @@ extension StudyResults {
   /// The last columns compare the bridge of the same model with the row as ``table(of:_:)`` does; without users' values there is no p
   /// of them.
   ///
-  /// - Parameter model: the recommender that is given what is read.
+  /// - Parameters:
+  ///   - dataset: the name of the data set.
+  ///   - part: the protocol.
+  ///   - model: the recommender that is given what is read.
   public func tableBySeed(of dataset: String, _ part: StudyProtocol, model: String) -> String {
     let own = records.filter {
       $0.dataset == dataset && $0.protocolName == part.rawValue && $0.metric == RankingMetric.ndcg(10).name
