@@ -70,6 +70,7 @@ struct HybridMovies {
     configuration.minutes = Double(options.minutes)
     configuration.isQuick = options.isQuick
     configuration.resumes = options.resumes
+    configuration.writer = options.writer
     let job = try HybridJob(try World.prepare(options), configuration)
     var line: (label: String, bar: ProgressLine)?
     job.onEvent = { event in

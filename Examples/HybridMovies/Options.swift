@@ -1,4 +1,5 @@
 import Foundation
+import Trestle
 import TrestleCommand
 
 /// What the command line asks for.
@@ -14,6 +15,7 @@ struct Options: ProgramCommand {
   var isFull = false
   var seed: UInt64 = 0
   var resumes = false
+  var writer = HybridJob.Writer.languageModel
   var output = URL(filePath: "hybrid-movies-output")
   var results = URL(filePath: "Documentation/Results")
   var data: URL?
@@ -55,6 +57,10 @@ struct Options: ProgramCommand {
       .number("--seed", "N", in: 0...UInt64.max, "the first seed", \.seed),
       .number(
         "--seeds", "N", in: 1...1000, "how many seeds, one after the other (1; with --full 5)", \.seedCount),
+      .choice(
+        "--writer", "NAME",
+        "who reads known items' texts for the store: language-model, or sentence-encoder (MiniLM, a baseline)",
+        \.writer),
       .flag("--resume", "continues an interrupted run", \.resumes),
       .file("--output", "DIR", "the folder of the results", \.output),
       .file("--data", "DIR", "a folder of RecBole's atomic files instead of MovieLens-100K", \.data),

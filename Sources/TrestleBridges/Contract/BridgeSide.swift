@@ -129,6 +129,9 @@ public enum RepresentationSource: String, Codable, Sendable, CaseIterable {
   case encodedText
   /// The top-layer state of a short prompt with the entity's token and its text.
   case prompt
+
+  /// Whether it is a state of the language model, whose dimensions differ much in size.
+  var isState: Bool { self == .behaviour || self == .text || self == .prompt }
 }
 
 /// Computes representations of users and items in their context.

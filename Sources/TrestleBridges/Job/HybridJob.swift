@@ -33,9 +33,19 @@ public final class HybridJob {
     public var isQuick = false
     /// Whether a job in the folder is continued.
     public var resumes = false
+    /// Who writes the known items' rows to the store.
+    public var writer = Writer.languageModel
 
     /// The defaults.
     public init(output: URL) { self.output = output }
+  }
+
+  /// Who reads the items' texts for the store.
+  public enum Writer: String, CaseIterable, Sendable {
+    /// The language model, from its own states with the adapters that the bridge trains.
+    case languageModel = "language-model"
+    /// The sentence encoder, which nothing trains: a baseline.
+    case sentenceEncoder = "sentence-encoder"
   }
 
   /// What happens in a job, as it happens.
@@ -67,8 +77,15 @@ public final class HybridJob {
 
   /// A job.
   ///
-  /// - Throws: `DataError` for data that cannot be split.
+  /// - Throws: `DataError` for data that cannot be split, ``BridgeError/invalidState(path:place:expected:found:)`` if a sentence
+  ///   encoder is to write and the data has none.
   public init(_ data: HybridJobData, _ configuration: Configuration) throws {
+    guard configuration.writer == .languageModel || data.encoderURL != nil else {
+      throw BridgeError.invalidState(
+        path: configuration.output.path, place: "writer",
+        expected: "a sentence encoder beside the language model",
+        found: "none")
+    }
     self.data = data
     self.configuration = configuration
     split = try data.dataset.interactions.split(.ratio(), seed: 0)
@@ -172,7 +189,7 @@ public final class HybridJob {
 
   func budget(share: Double, seed: UInt64, level: HybridJobPlan.Level) -> JobBudget {
     JobBudget(
-      share: share, seed: seed, level: level, isSynthetic: isSynthetic, hasEncoder: data.encoderURL != nil)
+      share: share, seed: seed, level: level, isSynthetic: isSynthetic, writer: configuration.writer)
   }
 
   func makeGCN(_ parted: DataSplit, _ budget: JobBudget, _ seed: UInt64) -> LightGCN {
@@ -200,10 +217,12 @@ public final class HybridJob {
     let popularity = parted.training.itemCounts().map { Float(0.5 * log(Double($0) + 1)) }
     let head = ItemHead(itemCount: vocabulary.itemCount, bias: Tensor(popularity))
     let recommender = ItemSequenceModel(model: model, entities: entities, head: head)
+    var settings = budget.side
+    settings.textLayer = max(1, Int((Double(model.layerCount) * JobBudget.textShare).rounded()))
     return LanguageSide(
       name: data.modelName, recommender: recommender, adapters: adapters, split: parted,
       vocabulary: vocabulary, itemTexts: tokens, encodedItemTexts: try encodedItems()?.views,
-      configuration: budget.side)
+      configuration: settings)
   }
 
   func adapt(_ model: some LanguageModel, seed: UInt64) throws -> LoRAAdapters {

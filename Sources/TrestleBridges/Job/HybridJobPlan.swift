@@ -92,6 +92,12 @@ struct JobWork {
     return trained + Self.forward * (all * share * (epochs + 2) + all)
   }
 
+  /// What the language model reads of the texts for the store: once at the end of each round's phase.
+  func writingTokens(_ budget: JobBudget) -> Double {
+    guard budget.bridge.writtenItemSource == .text else { return 0 }
+    return Self.forward * JobBudget.textShare * Double(texts.reduce(0, +) * budget.schedule.rounds)
+  }
+
   /// The language model's reading of texts, and its tuning, in the same unit.
   func textTokens(_ budget: JobBudget) -> Double {
     let study = budget.study
@@ -117,7 +123,7 @@ struct JobWork {
     return [
       HybridVariant.domainAlone.rawValue: domain + 5,
       HybridVariant.randomTokens.rawValue: history * Self.aloneStep,
-      HybridVariant.bridge.rawValue: history * Self.bridgedStep + domain,
+      HybridVariant.bridge.rawValue: history * Self.bridgedStep + writingTokens(budget) / speed + domain,
       HybridVariant.newItems.rawValue: textTokens(budget) / speed + warmUp * epoch + encoder
         + 40,
     ]

@@ -10,9 +10,12 @@ struct JobBudget {
   /// The new items' part.
   var study = HybridStudy.Configuration()
 
+  /// The part of the language model's blocks that reads a known item's text.
+  static let textShare = 2.0 / 3
+
   /// The settings for a share of the training data, chosen on validation data: the recommender's regularisation and
   /// patience grow as the data gets thinner.
-  init(share: Double, seed: UInt64, level: HybridJobPlan.Level, isSynthetic: Bool, hasEncoder: Bool) {
+  init(share: Double, seed: UInt64, level: HybridJobPlan.Level, isSynthetic: Bool, writer: HybridJob.Writer) {
     gcn.layers = 3
     gcn.regularization = share < 0.15 ? 3e-2 : share < 0.5 ? 1e-2 : 1e-3
     // One training of the recommender for new items is planned for; a search would be four.
@@ -27,8 +30,9 @@ struct JobBudget {
     bridge.sharing.isNormalized = false
     bridge.sharing.writeRate = 1
     bridge.ridge = 1
-    bridge.writtenItemSource = hasEncoder ? .encodedText : .text
-    bridge.writtenUserSource = hasEncoder ? .encodedText : nil
+    // What a sentence encoder makes of a user's items costs nothing; the language model's states after histories do.
+    bridge.writtenItemSource = writer == .sentenceEncoder ? .encodedText : .text
+    bridge.writtenUserSource = writer == .sentenceEncoder ? .encodedText : nil
     // The language model is drawn to the ranking of the recommender, the better of the two.
     bridge.languageScoreWeight = 3
     // The token rows, rather than the states after the histories: these cost a pass over all histories each time.

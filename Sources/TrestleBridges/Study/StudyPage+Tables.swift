@@ -13,7 +13,7 @@ struct StudyMark {
   }
 
   var beginsTable: Bool {
-    ["study", "study-seeds", "study-cells", "bridges"].contains(words.first)
+    ["study", "study-seeds", "study-cells", "bridges", "leaderboard"].contains(words.first)
       || text.split(separator: " ").prefix(2) == ["<!--", "study"]
   }
 
@@ -39,6 +39,15 @@ struct StudyMark {
     case "bridges":
       guard words.count == 3 else { throw refusal("<!-- bridges FILE DATASET -->") }
       return BridgeComparison.table(try figures(words[1], of: words[2], nil).records)
+    case "leaderboard":
+      guard words.count == 4 else { throw refusal("<!-- leaderboard FILE DATASET OTHER -->") }
+      let table = try LeaderboardFigures(contentsOf: place(words[1])).table(
+        dataset: String(words[2]),
+        beside: words[3] == "-" ? nil : LeaderboardFigures(contentsOf: place(words[3])))
+      guard table.split(separator: "\n").count > 2 else {
+        throw refusal("NDCG@10 of \(words[2]) in \(place(words[1]).path)")
+      }
+      return table
     default:
       guard words.count == 4, let part = StudyProtocol(rawValue: String(words[3])) else {
         throw refusal("<!-- study FILE DATASET PROTOCOL -->")

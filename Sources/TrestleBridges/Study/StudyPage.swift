@@ -3,7 +3,7 @@ import TrestleFormats
 
 /// A page of Markdown whose tables and pictures come from a study's files.
 ///
-/// A line of the first four kinds begins a table, and a line `<!-- end -->` ends it; FILE is looked for from the page's folder. What
+/// A line of the first five kinds begins a table, and a line `<!-- end -->` ends it; FILE is looked for from the page's folder. What
 /// stands between is replaced by what the figures say, so a page cannot say what they do not.
 ///
 /// - `<!-- study FILE DATASET PROTOCOL -->`: ``StudyResults/table(of:_:)``.
@@ -13,6 +13,8 @@ import TrestleFormats
 ///   its numbers become those of the splits; `<!-- MODEL/VARIANT -->` is a case, and `<!-- best -->` the best single model. Where a
 ///   case has no figures the cell stays, and must not have a number.
 /// - `<!-- bridges FILE DATASET -->`: ``BridgeComparison/table(_:)``.
+/// - `<!-- leaderboard FILE DATASET OTHER -->`: `LeaderboardFigures/table(_:slice:dataset:beside:)`, with the file of another program's
+///   figures, or `-`.
 /// - `<!-- study-picture PICTURE DATASET:MODEL=FILE,… -->`: a picture beside the page, ``StudyPicture``; there is no `<!-- end -->`.
 public struct StudyPage {
   /// The page's text with every table made anew.

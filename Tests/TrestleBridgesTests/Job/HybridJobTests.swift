@@ -28,6 +28,14 @@ import TrestleTestSupport
     #expect(throws: LanguageModelError.self) { _ = try job.run() }
   }
 
+  @Test func aSentenceEncoderThatIsNotThereCannotWrite() throws {
+    let data = HybridJobData(dataset: try SyntheticWorld(seed: 7).dataset(), name: "synthetic")
+    var configuration = HybridJob.Configuration(output: try TemporaryFolder().url)
+    configuration.writer = .sentenceEncoder
+    let error = #expect(throws: BridgeError.self) { _ = try HybridJob(data, configuration) }
+    #expect("\(error.map { "\($0)" } ?? "")".contains("a sentence encoder beside the language model"))
+  }
+
   @Test func aJobMeasuresKnownAndNewItemsAndTellsOfThem() throws {
     let folder = FileManager.default.temporaryDirectory.appending(path: "job-\(UUID().uuidString)")
     defer { try? FileManager.default.removeItem(at: folder) }

@@ -3,6 +3,7 @@ import Testing
 import TrestleFormats
 import TrestleRecommenders
 import TrestleTensor
+import TrestleTestSupport
 
 @Suite struct LeaderboardTests {
   /// Two seeds of "A, best" and one of "B".
@@ -92,6 +93,30 @@ import TrestleTensor
     #expect(
       try JSONDecoder().decode(Leaderboard.self, from: JSONEncoder().encode(board)).runs.last?.search
         == search)
+  }
+
+  @Test func figuresOfAFileBecomeATableBesideAnotherProgram() throws {
+    let folder = try TemporaryFolder()
+    let (own, other) = (folder.url.appending(path: "own.jsonl"), folder.url.appending(path: "other.jsonl"))
+    try Data(Self.board().jsonLines().utf8).write(to: own)
+    let line = """
+      {"dataset":"tiny","metric":"Recall@2","model":"B","program":"Peer 1","seed":0,"slice":"all","value":0.5}
+
+      """
+    try Data(line.utf8).write(to: other)
+    let figures = try LeaderboardFigures(contentsOf: own)
+    let table = try figures.table("Recall@2", dataset: "tiny", beside: LeaderboardFigures(contentsOf: other))
+    #expect(
+      table.split(separator: "\n") == [
+        "| model | Recall@2 by seed | mean | Peer 1 by seed | mean | ratio |",
+        "| --- | --- | ---: | --- | ---: | ---: |",
+        "| A, best | 1.0000 1.0000 | 1.0000 |  |  |  |",
+        "| B | .2500 | .2500 | .5000 | .5000 | 0.50 |",
+      ])
+    #expect(figures.table("Recall@2", dataset: "other", beside: nil).split(separator: "\n").count == 2)
+    try Data((line + "{\n").utf8).write(to: other)
+    let error = #expect(throws: DataError.self) { _ = try LeaderboardFigures(contentsOf: other) }
+    #expect("\(error.map { "\($0)" } ?? "")".contains("other.jsonl:2"))
   }
 
   @Test func csvQuotesNamesAndHasALinePerValue() throws {

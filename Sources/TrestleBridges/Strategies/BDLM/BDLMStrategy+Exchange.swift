@@ -99,8 +99,10 @@ extension BDLMStrategy {
       if source == .row, let tokenMap {
         mapped = tokenMap.down(rows)
       } else {
+        // Some dimensions of a language model's states are hundreds of times larger than the rest.
+        let inputs = source.isState ? InputScaling(fitting: rows)(rows) : rows
         mapped = RidgeMap.crossFitted(
-          inputs: rows, outputs: sharing[kind].rows, strength: configuration.ridge,
+          inputs: inputs, outputs: sharing[kind].rows, strength: configuration.ridge,
           weights: ridgeWeights(kind, context), seed: configuration.seed)
       }
       sharing.write(kind, ids: ids, rows: mapped, by: .language)
