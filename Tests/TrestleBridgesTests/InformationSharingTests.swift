@@ -23,6 +23,32 @@ import TrestleTestSupport
     #expect(store.users.versions == [0, 0, 0])
   }
 
+  @Test func writersSayHowSureTheyAre() throws {
+    let first = store()
+    let rows = Tensor([1, 2, 3, 4] as [Float], shape: [2, 2])
+    first.write(.item, ids: [0, 2], rows: rows, by: .domain, confidences: [1, 0.5])
+    #expect(first.items.confidences == [1, 0, 0.5, 0])
+    first.write(.item, ids: [2], rows: rows.sliced(0..<1, along: 0), by: .language, confidences: [0.1])
+    #expect(abs(first.items.confidences[2] - 0.4) < 1e-6)
+    // In proportion to the mean of the written ones, .7.
+    let relative = first.relativeConfidence(.item, Tensor([0, 1, 2] as [Int32])).floats
+    #expect(abs(relative[0] - 1 / 0.7) < 1e-5 && relative[1] == 0 && abs(relative[2] - 0.4 / 0.7) < 1e-5)
+    #expect(first.relativeConfidence(.user, Tensor([0] as [Int32])).floats == [0])
+
+    var state = BridgeState()
+    first.save(into: &state)
+    let second = store()
+    try second.load(from: state)
+    #expect(second.items.confidences == first.items.confidences)
+    state.tensors["sharing.items.confidences"] = Tensor([1, 0, 1.5, 0] as [Float])
+    #expect(throws: BridgeError.self) { try second.load(from: state) }
+    #expect(second.items.confidences == first.items.confidences)
+    // A state of before has none.
+    state.tensors["sharing.items.confidences"] = nil
+    try second.load(from: state)
+    #expect(second.items.confidences == [1, 0, 1, 0])
+  }
+
   @Test func aRowOfZerosIsNotWritten() {
     let store = store()
     store.write(.user, ids: [0, 1], rows: Tensor([0, 0, 1, 2] as [Float], shape: [2, 2]), by: .language)

@@ -2,8 +2,8 @@ import TrestleTensor
 
 /// The store of user and item representations that both sides read and write in turn: the S of BDLM.
 ///
-/// For each entity it holds a row of the shared width, how often the row was written, by whom last, and how many
-/// writes came from each side. Rows are unit-normalised on writing when the configuration says so, which keeps the two
+/// For each entity it holds a row of the shared width, how sure of it its writers were, how often the row was written, by whom
+/// last, and how many writes came from each side. Rows are unit-normalised on writing when the configuration says so, which keeps the two
 /// sides from meeting at zero.
 ///
 /// Source: Zhang et al., *Bridging the Information Gap Between Domain-Specific Model and General LLM for Personalized
@@ -30,6 +30,8 @@ public final class InformationSharingModule {
   public struct Table: Sendable {
     /// `[count, width]`.
     public fileprivate(set) var rows: Tensor
+    /// How sure of each row its writers were, from 0 to 1; 0 for one that nobody has written.
+    public fileprivate(set) var confidences: [Float]
     /// How often each row was written.
     public fileprivate(set) var versions: [Int32]
     /// How many of the writes came from the domain side.
@@ -39,6 +41,7 @@ public final class InformationSharingModule {
 
     fileprivate init(count: Int, width: Int) {
       rows = .zeros([count, width])
+      confidences = Array(repeating: 0, count: count)
       versions = Array(repeating: 0, count: count)
       domainWrites = versions
       lastWriters = Array(repeating: nil, count: count)
@@ -78,6 +81,16 @@ public final class InformationSharingModule {
     return Tensor(ids.scalars(as: Int32.self).map { versions[Int($0)] > 0 ? Float(1) : 0 })
   }
 
+  /// How much each of `ids` counts in a distance to the store, `[ids]`: its confidence in proportion to the mean over all written rows,
+  /// so that the distance keeps its weight, whatever the writers' confidence; 0 for a row that nobody has written.
+  public func relativeConfidence(_ kind: EntityKind, _ ids: Tensor) -> Tensor {
+    let table = self[kind]
+    let written = table.versions.indices.filter { table.versions[$0] > 0 }
+    let total = written.reduce(0.0) { $0 + Double(table.confidences[$1]) }
+    let scale = total > 0 ? Double(written.count) / total : 0
+    return Tensor(ids.scalars(as: Int32.self).map { Float(Double(table.confidences[Int($0)]) * scale) })
+  }
+
   /// Writes rows: S ← (1 − ρ) S + ρ · rows, or the rows themselves where nothing was written before.
   ///
   /// - Parameters:
@@ -85,9 +98,15 @@ public final class InformationSharingModule {
   ///   - ids: the entities, each once.
   ///   - rows: `[ids, width]`; a row of zeros says that the writer knows nothing, and is skipped.
   ///   - writer: the side that writes.
+  ///   - confidences: how sure of each row the writer is, from 0 to 1, averaged as the rows are; `nil` for 1.
   ///   - rate: ρ, if not that of the configuration.
-  public func write(_ kind: EntityKind, ids: [Int32], rows: Tensor, by writer: SideRole, rate: Double? = nil)
-  {
+  public func write(
+    _ kind: EntityKind, ids: [Int32], rows: Tensor, by writer: SideRole, confidences: [Float]? = nil,
+    rate: Double? = nil
+  ) {
+    precondition(
+      confidences.map { $0.count == ids.count && $0.allSatisfy { (0...1).contains($0) } } ?? true,
+      "InformationSharingModule.write: a confidence from 0 to 1 for each of \(ids.count) entities")
     precondition(
       rows.shape == [ids.count, configuration.width],
       "InformationSharingModule.write: rows \(rows.shape) for \(ids.count) entities of width \(configuration.width)"
@@ -105,6 +124,8 @@ public final class InformationSharingModule {
       for (offset, value) in row.enumerated() {
         values[start + offset] = (1 - share) * values[start + offset] + share * value
       }
+      let confidence = confidences?[position] ?? 1
+      table.confidences[Int(id)] = (1 - share) * table.confidences[Int(id)] + share * confidence
       table.versions[Int(id)] += 1
       table.domainWrites[Int(id)] += writer == .domain ? 1 : 0
       table.lastWriters[Int(id)] = writer
@@ -122,6 +143,7 @@ extension InformationSharingModule {
       let table = self[kind]
       let name = "\(prefix).\(kind.rawValue)s"
       state.tensors["\(name).rows"] = table.rows
+      state.tensors["\(name).confidences"] = Tensor(table.confidences)
       state.tensors["\(name).versions"] = Tensor(table.versions)
       state.tensors["\(name).domain_writes"] = Tensor(table.domainWrites)
       state.tensors["\(name).last_writers"] = Tensor(
@@ -158,6 +180,16 @@ extension InformationSharingModule {
     }
     table.rows = try state.finiteTensor("\(name).rows", shape: table.rows.shape)
     table.versions = try numbers("versions") { _ in 0...(1 << 30) }
+    // States of before have none: then every writer was sure.
+    table.confidences = table.versions.map { $0 > 0 ? 1 : 0 }
+    let place = "\(name).confidences"
+    if state.tensors[place] != nil {
+      let saved = try state.tensor(place, shape: [count], dtype: .float32).floats
+      if let wrong = saved.first(where: { !(0...1).contains($0) }) {
+        throw .invalidState(path: "bridge state", place: place, expected: "0...1", found: "\(wrong)")
+      }
+      table.confidences = saved
+    }
     table.domainWrites = try numbers("domain_writes") { [versions = table.versions] in 0...versions[$0] }
     table.lastWriters = try numbers("last_writers") { _ in -1...1 }.map {
       $0 == 0 ? .domain : $0 == 1 ? .language : nil

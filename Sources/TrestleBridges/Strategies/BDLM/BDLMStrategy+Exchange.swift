@@ -39,7 +39,11 @@ extension BDLMStrategy {
           path: side.name, place: "representations of \(kind.rawValue)s",
           expected: "width \(configuration.sharing.width), that of the store", found: "\(rows.shape[1])")
       }
-      sharing?.write(kind, ids: ids, rows: rows, by: .domain)
+      // A row that no interaction has trained says nothing.
+      let counts = interactionCounts(kind, context)
+      sharing?.write(
+        kind, ids: ids, rows: rows, by: .domain,
+        confidences: counts.map { Float($0) / Float($0 + 1) })
     }
   }
 
@@ -82,9 +86,12 @@ extension BDLMStrategy {
 
   /// How much each entity counts where a map is fitted: rows that were never trained say nothing.
   func ridgeWeights(_ kind: EntityKind, _ context: BridgeContext) -> [Float] {
+    interactionCounts(kind, context).map { Float(Swift.min(Int($0), configuration.ridgeInteractions)) }
+  }
+
+  func interactionCounts(_ kind: EntityKind, _ context: BridgeContext) -> [Int32] {
     let training = context.split.training
-    let counts = kind == .user ? training.userCounts() : training.itemCounts()
-    return counts.map { Float(Swift.min(Int($0), configuration.ridgeInteractions)) }
+    return kind == .user ? training.userCounts() : training.itemCounts()
   }
 
   func writeLanguage(_ context: BridgeContext) throws {
@@ -95,17 +102,20 @@ extension BDLMStrategy {
       guard let source = written, side.representationSources(kind).contains(source) else { continue }
       let ids = allIDs(kind, context)
       let rows = try side.representations(of: kind, ids: ids, source: source)
-      let mapped: Tensor
       if source == .row, let tokenMap {
-        mapped = tokenMap.down(rows)
-      } else {
-        // Some dimensions of a language model's states are hundreds of times larger than the rest.
-        let inputs = source.isState ? InputScaling(fitting: rows)(rows) : rows
-        mapped = RidgeMap.crossFitted(
-          inputs: inputs, outputs: sharing[kind].rows, strength: configuration.ridge,
-          weights: ridgeWeights(kind, context), seed: configuration.seed)
+        // Token rows began as images of the store's: how much they explain of these says nothing.
+        sharing.write(kind, ids: ids, rows: tokenMap.down(rows), by: .language)
+        continue
       }
-      sharing.write(kind, ids: ids, rows: mapped, by: .language)
+      // Some dimensions of a language model's states are hundreds of times larger than the rest.
+      let inputs = source.isState ? InputScaling(fitting: rows)(rows) : rows
+      let weights = ridgeWeights(kind, context)
+      let mapped = RidgeMap.crossFitted(
+        inputs: inputs, outputs: sharing[kind].rows, strength: configuration.ridge, weights: weights,
+        seed: configuration.seed)
+      let prior = RowPrior(rows: mapped, of: sharing[kind].rows, weights: weights)
+      sharing.write(kind, ids: ids, rows: mapped, by: .language, confidences: prior.confidences.floats)
+      priors[kind] = prior
     }
   }
 }

@@ -51,12 +51,16 @@ extension BDLMStrategy {
       temperature: configuration.scoreTemperature) * weight
   }
 
-  static func distance(_ own: Tensor, _ store: Tensor, _ kind: Distance) -> Tensor {
+  /// The mean distance of rows from those of the store.
+  ///
+  /// - Parameter weights: how much each row counts in the mean, `[rows]`; `nil` for 1. A contrast has none.
+  static func distance(_ own: Tensor, _ store: Tensor, _ kind: Distance, weights: Tensor? = nil) -> Tensor {
+    func mean(_ rows: Tensor) -> Tensor { (weights.map { rows * $0 } ?? rows).mean() }
     switch kind {
     case .squaredDistanceOfUnitRows:
-      return (own.unitNormalized() - store.detached.unitNormalized()).squared().sum(along: [1]).mean()
+      return mean((own.unitNormalized() - store.detached.unitNormalized()).squared().sum(along: [1]))
     case .squaredDistance:
-      return (own - store.detached).squared().sum(along: [1]).mean()
+      return mean((own - store.detached).squared().sum(along: [1]))
     case .infoNCE(let temperature):
       return Losses.infoNCE(anchors: own, positives: store.detached, temperature: temperature)
     }

@@ -15,6 +15,7 @@ extension BDLMStrategy {
     }
     if let tokenMap { tokenMap.save(into: &state, as: Self.tokenMapName) }
     for (kind, map) in maps { map.save(kind, into: &state) }
+    for (kind, prior) in priors { prior.save(kind, into: &state) }
     return state
   }
 
@@ -39,12 +40,16 @@ extension BDLMStrategy {
     let gate = try state.tensors["divergence_gate"].map { _ in
       try state.finiteTensor("divergence_gate", shape: [context.domain.vocabulary.userCount])
     }
+    var priors: [EntityKind: RowPrior] = [:]
+    for kind in EntityKind.allCases {
+      priors[kind] = try RowPrior.saved(kind, in: state, shape: store[kind].rows.shape)
+    }
     let text = state.values["writings"] ?? "[]"
     guard let writings = try? RecordCoding.decoder().decode([Writing].self, from: Data(text.utf8)) else {
       throw BridgeError.invalidState(
         path: "bridge state", place: "writings", expected: "a record of writings", found: "something else")
     }
     (self.writings, maps, firstItems, sharing, tokenMap) = (writings, saved, first, store, tokens)
-    self.gate = gate
+    (self.gate, self.priors) = (gate, priors)
   }
 }

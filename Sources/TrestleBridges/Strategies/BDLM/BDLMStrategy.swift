@@ -25,6 +25,8 @@ public final class BDLMStrategy: BridgeStrategy {
   public internal(set) var writings: [Writing] = []
   /// The store's item rows after the first writing, `[items, width]`.
   public internal(set) var firstItems: Tensor?
+  /// What the language model wrote last, and how sure it was, by kind: the prior of the recommender's rows.
+  var priors: [EntityKind: RowPrior] = [:]
   /// B_L, by which the entity tokens were initialised, and its inverse.
   var tokenMap: OrthonormalMap?
   /// Maps of the representations in the losses into the shared space, by kind.
@@ -122,17 +124,21 @@ public final class BDLMStrategy: BridgeStrategy {
           guard let found = step[kind] else { continue }
           (entities, own) = (found, found.representations)
         }
-        add(Self.distance(own, sharing.read(kind, entities.ids), distance) * weight)
+        add(
+          Self.distance(
+            own, sharing.read(kind, entities.ids), distance,
+            weights: sharing.relativeConfidence(kind, entities.ids)) * weight)
       }
     }
     if let divergence = try scoreDivergence(step, in: phase, context) { add(divergence) }
     return total
   }
 
-  /// Both sides alone, and fused with weights fitted on the validation data.
+  /// Both sides alone, and fused with weights fitted on the validation data; the recommender's rows lean on what the language model
+  /// wrote as far as ``Configuration/fitsPrior`` lets them.
   public override func recommenders(_ context: BridgeContext) throws -> BridgeRecommenders {
     try .fusing(
-      domain: context.domain.scores.makeScorer(), language: context.language.scores.makeScorer(),
+      domain: domainScorer(context), language: context.language.scores.makeScorer(),
       split: context.split)
   }
 
