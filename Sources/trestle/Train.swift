@@ -2,10 +2,23 @@ import Foundation
 import Trestle
 import TrestleCommand
 
-/// What the recommender is joined with.
-enum BridgeChoice: String, CaseIterable {
-  case none
-  case bdlm = "BDLM"
+/// What the recommender is joined with: nothing, the reading, or a mechanism by which it learns from a language model.
+struct BridgeChoice: RawRepresentable, CaseIterable, Equatable {
+  static let none = BridgeChoice("none")
+  static let bdlm = BridgeChoice("BDLM")
+  static let allCases = [none, bdlm] + BridgeMechanism.served.map { BridgeChoice($0.name) }
+
+  let rawValue: String
+
+  private init(_ name: String) { rawValue = name }
+
+  init?(rawValue: String) {
+    guard let choice = Self.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+    self = choice
+  }
+
+  /// The mechanism that trains the recommender; `nil` if it trains alone.
+  var mechanism: BridgeMechanism? { BridgeMechanism.served.first { $0.name == rawValue } }
 }
 
 /// `trestle train`: from files to a saved recommender, measured on the way.
@@ -18,7 +31,7 @@ struct Train: ProgramCommand {
       .file("--output", "DIR", "where it is saved; an older one there is replaced in one step", \.output),
       .choice(
         "--bridge", "NAME",
-        "BDLM lets a language model read the items' texts in the recommender's terms: a hybrid is saved, which gives reasons and takes new items",
+        "BDLM lets a language model read the items' texts in the recommender's terms; the other names are published mechanisms by which the recommender learns from a language model besides: a hybrid is saved, which gives reasons and takes new items",
         \.bridge),
       .file(
         "--model", "PATH",
@@ -26,7 +39,8 @@ struct Train: ProgramCommand {
       .text("--noun", "WORD", "what the items are called, in front of each text: Movie, Book …", \.noun),
       .number(
         "--reading-epochs", "N", in: 0...1000,
-        "the most epochs of the language model; 0 leaves it as it is", \.readingEpochs),
+        "the most epochs of the language model that reads; 0 leaves it as it is (6 for BDLM and 0 for the others if absent)",
+        \.readingEpochs),
       .choice("--split", "NAME", "how a tenth is held out for choosing and a tenth for measuring", \.split),
       .number("--seed", "N", in: 0...UInt64.max, "where the split and random numbers come from", \.seed),
       .number(
@@ -58,6 +72,7 @@ struct Train: ProgramCommand {
       trestle train --interactions loans.csv --items books.csv --output my-recommender --user ann
       trestle recommend --recommender my-recommender --likes "Emma" "Persuasion"
       trestle train --interactions loans.csv --items books.csv --bridge BDLM --noun Book --output my-hybrid
+      trestle train --interactions loans.csv --items books.csv --bridge RLMRec-Con --noun Book --output my-hybrid
       mpirun -n 4 trestle train --interactions loans.csv --output my-recommender
 
     Ctrl-C stops after the epoch, and --resume goes on from there; a second one ends at once. A model without epochs (EASE, SLIM, iALS,
@@ -70,7 +85,7 @@ struct Train: ProgramCommand {
   var bridge = BridgeChoice.none
   var model: URL?
   var noun = ""
-  var readingEpochs = 6
+  var readingEpochs: Int?
   var output = URL(filePath: "trestle-output")
   var split = SplitChoice.ratio
   var seed: UInt64 = 0
@@ -103,7 +118,7 @@ struct Train: ProgramCommand {
 
   private func trainOnce(_ communicator: any Communicator) throws {
     let isFirst = communicator.rank == 0
-    let languageModel = try bridgedModel()
+    let languageModel = try bridgedModel(communicator)
     try SavedRecommender.checkDestination(output)
     let dataset = try data.read()
     try checkWhom(dataset)
@@ -114,15 +129,15 @@ struct Train: ProgramCommand {
         + "\(split.test.count) to measure on")
     let options = try options(split, communicator)
     let fitting = Fitting(kind: kind, options: options, kept: kept)
-    let reading = try languageModel.map { try tuned($0, dataset, communicator) }
-    var (measured, seconds) = try fitting.fit(dataset, split)
+    let reading = try languageModel.map { try tuned($0, dataset, options) }
+    let bridged = try bridged(reading, split)
+    var (measured, seconds) = try measured(bridged, fitting, dataset, split)
     if isFirst { measured = measured.saying(try measure(measured, split, seconds, dataset, reading)) }
     var final = measured
     if !skipsRefit {
       do {
         try stopIfAsked(communicator)
-        final = try fitting.refit(dataset, epochs: measured.card.settings["epochs"].flatMap { Int($0) } ?? 1)
-          .saying(figures(of: measured))
+        final = try refitted(bridged, fitting, dataset, measured).saying(figures(of: measured))
       } catch is Interruption where isFirst && !hasCheckpoint {
         // Nothing else is left of the work.
         try save(measured, (measured, split), dataset, reading, training: split.training)

@@ -101,7 +101,7 @@ public struct BridgeComparison {
   /// The recommender without a bridge.
   private func alone(_ composer: BridgeComposer, _ seed: UInt64) throws -> [StudyRecord] {
     let start = ContinuousClock.now
-    let domain = composer.domain()
+    let domain = try composer.domain()
     let phase = BridgePhase(
       name: "alone", side: .domain, kind: .warmUp, epochs: budget.domainEpochs, patience: budget.patience)
     let context = try BridgeContext(domain: domain, language: domain, split: composer.new.split)

@@ -65,11 +65,26 @@ public final class BridgeComposer {
   private lazy var readings = TextReader.meanStates(
     of: comparison.tokens, by: comparison.model, layers: [Swift.max(1, comparison.model.layerCount / 2)])[0]
 
-  init(_ comparison: BridgeComparison, seed: UInt64) throws {
+  /// A recommender to learn with and how it is trained, made anew each time.
+  typealias MakeRecommender = () throws -> (model: any PairwiseRecommender, training: TrainingConfiguration)
+
+  private let makeRecommender: MakeRecommender?
+
+  convenience init(_ comparison: BridgeComparison, seed: UInt64) throws {
+    self.init(comparison, new: try NewItemSplit(comparison.dataset.interactions, seed: seed), seed: seed)
+  }
+
+  /// A composer over a given split.
+  ///
+  /// - Parameter recommender: makes the domain side's; LightGCN with settings that suit the data if `nil`.
+  init(
+    _ comparison: BridgeComparison, new: NewItemSplit, recommender: MakeRecommender? = nil, seed: UInt64
+  ) {
     self.comparison = comparison
     self.seed = seed
+    self.new = new
+    makeRecommender = recommender
     budget = comparison.budget
-    new = try NewItemSplit(comparison.dataset.interactions, seed: seed)
     vocabulary = EntityVocabulary(
       userCount: comparison.dataset.userCount, itemCount: comparison.dataset.itemCount,
       hash: comparison.dataset.vocabularyHash)
@@ -120,8 +135,14 @@ public final class BridgeComposer {
     adapters = []
   }
 
-  /// LightGCN as the domain side, with settings that suit the data.
-  public func domain() -> PairwiseSide {
+  /// The recommender as the domain side: LightGCN with settings that suit the data, unless another was asked for.
+  ///
+  /// - Throws: `DataError` for settings that the recommender does not have.
+  public func domain() throws -> PairwiseSide {
+    if let made = try makeRecommender?() {
+      return PairwiseSide(
+        made.model, split: new.split, vocabulary: vocabulary, configuration: made.training)
+    }
     var draw = generator(1)
     let model = LightGCN(training: new.split.training, using: &draw)
     var training = model.recommendedTraining(for: DataProfile(new.split.training))

@@ -32,6 +32,10 @@ public struct BridgeMechanism: Sendable {
   /// All mechanisms, in the order of tables.
   public static let all: [BridgeMechanism] = sharing + fromText + teaching + prompting + codes
 
+  /// The mechanisms in which a recommender with rows of users and items learns from the language model, and answers alone in the
+  /// end: what ``MechanismFit`` trains for serving.
+  public static let served = fromText + teaching.filter { $0.outcome == .domain }
+
   /// A mechanism whose strategy the budget determines, on sides that the composer makes.
   static func composed(
     name: String, source: String, exchange: String, outcome: Outcome, seesNewItems: Bool,

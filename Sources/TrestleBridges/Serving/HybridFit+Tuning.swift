@@ -52,6 +52,9 @@ extension HybridFit {
   private func domainRows(_ new: NewItemSplit, _ checkpoint: URL?) throws -> Representations {
     var options = FitOptions()
     (options.seed, options.checkpoint) = (configuration.seed, checkpoint)
+    (options.settings, options.epochs, options.patience) = (
+      self.options.settings, self.options.epochs, self.options.patience
+    )
     (options.communicator, options.accumulation) = (communicator, accumulation)
     let model = try dataset.fit(kind, split: new.split, options: options) { progress in
       if onProgress("\(kind.name) without new items", progress.epoch, progress.expectedEpochs) {
@@ -104,7 +107,7 @@ extension HybridFit {
       vocabulary: vocabulary, bridge: c.bridge, side: c.side, seed: c.seed)
     training.checkpoint = (
       checkpoint?.appending(path: "reading"),
-      "\(new.split.hash) \(texts.hash) \(name) \(layer) \(c.seed) \(kind.name)"
+      "\(new.split.hash) \(texts.hash) \(name) \(layer) \(c.seed) \(fingerprint)"
     )
     training.ranks = (communicator, accumulation)
     training.onBatch = { [onProgress] in onProgress("\(name) learns to read", $0, $1) }

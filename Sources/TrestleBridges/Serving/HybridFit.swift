@@ -53,6 +53,9 @@ public struct HybridFit {
   public let kind: ModelKind
   /// How the language model learns to read.
   public let configuration: Configuration
+  /// How the recommender is fitted in whose terms the language model learns: settings other than the recommended ones, epochs and
+  /// patience, as for the recommender that serves. Seed, checkpoint and ranks are those of the fit.
+  public var options = FitOptions()
   /// The ranks that fit together, each with the same data and configuration: recommender and language model train in the
   /// bits of one process with the same ``accumulation``.
   public var communicator: any Communicator = SingleProcess()
@@ -79,6 +82,13 @@ public struct HybridFit {
 
   /// The recommenders that have rows of users and items, in whose terms a language model can read.
   public static let kinds: [ModelKind] = [.lightGCN, .factorization, .xSimGCL, .implicitALS]
+
+  /// What of ``options`` tells a run from another's: nothing with the recommended settings.
+  var fingerprint: String {
+    let bounds = [options.epochs, options.patience].map { $0.map(String.init) ?? "" }
+    return options.searchedInWords != nil || options.epochs != nil || options.patience != nil
+      ? "\(kind.name) \(options.searchedInWords ?? "") \(bounds)" : kind.name
+  }
 
   var vocabulary: EntityVocabulary {
     EntityVocabulary(
@@ -122,6 +132,8 @@ public struct HybridFit {
     func text(_ value: Double) -> String { String(format: "%.4f", value) }
     var settings = [
       "seed": "\(configuration.seed)",
+      "mechanism": final.card.settings["mechanism"]
+        ?? "reading: the language model learns to tell the recommender's rows from the items' texts",
       "NDCG@10 of new items": text(tuned.figures.tuned),
       "NDCG@10 of new items, untuned": text(tuned.figures.untuned),
       "NDCG@10 of new items, in random order": text(tuned.figures.random),

@@ -59,7 +59,7 @@ extension HybridRecommender {
         "history.safetensors",
         [
           ("offsets", Tensor(histories.starts.map { Int32($0) })), ("items", Tensor(histories.items)),
-          ("counts", Tensor(trainingCounts)), ("popularity", Tensor(popularity)),
+          ("counts", Tensor(trainingCounts.array)), ("popularity", Tensor(popularity.array)),
         ])
       try reading?.save(in: fresh, &files)
       try extra(fresh)

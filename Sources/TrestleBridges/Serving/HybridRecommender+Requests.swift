@@ -22,16 +22,13 @@ extension HybridRecommender: ServableRecommender {
   /// A scorer of the users that the hybrid knows, by one of the three recommenders; a side that is not loaded is stood in
   /// for by the other.
   public func makeScorer(by part: Part = .fused) -> any CatalogueScorer {
-    let popularity = popularity
-    switch (
-      part == .language && language != nil ? nil : domain, part == .domain && domain != nil ? nil : language
-    ) {
+    switch asked(part, domainRows, languageRows) {
     case (let first?, let second?):
       return FusedScorer(
-        domain: InnerProductScorer(first), language: InnerProductScorer(second),
-        weights: trainingCounts.map { Float(fusion.alpha(interactions: Int($0))) })
-    case (let rows?, nil), (nil, let rows?): return InnerProductScorer(rows)
-    case (nil, nil): return RowScorer(itemCount: popularity.count) { _ in popularity }
+        domain: first, language: second,
+        weights: trainingCounts.array.map { Float(fusion.alpha(interactions: Int($0))) })
+    case (let rows?, nil), (nil, let rows?): return rows
+    case (nil, nil): return RowScorer(itemCount: popularity.count) { [popularity] _ in popularity.array }
     }
   }
 
@@ -42,16 +39,13 @@ extension HybridRecommender: ServableRecommender {
   ) -> any CatalogueScorer {
     RowScorer(itemCount: popularity.count) { [self] user in
       let liked = Set(histories.items(of: Int(user))).sorted()
-      guard !liked.isEmpty else { return popularity }
-      let own = (
-        domain: part == .language && language != nil ? nil : scores(liking: liked, of: .domain),
-        language: part == .domain && domain != nil ? nil : scores(liking: liked, of: .language)
-      )
+      guard !liked.isEmpty else { return popularity.array }
+      let own = asked(part, scores(liking: liked, of: .domain), scores(liking: liked, of: .language))
       switch (own.domain, own.language) {
       case (let first?, let second?):
         return Self.fused(first, second, alpha: fusion.alpha(interactions: liked.count))
       case (let scores?, nil), (nil, let scores?): return scores
-      case (nil, nil): return popularity
+      case (nil, nil): return popularity.array
       }
     }
   }

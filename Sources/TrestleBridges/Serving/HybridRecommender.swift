@@ -25,9 +25,9 @@ public struct HybridRecommender: Sendable {
   /// The split that the hybrid was trained on.
   public let splitHash: String
   /// The domain side's rows; `nil` if only the other was loaded.
-  public let domain: Representations?
+  public var domain: Representations? { domainRows?.representations }
   /// The language side's scoring rows; `nil` if only the other was loaded.
-  public let language: Representations?
+  public var language: Representations? { languageRows?.representations }
   /// The weights of the fusion.
   public let fusion: FusionWeights
   /// What each user has had, in the order of time, with what was held out in training.
@@ -38,10 +38,13 @@ public struct HybridRecommender: Sendable {
   public var card: HybridCard?
   /// How the domain side makes a row of someone new.
   let folding: RowFolding
+  /// Both sides' rows; after an update they share those that stay with the hybrid before it.
+  let domainRows: InnerProductScorer?
+  let languageRows: InnerProductScorer?
   /// The number of each user's training interactions, which the fusion's weights go by.
-  let trainingCounts: [Int32]
+  let trainingCounts: SharedArray<Int32>
   /// The number of each item's training interactions.
-  let popularity: [Float]
+  let popularity: SharedArray<Float>
 
   /// A hybrid of the given parts.
   ///
@@ -93,8 +96,22 @@ public struct HybridRecommender: Sendable {
     }
     (self.catalogue, self.splitHash, self.fusion) = (catalogue, splitHash, fusion)
     (self.reading, self.folding, self.card) = (reading, folding, card)
-    (self.domain, self.language, self.histories) = (domain, language, histories)
-    (self.trainingCounts, self.popularity) = (trainingCounts, popularity)
+    domainRows = domain.map { InnerProductScorer($0) }
+    languageRows = language.map { InnerProductScorer($0) }
+    self.histories = histories
+    (self.trainingCounts, self.popularity) = (SharedArray(trainingCounts), SharedArray(popularity))
+  }
+
+  /// A hybrid after an update.
+  init(
+    _ hybrid: HybridRecommender, after update: HistoryUpdate, domain: InnerProductScorer?,
+    language: InnerProductScorer?, trainingCounts: SharedArray<Int32>
+  ) {
+    (catalogue, histories) = (update.catalogue, update.histories)
+    (splitHash, fusion, reading) = (hybrid.splitHash, hybrid.fusion, hybrid.reading)
+    (folding, card) = (hybrid.folding, hybrid.card)
+    (domainRows, languageRows) = (domain, language)
+    (self.trainingCounts, popularity) = (trainingCounts, update.counts(hybrid.popularity))
   }
 
   /// The users and items, as bridges name them.
@@ -128,13 +145,11 @@ public struct HybridRecommender: Sendable {
       return try popular(
         request, "user '\(user)' had no interactions in training: these are the most popular items")
     }
-    func scores(_ rows: Representations?) -> [Float]? {
-      rows.map {
-        $0.users.sliced(index..<index + 1, along: 0).matmul($0.items, transposingOther: true).floats
-      }
+    func scores(_ rows: InnerProductScorer?) -> [Float]? {
+      rows.map { $0.users.row(index).matmul($0.items, transposingOther: true).floats }
     }
     return try answer(
-      request, part, domain: { scores(domain) }, language: { scores(language) },
+      request, part, domain: { scores(domainRows) }, language: { scores(languageRows) },
       alpha: fusion.alpha(interactions: interactions))
   }
 
@@ -152,13 +167,8 @@ public struct HybridRecommender: Sendable {
     liking items: [String], languageState: Tensor? = nil, count: Int = 10, by part: Part = .fused,
     filter: ItemFilter = ItemFilter(), reasons: Int = 0
   ) throws -> RecommendationList {
-    var liked: [Int32] = []
-    for id in items { liked.append(Int32(try catalogue.item(id))) }
-    liked = Set(liked).sorted()
-    guard !liked.isEmpty else {
-      throw ServingError.invalidRequest(expected: "at least one liked item", found: "none")
-    }
-    if let languageState, let language, languageState.shape != [1, language.items.shape[1]] {
+    let liked = try distinct(items)
+    if let languageState, let language = languageRows, languageState.shape != [1, language.items.shape[1]] {
       throw ServingError.invalidRequest(
         expected: "a language state [1, \(language.items.shape[1])]", found: "\(languageState.shape)")
     }
@@ -173,60 +183,99 @@ public struct HybridRecommender: Sendable {
 
   /// The scores of someone new by one side; `nil` if it is not loaded.
   func scores(liking liked: [Int32], of part: Part, _ state: Tensor? = nil) -> [Float]? {
-    guard let rows = part == .domain ? domain : language else { return nil }
+    guard let rows = part == .domain ? domainRows : languageRows else { return nil }
+    return row(liking: liked, of: part, rows, state).matmul(rows.items, transposingOther: true).floats
+  }
+
+  /// The row of someone new on one side, `[1, width]`.
+  func row(liking liked: [Int32], of part: Part, _ rows: InnerProductScorer, _ state: Tensor? = nil) -> Tensor
+  {
     var row = state
-    if row == nil, let domain, part == .domain || reading != nil { row = folding.row(liked, domain.items) }
-    return (row ?? RowFolding.mean.row(liked, rows.items)).matmul(rows.items, transposingOther: true).floats
+    if row == nil, let domain = domainRows, part == .domain || reading != nil {
+      row = folding.row(liked, domain.items)
+    }
+    return row ?? RowFolding.mean.row(liked, rows.items)
   }
 }
 
 /// Answering, whoever asks.
 extension HybridRecommender {
-  private struct Request {
+  struct Request {
     let count: Int
     let removed: Set<Int32>
     let liked: [Int32]
     let reasons: Int
   }
 
+  /// The items liked, each once, in the order of their places.
+  func distinct(_ ids: [String]) throws(ServingError) -> [Int32] {
+    var liked: Set<Int32> = []
+    for id in ids { liked.insert(Int32(try catalogue.item(id))) }
+    guard !liked.isEmpty else { throw .invalidRequest(expected: "at least one liked item", found: "none") }
+    return liked.sorted()
+  }
+
+  /// Of what there is of both sides that which takes part: a side that is not loaded is stood in for by the other.
+  func asked<Value>(
+    _ part: Part, _ domain: @autoclosure () -> Value?, _ language: @autoclosure () -> Value?
+  ) -> (domain: Value?, language: Value?) {
+    (
+      part == .language && languageRows != nil ? nil : domain(),
+      part == .domain && domainRows != nil ? nil : language()
+    )
+  }
+
+  /// Who answers with these sides.
+  func source(_ hasDomain: Bool, _ hasLanguage: Bool) -> RecommendationList.Source {
+    hasDomain && hasLanguage ? .fused : hasDomain ? .domain : hasLanguage ? .language : .popularity
+  }
+
   private func answer(
     _ request: Request, _ part: Part, domain: () -> [Float]?, language: () -> [Float]?, alpha: Double
   ) throws -> RecommendationList {
-    let own = (
-      domain: part == .language && self.language != nil ? nil : domain(),
-      language: part == .domain && self.domain != nil ? nil : language()
-    )
+    let own = asked(part, domain(), language())
+    let source = source(own.domain != nil, own.language != nil)
     switch (own.domain, own.language) {
-    case (let first?, let second?) where part == .fused:
-      return try list(Self.fused(first, second, alpha: alpha), request, .fused, asked: part)
-    case (let first?, _): return try list(first, request, .domain, asked: part)
-    case (nil, let second?): return try list(second, request, .language, asked: part)
+    case (let first?, let second?):
+      return try list(Self.fused(first, second, alpha: alpha), request, source, asked: part)
+    case (let scores?, nil), (nil, let scores?): return try list(scores, request, source, asked: part)
     case (nil, nil): return try popular(request, "no side is loaded: these are the most popular items")
     }
   }
 
   private func popular(_ request: Request, _ note: String) throws -> RecommendationList {
-    try list(popularity, request, .popularity, note: note)
+    described(
+      try best(of: popularity.array, request), request, .popularity, note: note)
   }
 
   private func list(
     _ scores: [Float], _ request: Request, _ source: RecommendationList.Source, asked: Part
   ) throws -> RecommendationList {
-    let note =
-      source.rawValue == asked.rawValue
-      ? nil : "asked was \(asked.rawValue); without the other side \(source.rawValue) answers alone"
-    return try list(scores, request, source, note: note)
+    described(try best(of: scores, request), request, source, asked: asked)
   }
 
-  private func list(
-    _ scores: [Float], _ request: Request, _ source: RecommendationList.Source, note: String?
-  ) throws -> RecommendationList {
+  private func best(of scores: [Float], _ request: Request) throws -> [Recommendation] {
     guard request.count >= 0 else {
       throw ServingError.invalidRequest(expected: "a count of at least 0", found: "\(request.count)")
     }
-    let scorer = RowScorer(itemCount: scores.count) { _ in scores }
-    let best = try scorer.recommend(user: 0, count: request.count, without: request.removed)
-    let side = source == .language ? language : source == .popularity ? nil : domain
+    return try RowScorer(itemCount: scores.count) { _ in scores }
+      .recommend(user: 0, count: request.count, without: request.removed)
+  }
+
+  /// An answer of the items found, which says so if somebody else answers than was asked.
+  func described(
+    _ best: [Recommendation], _ request: Request, _ source: RecommendationList.Source, asked: Part
+  ) -> RecommendationList {
+    let note =
+      source.rawValue == asked.rawValue
+      ? nil : "asked was \(asked.rawValue); without the other side \(source.rawValue) answers alone"
+    return described(best, request, source, note: note)
+  }
+
+  private func described(
+    _ best: [Recommendation], _ request: Request, _ source: RecommendationList.Source, note: String?
+  ) -> RecommendationList {
+    let side = source == .language ? languageRows : source == .popularity ? nil : domainRows
     let rows = source == .popularity ? nil : reading?.rows ?? side?.items
     return RecommendationList(
       items: best.map { item in

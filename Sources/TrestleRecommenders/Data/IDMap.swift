@@ -8,6 +8,8 @@ public struct IDMap: Sendable {
   private var bytes: [UInt8] = []
   private var ends: [UInt32] = []
   private var slots: [Int32] = []
+  /// Ids behind these, which versions of a map that share the rest have added.
+  private var added = AddedIDs()
 
   /// Creates an empty map.
   public init() {}
@@ -24,27 +26,41 @@ public struct IDMap: Sendable {
   }
 
   /// The number of ids.
-  public var count: Int { ends.count }
+  public var count: Int { ends.count + added.count }
 
   /// The external id of `index`.
   ///
   /// - Precondition: `index` is in `0..<count`.
   public subscript(index: Int) -> String {
     precondition(index >= 0 && index < count, "IDMap[\(index)]: expected an index below \(count)")
+    if index >= ends.count { return added[index - ends.count] }
     return String(decoding: bytes[start(of: index)..<Int(ends[index])], as: UTF8.self)
   }
 
   /// The index of an external id, `nil` if it is unknown.
   public func index(of id: String) -> Int? {
     let key = Array(id.utf8)
-    return lookUp(key, 0..<key.count)
+    return lookUp(key, 0..<key.count) ?? added.place(of: id).map { ends.count + $0 }
   }
 
   /// The index of the id, which is added if it is new.
   @discardableResult
   public mutating func insert(_ id: String) -> Int {
+    if added.count > 0 { self = IDMap(ids) }
     let key = Array(id.utf8)
     return insert(key, 0..<key.count)
+  }
+
+  /// The map with further ids behind its own, which it shares: the time goes by the number of the new ones.
+  ///
+  /// - Precondition: none of the ids is there, and none comes twice.
+  package func adding(_ ids: [String]) -> IDMap {
+    var result = self
+    for id in ids {
+      precondition(result.index(of: id) == nil, "IDMap.adding: '\(id)' is there")
+      result.added.append(id)
+    }
+    return result
   }
 
   /// All external ids in the order of their indices.
@@ -52,6 +68,7 @@ public struct IDMap: Sendable {
 
   /// The hash of all ids in order: two maps with the same hash give the same index to the same id.
   public var hash: String {
+    guard added.count == 0 else { return IDMap(ids).hash }
     var hash = StableHash()
     hash.combine(count)
     hash.combine(ends.map { Int32(bitPattern: $0) })
@@ -64,7 +81,7 @@ public struct IDMap: Sendable {
     count < Int(Int32.max) - 1 && bytes.count + byteCount <= Int(UInt32.max)
   }
 
-  /// The index of the id spelled by `source[range]`, `nil` if it is unknown.
+  /// The index of the id spelled by `source[range]`, `nil` if it is unknown; of a map without added ids.
   func lookUp(_ source: [UInt8], _ range: Range<Int>) -> Int? {
     guard !slots.isEmpty else { return nil }
     let found = slots[slot(of: source, range)]
@@ -123,7 +140,10 @@ public struct IDMap: Sendable {
 extension IDMap: Equatable {
   /// Whether both maps give the same indices to the same ids.
   public static func == (first: IDMap, second: IDMap) -> Bool {
-    first.ends == second.ends && first.bytes == second.bytes
+    guard first.added.count == 0, second.added.count == 0 else {
+      return first.count == second.count && (0..<first.count).allSatisfy { first[$0] == second[$0] }
+    }
+    return first.ends == second.ends && first.bytes == second.bytes
   }
 }
 
@@ -144,4 +164,31 @@ extension IDMap: Codable {
     var container = encoder.singleValueContainer()
     try container.encode(ids)
   }
+}
+
+/// Ids in order of which each version shares with the one before it what is the same.
+private struct AddedIDs: Sendable {
+  private var ids = SharedMap<String>()
+  /// The places of the ids of each class of hashes.
+  private var classes = SharedMap<[Int]>()
+  private(set) var count = 0
+
+  subscript(place: Int) -> String {
+    guard let id = ids[place] else { preconditionFailure("AddedIDs[\(place)]: \(count) ids") }
+    return id
+  }
+
+  func place(of id: String) -> Int? {
+    count == 0 ? nil : classes[Self.classOf(id)]?.first { ids[$0] == id }
+  }
+
+  mutating func append(_ id: String) {
+    let own = Self.classOf(id)
+    ids.set(id, at: count)
+    classes.set((classes[own] ?? []) + [count], at: own)
+    count += 1
+  }
+
+  /// One of 32,768 classes: a million ids have some thirty in each.
+  private static func classOf(_ id: String) -> Int { id.hashValue & 0x7FFF }
 }

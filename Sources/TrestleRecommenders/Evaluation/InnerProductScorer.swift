@@ -2,8 +2,10 @@ import TrestleTensor
 
 /// Scores users by the inner products of their rows with the items' rows.
 public struct InnerProductScorer: CandidateScorer {
-  /// The rows.
-  public let representations: Representations
+  /// The users' rows.
+  package let users: UserRows
+  /// The items' rows, `[items, width]`.
+  package let items: Tensor
 
   /// A scorer over fixed rows.
   ///
@@ -12,21 +14,31 @@ public struct InnerProductScorer: CandidateScorer {
     precondition(
       representations.users.shape[1] == representations.items.shape[1],
       "InnerProductScorer: users \(representations.users.shape), items \(representations.items.shape)")
-    self.representations = representations
+    (users, items) = (UserRows(representations.users), representations.items)
   }
 
+  /// A scorer over users' rows of which some may have changed.
+  package init(users: UserRows, items: Tensor) {
+    precondition(
+      users.width == items.shape[1], "InnerProductScorer: users of width \(users.width), items \(items.shape)"
+    )
+    (self.users, self.items) = (users, items)
+  }
+
+  /// The rows.
+  public var representations: Representations { Representations(users: users.whole, items: items) }
+
   /// The number of items.
-  public var itemCount: Int { representations.items.shape[0] }
+  public var itemCount: Int { items.shape[0] }
 
   /// Looks up the users' rows.
   public func prepare(users: [Int32]) -> any UserBatchScores {
-    Batch(users: representations.users.gatheredRows(Tensor(users)), items: representations.items)
+    Batch(users: self.users.rows(users), items: items)
   }
 
   /// The scores of some items.
   public func scores(user: Int32, items: [Int32]) -> [Float] {
-    let row = representations.users.gatheredRows(Tensor([user]))
-    return row.matmul(representations.items.gatheredRows(Tensor(items)), transposingOther: true).floats
+    users.row(Int(user)).matmul(self.items.gatheredRows(Tensor(items)), transposingOther: true).floats
   }
 
   private struct Batch: UserBatchScores {

@@ -169,7 +169,7 @@ extension TrainingConfiguration {
   static let recommendedForRecVAE = recommendedForUsers(learningRate: 5e-4, patience: 20)
 
   static let recommendedForBERT4Rec = {
-    var configuration = recommended(learningRate: 1e-3, patience: 30)
+    var configuration = recommended(learningRate: 1e-3, patience: 10)
     configuration.batchSize = 512
     return configuration
   }()
@@ -258,7 +258,6 @@ extension RecVAE {
 }
 
 extension BERT4Rec {
-  /// Batches of 512 masked items and a patience of thirty: an epoch masks some of the items where the other sequential models
-  /// predict all.
+  /// Batches of 512 masked items and a patience of ten: an epoch goes through the windows up to ten times.
   public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration { .recommendedForBERT4Rec }
 }

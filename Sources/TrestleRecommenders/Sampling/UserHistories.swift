@@ -2,12 +2,18 @@ import TrestleTensor
 
 /// Each user's items in the order of time: what sequential models read.
 public struct UserHistories: Sendable {
-  /// Where each user's items begin, `[users + 1]`.
-  public let starts: [Int]
-  /// The items of all users, user after user.
-  public let items: [Int32]
+  private let base: (starts: [Int], items: [Int32])
+  /// The items of users who had further ones since, and of users who were added.
+  private var changes = SharedMap<[Int32]>()
   /// The number of items that exist.
   public let itemCount: Int
+  /// The number of users.
+  public private(set) var userCount: Int
+
+  /// Where each user's items begin, `[users + 1]`.
+  public var starts: [Int] { changes.isEmpty ? base.starts : together.starts }
+  /// The items of all users, user after user.
+  public var items: [Int32] { changes.isEmpty ? base.items : together.items }
 
   /// The histories of one or several parts of the data, one after the other: training, then validation, say.
   ///
@@ -32,19 +38,50 @@ public struct UserHistories: Sendable {
       }
       starts.append(items.count)
     }
-    (self.starts, self.items, itemCount) = (starts, items, parts[0].itemCount)
+    self.init(starts: starts, items: items, itemCount: parts[0].itemCount)
   }
 
   /// Takes histories that are already in order.
   init(starts: [Int], items: [Int32], itemCount: Int) {
-    (self.starts, self.items, self.itemCount) = (starts, items, itemCount)
+    (base, self.itemCount, userCount) = ((starts, items), itemCount, starts.count - 1)
   }
 
-  /// The number of users.
-  public var userCount: Int { starts.count - 1 }
-
   /// The items of `user` in the order of time.
-  public func items(of user: Int) -> ArraySlice<Int32> { items[starts[user]..<starts[user + 1]] }
+  public func items(of user: Int) -> ArraySlice<Int32> {
+    if !changes.isEmpty, let own = changes[user] { return own[...] }
+    return base.items[base.starts[user]..<base.starts[user + 1]]
+  }
+
+  /// The same histories with further items at some users' ends: what has not changed is shared.
+  ///
+  /// - Parameter further: by user; users who are not there yet come after those who are, without gaps.
+  func adding(_ further: [Int: [Int32]]) -> UserHistories {
+    var result = self
+    for (user, items) in further.sorted(by: { $0.key < $1.key }) {
+      precondition(user <= result.userCount, "UserHistories: user \(user) behind \(result.userCount)")
+      result.changes.set(user < userCount ? Array(self.items(of: user)) + items : items, at: user)
+      result.userCount = max(result.userCount, user + 1)
+    }
+    return result
+  }
+
+  /// The same histories in a catalogue with further items.
+  package func over(itemCount: Int) -> UserHistories {
+    precondition(itemCount >= self.itemCount, "UserHistories: \(itemCount) items, had \(self.itemCount)")
+    return UserHistories(starts: starts, items: items, itemCount: itemCount)
+  }
+
+  /// All of it, put together.
+  private var together: (starts: [Int], items: [Int32]) {
+    var (starts, items) = ([0], [Int32]())
+    starts.reserveCapacity(userCount + 1)
+    items.reserveCapacity(base.items.count)
+    for user in 0..<userCount {
+      items += self.items(of: user)
+      starts.append(items.count)
+    }
+    return (starts, items)
+  }
 }
 
 /// Sequences of items one after the other, without padding.

@@ -23,6 +23,13 @@ public struct FitOptions: Sendable {
 
   /// The defaults.
   public init() {}
+
+  /// The settings other than the recommended ones; `nil` if there are none.
+  package var searchedInWords: String? {
+    guard !settings.isEmpty else { return nil }
+    return settings.sorted { $0.key < $1.key }.map { "\($0.key) \(SearchResult.short($0.value))" }
+      .joined(separator: ", ")
+  }
 }
 
 /// How far a fit has come.
@@ -184,10 +191,7 @@ private struct ModelFit {
     }
     if let configuration { settings["training configuration"] = RecommenderCard.text(of: configuration) }
     settings["settings"] = kind.recommendation(for: training)
-    if !options.settings.isEmpty {
-      settings["searched"] = options.settings.sorted { $0.key < $1.key }
-        .map { "\($0.key) \(SearchResult.short($0.value))" }.joined(separator: ", ")
-    }
+    settings["searched"] = options.searchedInWords
     if let epochs { settings["epochs"] = "\(epochs)" }
     if let validation { settings["validation NDCG@10"] = String(format: "%.4f", validation) }
     return settings

@@ -33,9 +33,9 @@ extension FittedRecommender {
         "history.safetensors",
         [
           "offsets": Tensor(histories.starts.map { Int32($0) }), "items": Tensor(histories.items),
-          "popularity": Tensor(popularity),
+          "popularity": Tensor(popularity.array),
         ])
-      try write("model.safetensors", served.tensors)
+      try write("model.safetensors", tensors)
       var files: [String: String] = [:]
       for name in ["catalogue.json", "history.safetensors", "model.safetensors"] {
         files[name] = try SavedFolder.hash(fresh.appending(path: name))

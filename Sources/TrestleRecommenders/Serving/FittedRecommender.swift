@@ -41,15 +41,17 @@ public struct RecommenderCard: Codable, Sendable, Equatable {
 /// try model.save(to: URL(filePath: "recommender"))
 /// ```
 public struct FittedRecommender: Sendable {
-  /// What it is.
-  public private(set) var card: RecommenderCard
+  /// What it was when it was fitted or loaded.
+  private(set) var fittedCard: RecommenderCard
+  /// The users that there were then, and the interactions that were added since; `nil` if none ever were.
+  private let since: (users: Int, added: Int)?
   /// The ids and titles.
   public let catalogue: Catalogue
   /// What each user has had, in the order of time, with what was held out while fitting.
   public let histories: UserHistories
   let served: ServedModel
-  let popularity: [Float]
-  private let scorer: any CatalogueScorer
+  let popularity: SharedArray<Float>
+  let scorer: any CatalogueScorer
 
   /// Wraps a fitted model.
   ///
@@ -79,15 +81,42 @@ public struct FittedRecommender: Sendable {
     card: RecommenderCard, catalogue: Catalogue, histories: UserHistories, popularity: [Float],
     served: ServedModel
   ) throws {
-    (self.card, self.catalogue, self.histories) = (card, catalogue, histories)
-    (self.popularity, self.served) = (popularity, served)
-    scorer = try served.scorer(histories, popularity: popularity)
+    (fittedCard, self.catalogue, self.histories) = (card, catalogue, histories)
+    (self.popularity, self.served, since) = (SharedArray(popularity), served, nil)
+    scorer = try served.scorer(histories, popularity: self.popularity)
+  }
+
+  /// A recommender after an update.
+  init(
+    _ model: FittedRecommender, after update: HistoryUpdate, popularity: SharedArray<Float>,
+    _ scorer: any CatalogueScorer
+  ) {
+    (fittedCard, served) = (model.fittedCard, model.served)
+    (catalogue, histories, self.popularity) = (update.catalogue, update.histories, popularity)
+    self.scorer = scorer
+    let before = model.since?.added ?? model.fittedCard.settings[Self.addedName].flatMap { Int($0) } ?? 0
+    since = (
+      users: model.since?.users ?? model.userCount,
+      added: before + update.added.values.reduce(0) { $0 + $1.count }
+    )
+  }
+
+  private static let addedName = "interactions added since"
+
+  /// What it is.
+  public var card: RecommenderCard {
+    guard let since else { return fittedCard }
+    return RecommenderCard(
+      model: fittedCard.model, dataset: fittedCard.dataset,
+      vocabularyHash: since.users == userCount ? fittedCard.vocabularyHash : catalogue.vocabularyHash,
+      trainingHash: fittedCard.trainingHash, trainingCount: fittedCard.trainingCount,
+      settings: fittedCard.settings.merging([Self.addedName: "\(since.added)"]) { $1 })
   }
 
   /// The same recommender, whose card says more: what it measured, say.
   package func saying(_ further: [String: String]) -> FittedRecommender {
     var model = self
-    model.card = card.saying(further)
+    model.fittedCard = fittedCard.saying(further)
     return model
   }
 
@@ -98,8 +127,17 @@ public struct FittedRecommender: Sendable {
 
   /// The rows that scores are computed from: of the users, unless the model has none, and of the items.
   public var embeddings: (users: Tensor?, items: Tensor)? {
-    served.tensors["items"].map { (served.tensors["users"], $0) }
+    served.tensors["items"].map { (tensors["users"], $0) }
   }
+
+  /// What is saved of the model.
+  var tensors: [String: Tensor] {
+    guard served.form == .rows, let rows = scorer as? InnerProductScorer else { return served.tensors }
+    return served.tensors.merging(["users": rows.users.whole]) { $1 }
+  }
+
+  /// Whether someone new gets lists by what they like, rather than what is popular.
+  public var knowsNewUsers: Bool { served.form != .popularity && served.form != .network }
 
   /// How a row of someone new comes of the rows of the items liked.
   package var folding: RowFolding { served.folding }
@@ -140,26 +178,31 @@ public struct FittedRecommender: Sendable {
   public func recommend(
     liking items: [String], count: Int = 10, filter: ItemFilter = ItemFilter(), reasons: Int = 0
   ) throws -> RecommendationList {
-    var liked: [Int32] = []
-    for id in items {
-      let item = Int32(try catalogue.item(id))
-      if !liked.contains(item) { liked.append(item) }
-    }
-    guard !liked.isEmpty else {
-      throw ServingError.invalidRequest(expected: "at least one liked item", found: "none")
-    }
+    let liked = try distinct(items)
     let removed = try filter.removed(from: catalogue, known: liked)
     guard let scores = served.scores(liking: liked) else {
       let note =
-        served.form == .popularity ? nil : "\(card.model) knows nobody new: these are the most popular items"
+        served.form == .popularity
+        ? nil : "\(fittedCard.model) knows nobody new: these are the most popular items"
       return try popular(count, removed, note)
     }
     let scorer = RowScorer(itemCount: itemCount) { _ in scores }
     return try answer(scorer, user: 0, count, removed, liked[...], reasons: reasons)
   }
 
+  /// The items liked, each once, in their order.
+  func distinct(_ ids: [String]) throws(ServingError) -> [Int32] {
+    var liked: [Int32] = []
+    for id in ids {
+      let item = Int32(try catalogue.item(id))
+      if !liked.contains(item) { liked.append(item) }
+    }
+    guard !liked.isEmpty else { throw .invalidRequest(expected: "at least one liked item", found: "none") }
+    return liked
+  }
+
   private func popular(_ count: Int, _ removed: Set<Int32>, _ note: String?) throws -> RecommendationList {
-    let scores = popularity
+    let scores = popularity.array
     let list = try ranked(RowScorer(itemCount: itemCount) { _ in scores }, 0, count, removed)
     return RecommendationList(items: list.map { described($0, []) }, source: .popularity, note: note)
   }
@@ -185,14 +228,14 @@ public struct FittedRecommender: Sendable {
     return try scorer.recommend(user: user, count: count, without: removed)
   }
 
-  private func described(_ item: Recommendation, _ reasons: [String]) -> RecommendedItem {
+  func described(_ item: Recommendation, _ reasons: [String]) -> RecommendedItem {
     RecommendedItem(
       id: catalogue.itemIDs[item.item], title: catalogue.titles[item.item], score: item.score,
       reasons: reasons)
   }
 
   /// The titles of the items that the model takes to be most like `item`.
-  private func reasons(for item: Int, among own: [Int32], _ count: Int) -> [String] {
+  func reasons(for item: Int, among own: [Int32], _ count: Int) -> [String] {
     guard let similarities = served.similarities(of: Int32(item), to: own) else { return [] }
     let order = own.indices.filter { similarities[$0] > 0 && Int(own[$0]) != item }
       .sorted { similarities[$0] == similarities[$1] ? $0 < $1 : similarities[$0] > similarities[$1] }
@@ -236,7 +279,7 @@ public struct FittedRecommender: Sendable {
   public func makeNewUserScorer(liking histories: UserHistories) -> any CatalogueScorer {
     RowScorer(itemCount: itemCount) { [served, popularity] user in
       let items = Array(histories.items(of: Int(user)))
-      return (items.isEmpty ? nil : served.scores(liking: items)) ?? popularity
+      return (items.isEmpty ? nil : served.scores(liking: items)) ?? popularity.array
     }
   }
 }

@@ -29,6 +29,11 @@ public struct NewItemSplit: Sendable {
   /// The items that are new in the test data, ascending.
   public let testItems: [Int32]
 
+  /// A split of another kind, without new items.
+  package init(withoutNewItems split: DataSplit) {
+    (self.split, validationItems, testItems) = (split, [], [])
+  }
+
   /// Draws the new items and parts the rows; the same seed gives the same split.
   ///
   /// - Throws: ``DataError/invalidParameter(operation:expected:found:)`` if the shares are not shares, or too few items are

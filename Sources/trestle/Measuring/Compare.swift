@@ -26,6 +26,10 @@ struct Compare: ProgramCommand {
       .file(
         "--tried", "FILE", "where --search keeps what it tried, a line of JSON each, and goes on from",
         \.tried),
+      .text(
+        "--serving", "NAME",
+        "measures what comes after the training instead: fold-in (new users), update (new interactions, without training) or refit (all of it anew, with the settings of --search N)",
+        \.serving),
       .list(
         "--bridges", "A,B",
         "compares mechanisms by which a language model and a recommender learn from each other; 'all' for all of them",
@@ -64,6 +68,7 @@ struct Compare: ProgramCommand {
   var tried = URL(filePath: "trestle-search.jsonl")
   var json: URL?
   var threads: Int?
+  var serving: String?
   var bridges: [String]?
   var listsBridges = false
   var folder: URL?
@@ -103,9 +108,11 @@ struct Compare: ProgramCommand {
     } else if model != nil {
       throw UsageError("--model is the language model of --bridges or --labelled: give one of them")
     }
+    let serving = try servingProtocol()
     let given = try givenSplit.map { try NamedSplit(contentsOf: $0) }
     let dataset = try self.dataset(data, given)
     if let mechanisms { return try compare(mechanisms, dataset) }
+    if let serving { return try measure(serving, dataset) }
     if let writtenSplit { try write(given, dataset, to: writtenSplit) }
     var table = Leaderboard(dataset: dataset.name)
     do {

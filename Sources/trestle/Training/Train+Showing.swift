@@ -18,7 +18,7 @@ extension Train {
     let popularity = try evaluator.evaluate(Popularity(training: split.training).makeScorer())
     if kind != .popularity {
       table.add(
-        model: kind.rawValue, seed: seed, result: try model.evaluate(on: split), trainingSeconds: seconds)
+        model: shownName, seed: seed, result: try model.evaluate(on: split), trainingSeconds: seconds)
     }
     if let reading {
       let hybrid = try reading.fit.hybrid(
@@ -40,6 +40,9 @@ extension Train {
     return figures
   }
 
+  /// What tables call the recommender: by the mechanism, if one has trained it.
+  private var shownName: String { bridge.mechanism?.name ?? kind.rawValue }
+
   /// Says so if the model ranks the data held out for choosing no better than popularity.
   private func compareWithPopularity(_ model: FittedRecommender, _ split: DataSplit) throws {
     guard kind != .popularity, !split.validation.isEmpty else { return }
@@ -51,7 +54,7 @@ extension Train {
     let others = [ModelKind.ease, .itemKNN].filter { $0 != kind }.map(\.name).joined(separator: " or ")
     say(
       String(
-        format: "  \(kind.rawValue) is not above Popularity on the data held out for choosing: NDCG@10 %.4f, "
+        format: "  \(shownName) is not above Popularity on the data held out for choosing: NDCG@10 %.4f, "
           + "Popularity %.4f; try --domain \(others), or compare, which ranks several", own, popular))
   }
 

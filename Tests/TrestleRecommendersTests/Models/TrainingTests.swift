@@ -126,7 +126,8 @@ import TrestleTensor
     let popular = try #require(
       evaluator.evaluate(Popularity(training: split.training).makeScorer()).mean(.ndcg(10)))
     let model = kind.make(split.training)
-    var settings = configuration(kind, epochs: 25)
+    // An epoch of BERT4Rec goes through the data several times.
+    var settings = configuration(kind, epochs: kind == .bert4Rec ? 8 : 25)
     settings.patience = 8
     let trainer = try RecommenderTrainer(model, training: split.training, configuration: settings)
     let reports = try trainer.fit(split)

@@ -17,7 +17,8 @@ import TrestleRecommenders
     /// Fitted on the training part alone, without having seen another.
     func model(_ kind: ModelKind) throws -> FittedRecommender {
       var options = FitOptions()
-      (options.epochs, options.seed) = (40, 1)
+      // An epoch of BERT4Rec goes through the data several times.
+      (options.epochs, options.seed) = (kind == .bert4Rec ? 4 : 40, 1)
       return try data.with(split.training).fit(kind, options: options)
     }
 

@@ -65,20 +65,44 @@ struct Question {
     return number
   }
 
-  func answer(_ recommender: SavedRecommender, user: String) throws -> RecommendationList {
-    switch recommender {
-    case .fitted(let model):
+  /// Asks a recommender for a user it knows.
+  ///
+  /// - Parameters:
+  ///   - recommender: who answers.
+  ///   - index: by which it looks at a part of the items alone; `nil` for all.
+  ///   - probes: how many of the index' cells it looks into.
+  ///   - user: the user's id.
+  func answer(
+    _ recommender: SavedRecommender, by index: ServedIndex?, probes: Int, user: String
+  ) throws -> RecommendationList {
+    switch (recommender, index) {
+    case (.fitted(let model), .items(let index)?):
+      try model.recommend(
+        for: user, count: count, by: index, probes: probes, filter: filter, reasons: reasons)
+    case (.hybrid(let hybrid), .hybrid(let index)?):
+      try hybrid.recommend(
+        for: user, count: count, by: index, probes: probes, part: part, filter: filter, reasons: reasons)
+    case (.fitted(let model), _):
       try model.recommend(for: user, count: count, filter: filter, reasons: reasons)
-    case .hybrid(let hybrid):
+    case (.hybrid(let hybrid), _):
       try hybrid.recommend(for: user, count: count, by: part, filter: filter, reasons: reasons)
     }
   }
 
-  func answer(_ recommender: SavedRecommender, likes: [String]) throws -> RecommendationList {
-    switch recommender {
-    case .fitted(let model):
+  /// The same for someone new who likes some items.
+  func answer(
+    _ recommender: SavedRecommender, by index: ServedIndex?, probes: Int, likes: [String]
+  ) throws -> RecommendationList {
+    switch (recommender, index) {
+    case (.fitted(let model), .items(let index)?):
+      try model.recommend(
+        liking: likes, count: count, by: index, probes: probes, filter: filter, reasons: reasons)
+    case (.hybrid(let hybrid), .hybrid(let index)?):
+      try hybrid.recommend(
+        liking: likes, count: count, by: index, probes: probes, part: part, filter: filter, reasons: reasons)
+    case (.fitted(let model), _):
       try model.recommend(liking: likes, count: count, filter: filter, reasons: reasons)
-    case .hybrid(let hybrid):
+    case (.hybrid(let hybrid), _):
       try hybrid.recommend(liking: likes, count: count, by: part, filter: filter, reasons: reasons)
     }
   }

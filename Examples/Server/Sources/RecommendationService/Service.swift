@@ -49,12 +49,16 @@ public final class Service: Sendable {
   /// What answers, with the file that says which it is.
   private struct Served: Sendable {
     let recommender: SavedRecommender
+    /// By which it is asked; `nil` if it looks at every item.
+    let index: ServedIndex?
     let mark: FileMark
     let since: Date
   }
 
   private let folder: URL
   private let modelPath: URL?
+  /// The cells of the index that are looked into; `nil` without an index.
+  private let probes: Int?
   private let served: Mutex<Served>
   private let reader = Mutex<ItemTextReader?>(nil)
   /// Held while an update is made, so that of two none is lost.
@@ -67,18 +71,23 @@ public final class Service: Sendable {
   /// - Parameters:
   ///   - folder: what `trestle train` has saved.
   ///   - model: where a hybrid's language model is, if it has moved.
-  public init(_ folder: URL, model: URL? = nil) throws {
+  ///   - probes: looks into so many cells of an index of the items, which is made when the recommender is loaded, rather than at
+  ///     every item; `nil` looks at all, as does a model whose scores are not inner products.
+  public init(_ folder: URL, model: URL? = nil, probes: Int? = nil) throws {
     self.folder = folder
-    modelPath = model
-    served = Mutex(try Self.load(folder))
+    (modelPath, self.probes) = (model, probes)
+    served = Mutex(try Self.load(folder, isIndexed: probes != nil))
   }
 
   /// The recommender that answers at present.
   public var recommender: SavedRecommender { served.withLock { $0.recommender } }
 
-  private static func load(_ folder: URL) throws -> Served {
+  private static func load(_ folder: URL, isIndexed: Bool) throws -> Served {
     let mark = FileMark(folder.appending(path: "manifest.json"))
-    return Served(recommender: try SavedRecommender(contentsOf: folder), mark: mark, since: Date())
+    let recommender = try SavedRecommender(contentsOf: folder)
+    return Served(
+      recommender: recommender, index: isIndexed ? try ServedIndex(recommender) : nil, mark: mark,
+      since: Date())
   }
 
   /// Takes over the folder's recommender if it is another one than before; if it cannot be read, the old one stays.
@@ -89,7 +98,7 @@ public final class Service: Sendable {
     let known = served.withLock { $0.mark }
     guard FileMark(folder.appending(path: "manifest.json")) != known else { return false }
     do {
-      let fresh = try Self.load(folder)
+      let fresh = try Self.load(folder, isIndexed: probes != nil)
       updating.withLock { _ in served.withLock { $0 = fresh } }
       reader.withLock { $0 = nil }
       metrics.count("reloads")
@@ -155,7 +164,7 @@ public final class Service: Sendable {
     return Response([
       "status": "ok", "kind": .string(kind), "users": .int(catalogue.userIDs.count),
       "items": .int(catalogue.itemIDs.count),
-      "since": .string(now.since.formatted(.iso8601)),
+      "since": .string(now.since.formatted(.iso8601)), "indexed": .bool(now.index != nil),
     ])
   }
 
@@ -166,14 +175,16 @@ public final class Service: Sendable {
   }
 
   private func recommend(_ question: Question) throws -> Response {
-    let recommender = recommender
+    let (recommender, index) = served.withLock { ($0.recommender, $0.index) }
+    let probes = probes ?? 0
     let list: RecommendationList
     if let user = question.user {
-      list = try question.answer(recommender, user: user)
+      list = try question.answer(recommender, by: index, probes: probes, user: user)
     } else {
       let catalogue = recommender.servable.catalogue
       let titled = try question.titles.map { catalogue.itemIDs[try catalogue.item(titled: $0)] }
-      list = try question.answer(recommender, likes: question.likes + titled)
+      list = try question.answer(
+        recommender, by: index, probes: probes, likes: question.likes + titled)
     }
     let items = list.map { item -> JSONLiteral in
       [
@@ -208,7 +219,9 @@ public final class Service: Sendable {
         kept = loaded
         return loaded
       }
-      replace(.hybrid(try hybrid.adding(items, reading: reader)))
+      let extended = try hybrid.adding(items, reading: reader)
+      let index = try served.withLock { $0.index }?.adding(itemsOf: extended)
+      replace(.hybrid(extended), index)
       return Response(["added": .int(items.count)])
     }
   }
@@ -219,15 +232,18 @@ public final class Service: Sendable {
         UserItemPair(user: try $0.member("user").string(), item: try $0.member("item").string())
       }
       switch recommender {
-      case .fitted(let model): replace(.fitted(try model.adding(pairs)))
-      case .hybrid(let hybrid): replace(.hybrid(try hybrid.adding(pairs)))
+      // The items' rows stay, and so does their index.
+      case .fitted(let model): replace(.fitted(try model.adding(pairs)), served.withLock { $0.index })
+      case .hybrid(let hybrid): replace(.hybrid(try hybrid.adding(pairs)), served.withLock { $0.index })
       }
       return Response(["added": .int(pairs.count)])
     }
   }
 
-  private func replace(_ recommender: SavedRecommender) {
-    served.withLock { $0 = Served(recommender: recommender, mark: $0.mark, since: $0.since) }
+  private func replace(_ recommender: SavedRecommender, _ index: ServedIndex?) {
+    served.withLock {
+      $0 = Served(recommender: recommender, index: index, mark: $0.mark, since: $0.since)
+    }
   }
 }
 

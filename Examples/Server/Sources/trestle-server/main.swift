@@ -15,6 +15,7 @@ struct Options {
       --port N        the port; 0 for any that is free (8080)
       --threads N     how many requests are answered at a time (as many as there are cores, at least 2)
       --model PATH    where a hybrid's language model is, if it has moved
+      --probes N      looks into N cells of an index of the items, for large catalogues, rather than at every item
       --help          this text
 
     GET /recommend?user=ID&count=N&reasons=N, POST /recommend with {"titles": [...]}, POST /interactions, GET /health, /metrics and /.
@@ -26,6 +27,7 @@ struct Options {
   var port: UInt16 = 8080
   var threads = max(2, ProcessInfo.processInfo.activeProcessorCount)
   var model: URL?
+  var probes: Int?
 
   init(_ words: ArraySlice<String>) throws {
     var rest = words
@@ -48,12 +50,14 @@ struct Options {
       case "--address": address = try value()
       case "--port": port = try number(0...UInt16.max)
       case "--threads": threads = try number(1...256)
+      case "--probes": probes = try number(1...1_000_000)
       case "--model": model = URL(filePath: try value())
       case _ where !word.hasPrefix("-") && folder == nil: folder = URL(filePath: word)
       default:
         throw Usage(
           description:
-            "unknown '\(word)'; trestle-server FOLDER [--address A] [--port N] [--threads N] [--model PATH]")
+            "unknown '\(word)'; trestle-server FOLDER [--address A] [--port N] [--threads N] [--model PATH] [--probes N]"
+        )
       }
     }
   }
@@ -73,7 +77,7 @@ do {
   guard let folder = options.folder else {
     throw Usage(description: "expected the folder of a recommender that trestle train has saved")
   }
-  let service = try Service(folder, model: options.model)
+  let service = try Service(folder, model: options.model, probes: options.probes)
 
   // Signals are taken here alone: threads that are made from now on inherit that they are blocked.
   var signals = sigset_t()

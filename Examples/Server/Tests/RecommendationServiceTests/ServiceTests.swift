@@ -74,6 +74,37 @@ import Trestle
     #expect(post(service, "/interactions", #"[{"user": "new", "item": "nothing"}]"#).status == 404)
   }
 
+  /// By an index: looking into all cells gives the lists of looking at every item, for known users, likes, and users who are
+  /// added; a model without rows looks at every item.
+  @Test(arguments: [ModelKind.implicitALS, .lightGCN, .ease])
+  func byAnIndexItAnswersTheSameWhereItLooksEverywhere(_ kind: ModelKind) throws {
+    let saved = try Saved(kind)
+    let (whole, indexed) = (try Service(saved.folder), try Service(saved.folder, probes: 1000))
+    let isIndexed = try body(indexed.answer(Request("GET", "/health"))).member("indexed").bool()
+    #expect(isIndexed == (kind != .ease))
+    let queries: [[String: String]] = [
+      ["user": "7", "count": "4", "reasons": "2"], ["likes": "3,9", "count": "5"],
+      ["user": "new", "count": "3"],
+    ]
+    for service in [whole, indexed] {
+      #expect(post(service, "/interactions", #"[{"user": "new", "item": "3"}]"#).status == 200)
+    }
+    for query in queries {
+      func items(_ service: Service) throws -> [String] {
+        let list = try body(service.answer(Request("GET", "/recommend", query: query))).member("items")
+        return try list.array().flatMap { item in
+          [try item.member("id").string()] + (try item.member("reasons").array().map { try $0.string() })
+        }
+      }
+      let (list, expected) = (try items(indexed), try items(whole))
+      #expect(list == expected && !list.isEmpty, "\(query)")
+    }
+    #expect(indexed.answer(Request("GET", "/recommend", query: ["user": "nobody"])).status == 404)
+    try saved.save(.itemKNN)
+    #expect(indexed.reloadIfExchanged())
+    #expect(indexed.answer(Request("GET", "/recommend", query: ["user": "7"])).status == 200)
+  }
+
   @Test func anExchangedFolderIsTakenOverAndABrokenOneIsNot() throws {
     let saved = try Saved(.ease)
     let service = try Service(saved.folder)

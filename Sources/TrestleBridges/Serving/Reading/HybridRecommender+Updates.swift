@@ -48,35 +48,36 @@ extension HybridRecommender {
       splitHash: splitHash, domain: extended(domain, rows * reading.scale),
       language: extended(language, rows),
       fusion: fusion,
-      histories: histories.over(itemCount: ids.count), trainingCounts: trainingCounts,
-      popularity: popularity + items.map { _ in 0 }, reading: reading.appending(states), folding: folding,
+      histories: histories.over(itemCount: ids.count), trainingCounts: trainingCounts.array,
+      popularity: popularity.array + items.map { _ in 0 }, reading: reading.appending(states),
+      folding: folding,
       card: card)
   }
 
   /// The hybrid after further interactions, without training: see `FittedRecommender.adding(_:)`; both sides' users are
-  /// brought up to date as a recommender's of the same kind are, the items' rows stay.
+  /// brought up to date as a recommender's of the same kind are, the items' rows stay. The time goes by what is new and by what
+  /// these users have had.
   ///
   /// - Throws: `ServingError/unknownItem(id:count:examples:)`.
   public func adding(_ interactions: [UserItemPair]) throws -> HybridRecommender {
     let update = try HistoryUpdate(interactions, to: catalogue, histories)
-    func updated(_ side: Representations?, _ folding: RowFolding) -> Representations? {
+    func updated(_ side: InnerProductScorer?, _ folding: RowFolding) -> InnerProductScorer? {
       side.map {
-        Representations(
-          users: update.rows($0.users, $0.items, folding), items: $0.items)
+        InnerProductScorer(users: update.rows($0.users, $0.items, folding), items: $0.items)
       }
     }
     var counts = trainingCounts
     while counts.count < update.catalogue.userIDs.count { counts.append(0) }
     for (user, items) in update.added { counts[user] += Int32(items.count) }
-    let new = updated(domain, folding)
-    // A language side that reads in the recommender's terms has the recommender's users.
-    let other =
-      reading != nil && new != nil && language != nil
-      ? language.flatMap { side in new.map { Representations(users: $0.users, items: side.items) } }
-      : updated(language, .mean)
-    return try HybridRecommender(
-      catalogue: update.catalogue, splitHash: splitHash, domain: new, language: other, fusion: fusion,
-      histories: update.histories, trainingCounts: counts, popularity: update.counts(popularity),
-      reading: reading, folding: folding, card: card)
+    let domain = updated(domainRows, folding)
+    var language = languageRows
+    if reading != nil, let domain {
+      // A language side that reads in the recommender's terms has the recommender's users.
+      language = language.map { InnerProductScorer(users: domain.users, items: $0.items) }
+    } else {
+      language = updated(language, .mean)
+    }
+    return HybridRecommender(
+      self, after: update, domain: domain, language: language, trainingCounts: counts)
   }
 }

@@ -5,10 +5,13 @@ import TrestleTensor
 ///
 /// x = norm(item + position), then ``SASRec``'s layers without the causal mask; at a masked place h = norm(gelu(W x + b)), and the
 /// logits are h Eᵀ + c over the catalogue, E the items' rows. In training each item of a window is masked at some rate, or, in a
-/// share of the windows, the last one alone; a user is scored at a mask behind its last items.
+/// share of the windows, the last one alone; a user is scored at a mask behind its last items. An epoch has every window so many times,
+/// cut and masked anew, that about as many items are predicted as there are, up to ten times: so it has about as many predictions
+/// as an epoch of the other sequential models, which predict every item.
 ///
 /// Source: Sun et al., *BERT4Rec: Sequential Recommendation with Bidirectional Encoder Representations from Transformer* (2019).
-/// The share of windows with the last item masked is RecBole's `ft_ratio`.
+/// The share of windows with the last item masked is RecBole's `ft_ratio`; ten maskings of a window are the publication's code's
+/// `dupe_factor`.
 public final class BERT4Rec: HistoryRecommender {
   /// How the model is built.
   public struct Configuration: Codable, Sendable {
@@ -132,14 +135,16 @@ public final class BERT4Rec: HistoryRecommender {
 
 /// Batches of windows of the users' histories in which items are masked.
 ///
-/// A history is cut from its end, or a little before it, into windows; those of one item are left out. Cuts and masks differ
-/// from epoch to epoch.
+/// A history is cut from its end, or a little before it, into windows; those of one item are left out. An epoch has them several
+/// times; cuts and masks differ each time.
 private struct MaskedBatches {
   let histories: UserHistories
   let configuration: BERT4Rec.Configuration
   let mask: Int32
   let batchSize: Int
   let source: RandomGenerator
+  /// How often an epoch has the windows.
+  let passes: Int
 
   init(
     _ histories: UserHistories, _ configuration: BERT4Rec.Configuration, mask: Int32, batchSize: Int,
@@ -149,11 +154,30 @@ private struct MaskedBatches {
     (self.histories, self.configuration, self.mask) = (histories, configuration, mask)
     self.batchSize = batchSize
     source = RandomGenerator(seed: seed).split(0x6d61_736b)
+    passes = Self.passes(histories, configuration)
+  }
+
+  /// So many passes that about every item is predicted in one of them, at most ten.
+  private static func passes(_ histories: UserHistories, _ configuration: BERT4Rec.Configuration) -> Int {
+    var (items, predictions) = (0.0, 0.0)
+    for user in 0..<histories.userCount {
+      var left = histories.items(of: user).count
+      while left > 1 {
+        let length = Double(min(left, configuration.windowLength))
+        items += length
+        predictions +=
+          configuration.lastItemRate
+          + (1 - configuration.lastItemRate) * max(configuration.maskRate * length, 1)
+        left -= configuration.windowLength
+      }
+    }
+    return predictions > 0 ? min(max(Int((items / predictions).rounded()), 1), 10) : 1
   }
 
   func epoch(_ epoch: Int) -> [SequenceBatch] {
     var generator = source.split(UInt64(epoch))
-    let windows = windows(&generator)
+    var windows: [Range<Int>] = []
+    for _ in 0..<passes { windows += self.windows(&generator) }
     var batches: [SequenceBatch] = []
     var sequences: [[Int32]] = []
     var places: [Int32] = []

@@ -71,6 +71,30 @@ public struct ItemIndex: Sendable {
     (self.centres, self.rows, self.offsets, self.items) = (centres, rows, offsets, items)
   }
 
+  /// The index with further items behind those there are, in the cells nearest to them; the centres stay.
+  ///
+  /// - Parameter further: the new items' rows, `[new items, width]`, `float32`.
+  public func adding(_ further: Tensor) -> ItemIndex {
+    precondition(
+      further.rank == 2 && further.shape[1] == rows.shape[1] && further.dtype == .float32,
+      "ItemIndex.adding: \(further.dtype) \(further.shape) to rows \(rows.shape)")
+    guard further.shape[0] > 0 else { return self }
+    let longest = max(
+      Self.squaredLengths(rows).max() ?? 0, Self.squaredLengths(further).max() ?? 0)
+    let cellOf = Self.nearest(Self.augmented(further, longest: longest), centres)
+    var added = [[Int32]](repeating: [], count: cellCount)
+    for (place, cell) in cellOf.enumerated() { added[Int(cell)].append(Int32(place)) }
+    var (offsets, items, order) = ([0], [Int32](), [Int32]())
+    for cell in 0..<cellCount {
+      let range = self.offsets[cell]..<self.offsets[cell + 1]
+      items += self.items[range] + added[cell].map { Int32(itemCount) + $0 }
+      order += range.map { Int32($0) } + added[cell].map { Int32(itemCount) + $0 }
+      offsets.append(items.count)
+    }
+    let all = Tensor.concatenated([rows, further], along: 0).gatheredRows(Tensor(order))
+    return ItemIndex(centres: centres, rows: all, offsets: offsets, items: items)
+  }
+
   /// The number of items.
   public var itemCount: Int { items.count }
   /// The number of cells.
@@ -108,11 +132,15 @@ public struct ItemIndex: Sendable {
 
   // MARK: Cells
 
+  private static func squaredLengths(_ rows: Tensor) -> [Float] { rows.squared().sum(along: [1]).floats }
+
   /// Rows with the further dimension, of length 1.
-  private static func augmented(_ rows: Tensor) -> Tensor {
-    let lengths = rows.squared().sum(along: [1], keepingDimensions: true)
-    let longest = max(lengths.floats.max() ?? 0, 1e-12)
-    let rest = Tensor(lengths.floats.map { max(longest - $0, 0).squareRoot() }, shape: [rows.shape[0], 1])
+  ///
+  /// - Parameter longest: the squared length that all are brought to; that of the longest row if `nil`.
+  private static func augmented(_ rows: Tensor, longest: Float? = nil) -> Tensor {
+    let lengths = squaredLengths(rows)
+    let longest = max(longest ?? lengths.max() ?? 0, 1e-12)
+    let rest = Tensor(lengths.map { max(longest - $0, 0).squareRoot() }, shape: [rows.shape[0], 1])
     return Tensor.concatenated([rows, rest], along: 1).unitNormalized()
   }
 
@@ -172,41 +200,5 @@ public struct ItemIndex: Sendable {
         path: url.path, place: "offsets, items", expected: "the items of each cell", found: "other numbers")
     }
     self.init(centres: centres, rows: rows, offsets: offsets, items: items)
-  }
-}
-
-extension FittedRecommender {
-  /// The best items for a user, of those that an index looks at.
-  ///
-  /// - Parameters:
-  ///   - user: the user's id.
-  ///   - count: how many items are wanted; there may be fewer.
-  ///   - index: of this recommender's items.
-  ///   - probes: how many cells are looked into.
-  ///   - filter: which items may be recommended.
-  /// - Throws: ``ServingError`` for an id that nobody has, a count below 0, an index of other items, or a model without rows
-  ///   of users.
-  public func recommend(
-    for user: String, count: Int = 10, by index: ItemIndex, probes: Int = 32,
-    filter: ItemFilter = ItemFilter()
-  ) throws -> RecommendationList {
-    let place = try catalogue.user(user)
-    guard count >= 0 else {
-      throw ServingError.invalidRequest(expected: "a count of at least 0", found: "\(count)")
-    }
-    guard let rows = embeddings, let users = rows.users, index.rows.shape == rows.items.shape else {
-      throw ServingError.otherData(
-        expected: "an index of the rows of this \(card.model)", found: "one of \(index.rows.shape)")
-    }
-    let history = histories.items(of: place)
-    if history.isEmpty { return try recommend(for: user, count: count, filter: filter) }
-    let best = index.search(
-      users.sliced(place..<place + 1, along: 0), count: count, probes: probes,
-      without: try filter.removed(from: catalogue, known: history))
-    return RecommendationList(
-      items: best.map {
-        RecommendedItem(
-          id: catalogue.itemIDs[$0.item], title: catalogue.titles[$0.item], score: $0.score)
-      }, source: .domain)
   }
 }

@@ -51,10 +51,20 @@ package struct ServedModel: Sendable {
   }
 
   /// A scorer of the users who had the items of `histories`.
-  func scorer(_ histories: UserHistories, popularity: [Float]) throws -> any CatalogueScorer {
+  func scorer(_ histories: UserHistories, popularity: SharedArray<Float>) throws -> any CatalogueScorer {
+    if let scorer = lookingScorer(histories, popularity: popularity) { return scorer }
+    if form == .rows {
+      return InnerProductScorer(Representations(users: tensor("users"), items: tensor("items")))
+    }
+    guard let network else { preconditionFailure("ServedModel: \(form) without a network") }
+    return network.scorer(histories)
+  }
+
+  /// A scorer that computes nothing beforehand, but looks a user's history up when it is asked; `nil` for a form that has rows of
+  /// users or a network.
+  func lookingScorer(_ histories: UserHistories, popularity: SharedArray<Float>) -> (any CatalogueScorer)? {
     switch form {
-    case .popularity: return RowScorer(itemCount: histories.itemCount) { _ in popularity }
-    case .rows: return InnerProductScorer(Representations(users: tensor("users"), items: tensor("items")))
+    case .popularity: return RowScorer(itemCount: histories.itemCount) { _ in popularity.array }
     case .itemWeights, .neighbors:
       return RowScorer(itemCount: histories.itemCount) { user in
         itemScores(Set(histories.items(of: Int(user))).sorted())
@@ -65,9 +75,7 @@ package struct ServedModel: Sendable {
         let items = Set(histories.items(of: Int(user))).sorted()
         return neighborhood.scores(of: items, excluding: Int(user))
       }
-    case .network, .sequence, .set:
-      guard let network else { preconditionFailure("ServedModel: \(form) without a network") }
-      return network.scorer(histories)
+    case .rows, .network, .sequence, .set: return nil
     }
   }
 
@@ -75,12 +83,19 @@ package struct ServedModel: Sendable {
   func scores(liking items: [Int32]) -> [Float]? {
     switch form {
     case .popularity, .network: return nil
-    case .rows:
-      let rows = tensor("items")
-      return folding.row(items, rows).matmul(rows, transposingOther: true).floats
+    case .rows: return row(liking: items)?.matmul(tensor("items"), transposingOther: true).floats
     case .itemWeights, .neighbors: return itemScores(Set(items).sorted())
     case .userNeighbors: return neighborhood?.scores(of: Set(items).sorted(), excluding: nil)
     case .sequence, .set: return network?.scores(continuing: items)
+    }
+  }
+
+  /// The row of someone new who likes `items`, in this order, `[1, width]`; `nil` if scores are not inner products of rows.
+  func row(liking items: [Int32]) -> Tensor? {
+    switch form {
+    case .rows: return folding.row(items, tensor("items"))
+    case .sequence, .set: return network?.state(continuing: items)
+    case .popularity, .network, .itemWeights, .neighbors, .userNeighbors: return nil
     }
   }
 

@@ -68,14 +68,33 @@ final class ServedNetwork: Sendable {
     }
   }
 
+  /// The states of users with these histories, `[users, width]`.
+  ///
+  /// - Precondition: the network reads histories.
+  func states(_ histories: UserHistories) -> Tensor {
+    model.withLock { model in
+      guard let model = model as? any HistoryRecommender else {
+        preconditionFailure("ServedNetwork.states: \(model.name) reads no histories")
+      }
+      return model.userStates(histories)
+    }
+  }
+
   /// The scores of the items after those that someone has had; `nil` for a network that reads none.
   func scores(continuing items: [Int32]) -> [Float]? {
-    let history = UserHistories(
-      Interactions(users: items.map { _ in 0 }, items: items, userCount: 1, itemCount: itemCount))
-    return model.withLock { model in
+    model.withLock { model in
       guard let model = model as? any HistoryRecommender else { return nil }
-      return model.userStates(history).matmul(model.itemRows, transposingOther: true).floats
+      return state(after: items, model).matmul(model.itemRows, transposingOther: true).floats
     }
+  }
+
+  /// The state of someone who has had some items, `[1, width]`; `nil` for a network that reads none.
+  func state(continuing items: [Int32]) -> Tensor? {
+    model.withLock { model in (model as? any HistoryRecommender).map { state(after: items, $0) } }
+  }
+
+  private func state(after items: [Int32], _ model: any HistoryRecommender) -> Tensor {
+    model.userStates(UserHistories(starts: [0, items.count], items: items, itemCount: itemCount))
   }
 }
 
