@@ -188,10 +188,7 @@ private struct FusionLikelihood {
     let batch = max(1, min(64, (1 << 24) / max(itemCount, 1)))
     for part in users.chunks(ofCount: batch).map(Array.init) {
       var sides = [
-        try FusedScorer.Standardized(
-          domain.prepare(users: part), userCount: part.count, itemCount: itemCount),
-        try FusedScorer.Standardized(
-          language.prepare(users: part), userCount: part.count, itemCount: itemCount),
+        try StandardScores(of: domain, users: part), try StandardScores(of: language, users: part),
       ]
       var scores = sides.map { _ in [Float](repeating: 0, count: part.count * itemCount) }
       for side in sides.indices { try sides[side].write(items: 0..<itemCount, into: &scores[side]) }

@@ -52,7 +52,10 @@ extension HybridRecommender: ServableRecommender {
 
   /// Both sides' scores, standardised and weighed.
   static func fused(_ domain: [Float], _ language: [Float], alpha: Double) -> [Float] {
-    zip(standardized(domain), standardized(language)).map { Float(1 - alpha) * $0 + Float(alpha) * $1 }
+    var scores = ScoreStandardization.standardized(domain)
+    ScoreStandardization.fuse(
+      ScoreStandardization.standardized(language), into: &scores, at: scores.indices, alpha: Float(alpha))
+    return scores
   }
 }
 

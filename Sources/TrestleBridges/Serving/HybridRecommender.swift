@@ -295,11 +295,4 @@ extension HybridRecommender {
     let order = cosines.largest(request.reasons, among: liked.indices.filter { cosines[$0] > 0 })
     return order.map { catalogue.titles[Int(liked[$0])] }
   }
-
-  static func standardized(_ scores: [Float]) -> [Float] {
-    let mean = scores.reduce(0, +) / Float(max(scores.count, 1))
-    let variance = scores.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Float(max(scores.count, 1))
-    let scale = variance > 1e-20 ? 1 / variance.squareRoot() : 0
-    return scores.map { ($0 - mean) * scale }
-  }
 }

@@ -40,19 +40,15 @@ public struct StackedScorer: CatalogueScorer {
 
   /// Prepares every scorer that has a weight, and measures each user's scores.
   public func prepare(users: [Int32]) throws -> any UserBatchScores {
-    var parts: [(FusedScorer.Standardized, Float)] = []
+    var parts: [(StandardScores, Float)] = []
     for (scorer, weight) in zip(scorers, weights) where weight != 0 {
-      parts.append(
-        (
-          try FusedScorer.Standardized(
-            scorer.prepare(users: users), userCount: users.count, itemCount: itemCount), Float(weight)
-        ))
+      parts.append((try StandardScores(of: scorer, users: users), Float(weight)))
     }
     return Batch(parts: parts, userCount: users.count)
   }
 
   private struct Batch: UserBatchScores {
-    var parts: [(FusedScorer.Standardized, Float)]
+    var parts: [(StandardScores, Float)]
     let userCount: Int
 
     mutating func write(items: Range<Int>, into scores: inout [Float]) throws {
@@ -93,8 +89,7 @@ private struct StackingData {
     for part in chosen.chunks(ofCount: 32).map(Array.init) {
       var columns: [[Float]] = []
       for scorer in scorers {
-        var own = try FusedScorer.Standardized(
-          scorer.prepare(users: part), userCount: part.count, itemCount: items)
+        var own = try StandardScores(of: scorer, users: part)
         var values = [Float](repeating: 0, count: part.count * items)
         try own.write(items: 0..<items, into: &values)
         columns.append(values)

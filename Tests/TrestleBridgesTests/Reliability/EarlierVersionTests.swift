@@ -72,9 +72,8 @@ import TrestleTestSupport
   @Test(.enabled(if: output != nil, "TRESTLE_WRITE_SAVED names no folder to write to"))
   func write() throws {
     let output = URL(filePath: try #require(Self.output))
-    var world = SyntheticWorld.Configuration()
-    (world.users, world.items, world.interactions) = (12, 10, 60)
-    let dataset = try SyntheticWorld(world, seed: 1).dataset()
+    let small = try SmallHybrid()
+    let dataset = small.dataset
     let training = dataset.interactions
     var generator = RandomGenerator(seed: 2)
     var factors = ImplicitALS.Configuration()
@@ -97,17 +96,7 @@ import TrestleTestSupport
       let fitted = try FittedRecommender(model, dataset: dataset, training: training, settings: ["seed": "2"])
       try save(fitted, model.name) { try fitted.save(to: $0) }
     }
-    func rows(_ width: Int) -> Representations {
-      Representations(
-        users: Tensor.normal([dataset.userCount, width], using: &generator),
-        items: Tensor.normal([dataset.itemCount, width], using: &generator))
-    }
-    var fusion = FusionWeights(alpha: 0.5)
-    (fusion.bounds, fusion.alphas) = ([3, 9], [0.25, 0.5, 0.75])
-    let hybrid = try HybridRecommender(
-      dataset: dataset, split: dataset.interactions.split(.ratio(), seed: 1), domain: rows(4),
-      language: rows(6),
-      fusion: fusion)
+    let hybrid = try small.recommender()
     try save(hybrid, "hybrid") { try hybrid.save(to: $0) }
   }
 }

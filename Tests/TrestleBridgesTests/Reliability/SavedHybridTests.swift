@@ -9,26 +9,16 @@ import TrestleTestSupport
 /// A saved hybrid that somebody has changed, hashes included, is refused, and a failed save leaves the former one.
 @Suite struct SavedHybridTests {
   private let folder: URL
-  private let dataset: Dataset
-  private let split: DataSplit
+  private let small: SmallHybrid
+  private var dataset: Dataset { small.dataset }
 
   init() throws {
     folder = FileManager.default.temporaryDirectory.appending(path: "saved-hybrid-\(UUID().uuidString)")
-    var world = SyntheticWorld.Configuration()
-    (world.users, world.items, world.interactions) = (12, 10, 90)
-    dataset = try SyntheticWorld(world, seed: 1).dataset()
-    split = try dataset.interactions.split(.ratio(), seed: 1)
+    small = try SmallHybrid()
   }
 
   private func hybrid(alpha: Double = 0.5) throws -> HybridRecommender {
-    var generator = RandomGenerator(seed: 2)
-    func rows(_ width: Int) -> Representations {
-      Representations(
-        users: Tensor.normal([dataset.userCount, width], using: &generator),
-        items: Tensor.normal([dataset.itemCount, width], using: &generator))
-    }
-    return try HybridRecommender(
-      dataset: dataset, split: split, domain: rows(4), language: rows(6), fusion: FusionWeights(alpha: alpha))
+    try small.recommender(fusion: FusionWeights(alpha: alpha))
   }
 
   private func editManifest(_ change: (inout [String: Any]) throws -> Void) throws {

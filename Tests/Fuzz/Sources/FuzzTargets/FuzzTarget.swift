@@ -78,6 +78,15 @@ enum Scratch {
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     return url
   }
+
+  /// What each file of a folder holds, by name.
+  static func files(of folder: URL) throws -> [String: [UInt8]] {
+    var files: [String: [UInt8]] = [:]
+    for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
+      files[name] = try Array(Data(contentsOf: folder.appending(path: name)))
+    }
+    return files
+  }
 }
 
 /// Removes what the process has written.

@@ -1,5 +1,6 @@
 import Foundation
 import Trestle
+import TrestleTestSupport
 
 extension FuzzTarget {
   /// Saved hybrids: each file of the folder in turn, with hashes that fit.
@@ -33,26 +34,8 @@ extension FuzzTarget {
 
   /// The files of a hybrid; made once.
   private static let hybridFiles = Result {
-    var world = SyntheticWorld.Configuration()
-    (world.users, world.items, world.interactions) = (12, 10, 90)
-    let dataset = try SyntheticWorld(world, seed: 1).dataset()
-    let split = try dataset.interactions.split(.ratio(), seed: 1)
-    var generator = RandomGenerator(seed: 2)
-    func rows(_ width: Int) -> Representations {
-      Representations(
-        users: Tensor.normal([dataset.userCount, width], using: &generator),
-        items: Tensor.normal([dataset.itemCount, width], using: &generator))
-    }
-    var fusion = FusionWeights(alpha: 0.5)
-    (fusion.bounds, fusion.alphas) = ([3, 9], [0.25, 0.5, 0.75])
     let folder = Scratch.folder.appending(path: "hybrid-seed")
-    try HybridRecommender(
-      dataset: dataset, split: split, domain: rows(4), language: rows(6), fusion: fusion
-    ).save(to: folder)
-    var files: [String: [UInt8]] = [:]
-    for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
-      files[name] = try Array(Data(contentsOf: folder.appending(path: name)))
-    }
-    return files
+    try SmallHybrid().recommender().save(to: folder)
+    return try Scratch.files(of: folder)
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import Trestle
+import TrestleTestSupport
 
 extension FuzzTarget {
   /// Saved recommenders: each file of the folder in turn, with hashes that fit.
@@ -38,16 +39,11 @@ extension FuzzTarget {
   /// The files of a fitted recommender; made once.
   private static func files(_ kind: ModelKind) throws -> [String: [UInt8]] {
     if let files = made[kind.rawValue] { return files }
-    var world = SyntheticWorld.Configuration()
-    (world.users, world.items, world.interactions) = (12, 10, 90)
     var options = FitOptions()
     options.epochs = 1
     let folder = Scratch.folder.appending(path: "served-seed-\(kind.rawValue)")
-    try SyntheticWorld(world, seed: 1).dataset().fit(kind, options: options).save(to: folder)
-    var files: [String: [UInt8]] = [:]
-    for name in try FileManager.default.contentsOfDirectory(atPath: folder.path) {
-      files[name] = try Array(Data(contentsOf: folder.appending(path: name)))
-    }
+    try SmallHybrid().dataset.fit(kind, options: options).save(to: folder)
+    let files = try Scratch.files(of: folder)
     made[kind.rawValue] = files
     return files
   }
