@@ -47,7 +47,7 @@ let package = Package(
     .target(name: "TrestleNN", dependencies: naming(formats)),
     .target(name: "TrestleText", dependencies: naming(formats)),
     .target(name: "TrestleLanguageModels", dependencies: naming(["TrestleText"] + networks)),
-    .target(name: "TrestleRecommenders", dependencies: naming(networks)),
+    .target(name: "TrestleRecommenders", dependencies: naming(["CTrestleKernels"] + networks)),
     .target(name: "TrestleBridges", dependencies: naming(["TrestleRecommenders"] + languageModels)),
     .target(name: "Trestle", dependencies: naming(bridges)),
     .target(name: "TrestleTestSupport", dependencies: naming(bridges)),

@@ -43,16 +43,20 @@ static features detect(void) {
 }
 #endif
 
+// Whether the machine can run a level. One that is listed without its condition here does not compile.
+static int runs_portable(void) { return 1; }
+#if defined(__x86_64__)
+static int runs_avx2(void) { return detect().avx2; }
+static int runs_avx512(void) { return detect().avx512; }
+#elif defined(__aarch64__)
+static int runs_neon(void) { return 1; }
+#endif
+
 int trestle_level_is_available(trestle_level level) {
   switch (level) {
-    case TRESTLE_LEVEL_PORTABLE: return 1;
-#if defined(__aarch64__)
-    case TRESTLE_LEVEL_NEON: return 1;
-#endif
-#if defined(__x86_64__)
-    case TRESTLE_LEVEL_AVX2: return detect().avx2;
-    case TRESTLE_LEVEL_AVX512: return detect().avx512;
-#endif
+#define LEVEL(constant, name) case TRESTLE_LEVEL_##constant: return runs_##name();
+    TRESTLE_LEVELS_HERE(LEVEL)
+#undef LEVEL
     default: return 0;
   }
 }
@@ -65,10 +69,9 @@ trestle_level trestle_best_level(void) {
 
 const char *trestle_level_name(trestle_level level) {
   switch (level) {
-    case TRESTLE_LEVEL_PORTABLE: return "portable";
-    case TRESTLE_LEVEL_NEON: return "neon";
-    case TRESTLE_LEVEL_AVX2: return "avx2";
-    case TRESTLE_LEVEL_AVX512: return "avx512";
+#define LEVEL(constant, name) case TRESTLE_LEVEL_##constant: return #name;
+    TRESTLE_LEVELS(LEVEL)
+#undef LEVEL
     default: return "unknown";
   }
 }
@@ -92,40 +95,30 @@ int trestle_level_has_int8(trestle_level level) {
 
 // ---- Tables -----------------------------------------------------------------------------------------------------------
 
-#define DECLARE(level)                                                                  \
-  extern const trestle_kernels trestle_kernels_f32_##level, trestle_kernels_f64_##level; \
-  extern const trestle_conversions trestle_conversions_##level;
-DECLARE(portable)
-#if defined(__x86_64__)
-DECLARE(avx2)
-DECLARE(avx512)
-#elif defined(__aarch64__)
-DECLARE(neon)
-#endif
+#define LEVEL(constant, name)                                                          \
+  extern const trestle_kernels trestle_kernels_f32_##name, trestle_kernels_f64_##name; \
+  extern const trestle_conversions trestle_conversions_##name;
+TRESTLE_LEVELS_HERE(LEVEL)
+#undef LEVEL
 
 const trestle_kernels *trestle_kernels_table(trestle_level level, int is_double) {
   if (!trestle_level_is_available(level)) return NULL;
   switch (level) {
-#if defined(__x86_64__)
-    case TRESTLE_LEVEL_AVX2: return is_double ? &trestle_kernels_f64_avx2 : &trestle_kernels_f32_avx2;
-    case TRESTLE_LEVEL_AVX512: return is_double ? &trestle_kernels_f64_avx512 : &trestle_kernels_f32_avx512;
-#elif defined(__aarch64__)
-    case TRESTLE_LEVEL_NEON: return is_double ? &trestle_kernels_f64_neon : &trestle_kernels_f32_neon;
-#endif
-    default: return is_double ? &trestle_kernels_f64_portable : &trestle_kernels_f32_portable;
+#define LEVEL(constant, name) \
+  case TRESTLE_LEVEL_##constant: return is_double ? &trestle_kernels_f64_##name : &trestle_kernels_f32_##name;
+    TRESTLE_LEVELS_HERE(LEVEL)
+#undef LEVEL
+    default: return NULL;
   }
 }
 
 const trestle_conversions *trestle_conversions_table(trestle_level level) {
   if (!trestle_level_is_available(level)) return NULL;
   switch (level) {
-#if defined(__x86_64__)
-    case TRESTLE_LEVEL_AVX2: return &trestle_conversions_avx2;
-    case TRESTLE_LEVEL_AVX512: return &trestle_conversions_avx512;
-#elif defined(__aarch64__)
-    case TRESTLE_LEVEL_NEON: return &trestle_conversions_neon;
-#endif
-    default: return &trestle_conversions_portable;
+#define LEVEL(constant, name) case TRESTLE_LEVEL_##constant: return &trestle_conversions_##name;
+    TRESTLE_LEVELS_HERE(LEVEL)
+#undef LEVEL
+    default: return NULL;
   }
 }
 

@@ -5,16 +5,15 @@
 
 #include "CTrestleKernels.h"
 
-extern const trestle_matrix_kernels trestle_matrix_portable;
+#define LEVEL(constant, name) extern const trestle_matrix_kernels trestle_matrix_##name;
+TRESTLE_LEVELS_HERE(LEVEL)
+#undef LEVEL
 #if defined(__x86_64__)
-extern const trestle_matrix_kernels trestle_matrix_avx2, trestle_matrix_avx512;
 extern const trestle_product_kernels trestle_bf16_product_avx512;
 extern void trestle_gemv_int8_avx2(const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_line,
                                    int64_t lines);
 extern void trestle_gemv_int8_vnni(const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_line,
                                    int64_t lines);
-#elif defined(__aarch64__)
-extern const trestle_matrix_kernels trestle_matrix_neon;
 #endif
 
 static trestle_matrix_kernels tables[TRESTLE_LEVEL_COUNT];
@@ -25,17 +24,15 @@ static void fill_tables(void) {
   for (int level = 0; level < TRESTLE_LEVEL_COUNT; level++) {
     available[level] = trestle_level_is_available((trestle_level)level);
   }
-  tables[TRESTLE_LEVEL_PORTABLE] = trestle_matrix_portable;
+#define LEVEL(constant, name) tables[TRESTLE_LEVEL_##constant] = trestle_matrix_##name;
+  TRESTLE_LEVELS_HERE(LEVEL)
+#undef LEVEL
 #if defined(__x86_64__)
-  tables[TRESTLE_LEVEL_AVX2] = trestle_matrix_avx2;
-  tables[TRESTLE_LEVEL_AVX512] = trestle_matrix_avx512;
   if (trestle_level_has_int8(TRESTLE_LEVEL_AVX2)) tables[TRESTLE_LEVEL_AVX2].gemv_int8 = trestle_gemv_int8_avx2;
   if (trestle_level_has_bf16(TRESTLE_LEVEL_AVX512)) tables[TRESTLE_LEVEL_AVX512].bf16 = trestle_bf16_product_avx512;
   if (trestle_level_has_int8(TRESTLE_LEVEL_AVX512)) {
     tables[TRESTLE_LEVEL_AVX512].gemv_int8 = trestle_gemv_int8_vnni;
   }
-#elif defined(__aarch64__)
-  tables[TRESTLE_LEVEL_NEON] = trestle_matrix_neon;
 #endif
 }
 

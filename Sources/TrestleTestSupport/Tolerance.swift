@@ -83,13 +83,5 @@ public struct Mismatch: Error, CustomStringConvertible, Sendable {
 
 extension Tensor {
   /// The elements as Swift `Double`s, whatever the type.
-  package var doubles: [Double] {
-    switch dtype {
-    case .int32: detached.scalars(as: Int32.self).map(Double.init)
-    case .float64: detached.scalars(as: Double.self)
-    case .int64: detached.scalars(as: Int64.self).map(Double.init)
-    case .uint8, .bool: detached.converted(to: .int32).scalars(as: Int32.self).map(Double.init)
-    default: detached.floats.map(Double.init)
-    }
-  }
+  package var doubles: [Double] { detached.converted(to: .float64).scalars() }
 }

@@ -1,6 +1,7 @@
 import Foundation
 import Testing
 import TrestleNN
+import TrestleRecommenders
 import TrestleTensor
 import TrestleTestSupport
 

@@ -22,13 +22,26 @@ extern "C" {
 
 // ---- Levels -------------------------------------------------------------------------------------------------------
 
-typedef enum trestle_level {
-  TRESTLE_LEVEL_PORTABLE = 0,
-  TRESTLE_LEVEL_NEON = 1,
-  TRESTLE_LEVEL_AVX2 = 2,
-  TRESTLE_LEVEL_AVX512 = 3,
-  TRESTLE_LEVEL_COUNT = 4,
-} trestle_level;
+// Every level, from the slowest to the fastest: its constant TRESTLE_LEVEL_… and its name, which ends the symbols of its files
+// in levels and matrices. Constants, names and tables follow; dispatch.c says which machines can run it.
+#define TRESTLE_LEVELS_OF_X86(LEVEL) \
+  LEVEL(AVX2, avx2)                  \
+  LEVEL(AVX512, avx512)
+#define TRESTLE_LEVELS_OF_ARM(LEVEL) \
+  LEVEL(NEON, neon)
+#define TRESTLE_LEVELS(LEVEL) LEVEL(PORTABLE, portable) TRESTLE_LEVELS_OF_ARM(LEVEL) TRESTLE_LEVELS_OF_X86(LEVEL)
+// Those of the architecture that is compiled for.
+#if defined(__x86_64__)
+#define TRESTLE_LEVELS_HERE(LEVEL) LEVEL(PORTABLE, portable) TRESTLE_LEVELS_OF_X86(LEVEL)
+#elif defined(__aarch64__)
+#define TRESTLE_LEVELS_HERE(LEVEL) LEVEL(PORTABLE, portable) TRESTLE_LEVELS_OF_ARM(LEVEL)
+#else
+#define TRESTLE_LEVELS_HERE(LEVEL) LEVEL(PORTABLE, portable)
+#endif
+
+#define LEVEL(constant, name) TRESTLE_LEVEL_##constant,
+typedef enum trestle_level { TRESTLE_LEVELS(LEVEL) TRESTLE_LEVEL_COUNT } trestle_level;
+#undef LEVEL
 
 /// Whether this build and this machine (processor and operating system) can run `level`.
 int trestle_level_is_available(trestle_level level);

@@ -2,8 +2,8 @@ import TrestleTensor
 
 /// The training losses, each a scalar: the mean over the batch.
 ///
-/// Their fused parts are tensor operations, which give one loss for each row: `Tensor.crossEntropy(labels:)`,
-/// `Tensor.bprLoss(negative:)`.
+/// The fused part of the cross-entropy is a tensor operation, which gives one loss for each row: `Tensor.crossEntropy(labels:)`.
+/// TrestleRecommenders adds the losses of ranking.
 public enum Losses {
   /// The mean cross-entropy of logits against labels: mean of log Σ exp x − x[label].
   ///
@@ -31,17 +31,6 @@ public enum Losses {
     )
     let losses = logits.softplus() - logits * targets
     return (weights.map { losses * $0 } ?? losses).mean()
-  }
-
-  /// The mean Bayesian personalised ranking loss: −log σ(positive − negative).
-  ///
-  /// - Parameters:
-  ///   - positive: the scores of observed items.
-  ///   - negative: the scores of sampled items, of the same shape.
-  ///
-  /// Source: Rendle et al., *BPR: Bayesian Personalized Ranking from Implicit Feedback* (2009).
-  public static func bpr(positive: Tensor, negative: Tensor) -> Tensor {
-    positive.bprLoss(negative: negative).mean()
   }
 
   /// The mean squared difference.

@@ -83,7 +83,7 @@ public final class Tape: @unchecked Sendable {
 
   /// Records the operation that made `output`.
   @inline(__always)
-  func record(_ operation: StaticString, _ output: Tensor, _ backward: @escaping Backward) -> Tensor {
+  package func record(_ operation: StaticString, _ output: Tensor, _ backward: @escaping Backward) -> Tensor {
     var result = output
     result.tape = self
     result.node = append(operation, backward)
@@ -243,7 +243,7 @@ extension Tensor {
     commonTape(operation, inputs)
   }
 
-  static func commonTape(_ operation: StaticString, _ inputs: [Tensor]) -> Tape? {
+  package static func commonTape(_ operation: StaticString, _ inputs: [Tensor]) -> Tape? {
     var common: Tape?
     for input in inputs {
       guard let tape = input.tape else { continue }
@@ -256,7 +256,7 @@ extension Tensor {
 
   /// Two-operand form of `commonTape`, free of arrays: tiny operations pass here.
   @inline(__always)
-  static func tape(_ operation: StaticString, _ a: Tensor, _ b: Tensor) -> Tape? {
+  package static func tape(_ operation: StaticString, _ a: Tensor, _ b: Tensor) -> Tape? {
     guard let tape = a.tape ?? b.tape else { return nil }
     if let second = b.tape {
       precondition(second === tape, "\(operation): the inputs are tracked by two different tapes")

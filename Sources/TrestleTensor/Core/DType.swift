@@ -39,3 +39,34 @@ public enum DType: UInt8, Sendable, Codable, CaseIterable {
     }
   }
 }
+
+/// A Swift number type that a tensor can hold.
+public protocol TensorScalar: Sendable {
+  /// The matching element type.
+  static var dtype: DType { get }
+}
+
+extension Float: TensorScalar {
+  /// `float32`.
+  public static var dtype: DType { .float32 }
+}
+extension Double: TensorScalar {
+  /// `float64`.
+  public static var dtype: DType { .float64 }
+}
+extension Int32: TensorScalar {
+  /// `int32`.
+  public static var dtype: DType { .int32 }
+}
+extension Int64: TensorScalar {
+  /// `int64`.
+  public static var dtype: DType { .int64 }
+}
+extension UInt8: TensorScalar {
+  /// `uint8`.
+  public static var dtype: DType { .uint8 }
+}
+extension Bool: TensorScalar {
+  /// `bool`.
+  public static var dtype: DType { .bool }
+}

@@ -6,7 +6,7 @@ package enum IndexOrder {
   /// - Parameters:
   ///   - indices: each at least 0 and below `bound`.
   ///   - bound: what all are below.
-  static func radixSorted(_ indices: UnsafeBufferPointer<Int32>, below bound: Int) -> [Int32] {
+  package static func radixSorted(_ indices: UnsafeBufferPointer<Int32>, below bound: Int) -> [Int32] {
     var current = [Int32](0..<Int32(indices.count))
     var next = [Int32](repeating: 0, count: indices.count)
     var shift = 0

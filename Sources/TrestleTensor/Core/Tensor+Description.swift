@@ -29,13 +29,10 @@ extension Tensor: CustomStringConvertible {
       }
     }
     switch dtype {
-    case .int32: return part.scalars(as: Int32.self).map { "\($0)" }
-    case .int64: return part.scalars(as: Int64.self).map { "\($0)" }
-    case .uint8: return part.scalars(as: UInt8.self).map { "\($0)" }
     case .bool: return part.scalars(as: Bool.self).map { "\($0)" }
     case .float64: return part.scalars(as: Double.self).map { "\($0)" }
-    case .float32: return part.scalars(as: Float.self).map { "\($0)" }
-    case .bfloat16, .float16: return part.floats.map { "\($0)" }
+    case _ where dtype.isFloatingPoint: return part.floats.map { "\($0)" }
+    default: return part.converted(to: .int64).scalars(as: Int64.self).map { "\($0)" }
     }
   }
 

@@ -1,16 +1,3 @@
-extension Int64: TensorScalar {
-  /// `int64`.
-  public static var dtype: DType { .int64 }
-}
-extension UInt8: TensorScalar {
-  /// `uint8`.
-  public static var dtype: DType { .uint8 }
-}
-extension Bool: TensorScalar {
-  /// `bool`.
-  public static var dtype: DType { .bool }
-}
-
 extension Tensor {
   /// Reads the elements where they are, in row-major order; a tensor with gaps is copied first.
   ///

@@ -73,24 +73,6 @@ public struct Tensor: Sendable {
   }
 }
 
-/// A Swift number type that a tensor can hold.
-public protocol TensorScalar: Sendable {
-  /// The matching element type.
-  static var dtype: DType { get }
-}
-extension Float: TensorScalar {
-  /// `float32`.
-  public static var dtype: DType { .float32 }
-}
-extension Double: TensorScalar {
-  /// `float64`.
-  public static var dtype: DType { .float64 }
-}
-extension Int32: TensorScalar {
-  /// `int32`.
-  public static var dtype: DType { .int32 }
-}
-
 extension Tensor {
   /// A tensor of the given scalars in row-major order.
   ///
@@ -116,22 +98,38 @@ extension Tensor {
   /// - Parameters:
   ///   - shape: the tensor's shape.
   ///   - value: what every element is.
-  ///   - dtype: `float32`, `float64`, or a type of whole numbers or truth values.
+  ///   - dtype: the element type. What is no number of it stops the program: a type of whole numbers leaves out the fraction alone.
   public static func full(_ shape: Shape, _ value: Double, dtype: DType = .float32) -> Tensor {
     let result = Tensor(uninitialized: shape, dtype: dtype)
     let count = shape.elementCount
-    switch dtype {
-    case .int32: result.pointer(Int32.self).update(repeating: Int32(value), count: count)
-    case .int64: result.pointer(Int64.self).update(repeating: Int64(value), count: count)
-    case .uint8: result.pointer(UInt8.self).update(repeating: UInt8(value), count: count)
-    case .bool: result.pointer(Bool.self).update(repeating: value != 0, count: count)
-    default:
-      let kernels = Kernels.table(dtype, "full")
-      Kernels.parallel(count) { start, length in
-        kernels.pointee.fill(value, result.data + start * dtype.byteCount, Int64(length))
-      }
+    guard dtype == .float32 || dtype == .float64 else {
+      result.fill(with: value)
+      return result
+    }
+    let kernels = Kernels.table(dtype, "full")
+    Kernels.parallel(count) { start, length in
+      kernels.pointee.fill(value, result.data + start * dtype.byteCount, Int64(length))
     }
     return result
+  }
+
+  /// Writes a number everywhere, as conversion makes it.
+  private func fill(with value: Double) {
+    let element = Tensor([value], shape: []).converted(to: dtype)
+    precondition(
+      dtype.isFloatingPoint || dtype == .bool || element.item == value.rounded(.towardZero),
+      "full: \(value) is no number of \(dtype)")
+    withExtendedLifetime((storage, element.storage)) {
+      switch dtype.byteCount {
+      case 1: pointer(UInt8.self).update(repeating: element.pointer(UInt8.self).pointee, count: elementCount)
+      case 2:
+        pointer(UInt16.self).update(repeating: element.pointer(UInt16.self).pointee, count: elementCount)
+      case 4:
+        pointer(UInt32.self).update(repeating: element.pointer(UInt32.self).pointee, count: elementCount)
+      default:
+        pointer(UInt64.self).update(repeating: element.pointer(UInt64.self).pointee, count: elementCount)
+      }
+    }
   }
 
   /// A tensor of zeros.
@@ -195,11 +193,7 @@ extension Tensor {
       switch dtype {
       case .float32: Double(pointer(Float.self).pointee)
       case .float64: pointer(Double.self).pointee
-      case .int32: Double(pointer(Int32.self).pointee)
-      case .int64: Double(pointer(Int64.self).pointee)
-      case .uint8: Double(pointer(UInt8.self).pointee)
-      case .bool: pointer(Bool.self).pointee ? 1 : 0
-      case .bfloat16, .float16: Double(converted(to: .float32).pointer(Float.self).pointee)
+      default: detached.converted(to: .float64).item
       }
     }
   }

@@ -1,14 +1,14 @@
-internal import CTrestleKernels
+package import CTrestleKernels
 
 /// How the operations reach the kernels: the current level's table, and fixed ways to split work.
-enum Kernels {
-  typealias Table = UnsafePointer<trestle_kernels>
+package enum Kernels {
+  package typealias Table = UnsafePointer<trestle_kernels>
 
   /// The kernels of the current instruction-set level for `dtype`.
   ///
   /// - Precondition: `dtype` is `float32` or `float64`.
   @inline(__always)
-  static func table(_ dtype: DType, _ operation: StaticString) -> Table {
+  package static func table(_ dtype: DType, _ operation: StaticString) -> Table {
     switch dtype {
     case .float32: return InstructionSet.kernels.float
     case .float64: return InstructionSet.kernels.double
@@ -27,11 +27,11 @@ enum Kernels {
   }
 
   /// Elements per task of an elementwise operation: a fixed number, so that the thread count changes nothing.
-  static let elementGrain = 1 << 15
+  package static let elementGrain = 1 << 15
 
   /// Splits `0..<count` into fixed chunks and runs `body(start, length)` on each.
   @inline(__always)
-  static func parallel(_ count: Int, grain: Int = elementGrain, _ body: (Int, Int) -> Void) {
+  package static func parallel(_ count: Int, grain: Int = elementGrain, _ body: (Int, Int) -> Void) {
     if count <= grain {
       if count > 0 { body(0, count) }
       return

@@ -86,8 +86,7 @@ package enum MatrixKernel {
     case .float32: Int32(TRESTLE_F32.rawValue)
     case .float64: Int32(TRESTLE_F64.rawValue)
     case .bfloat16: Int32(TRESTLE_BF16.rawValue)
-    case .float16, .int32, .int64, .uint8, .bool:
-      preconditionFailure("matrix product: factors of type \(type)")
+    default: preconditionFailure("matrix product: factors of type \(type)")
     }
   }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import TrestleRecommenders
 import TrestleTensor
 
 extension OpCase {

@@ -1,5 +1,6 @@
 import Foundation
 import TrestleNN
+import TrestleRecommenders
 import TrestleTensor
 
 /// How each of PyTorch's fixture cases is written here.

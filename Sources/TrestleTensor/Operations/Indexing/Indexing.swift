@@ -58,7 +58,7 @@ extension Tensor {
   }
 
   /// Stops the program unless all indices are in `0..<bound`.
-  func checkIndices(below bound: Int, _ operation: StaticString) {
+  package func checkIndices(below bound: Int, _ operation: StaticString) {
     let pointer = self.pointer(Int32.self)
     let limit = UInt32(clamping: bound)
     withExtendedLifetime(storage) {

@@ -191,7 +191,7 @@ public final class SparseMatrix: Sendable {
   }
 
   /// out += self · x.
-  func addProduct(with x: Tensor, to out: Tensor) {
+  package func addProduct(with x: Tensor, to out: Tensor) {
     multiply(x, to: out, columnsPerBlock: columnsPerBlock(for: x), accumulates: true)
   }
 

@@ -9,10 +9,10 @@ extension Tensor {
   ///   - isDescending: whether the largest comes first; NaN is then first.
   public func sortedIndices(along dimension: Int = -1, isDescending: Bool = false) -> Tensor {
     let axis = shape.resolved(dimension, operation: "sortedIndices")
-    let rows = detached.movingAxis(axis, to: rank - 1).sortable()
+    let (rows, key) = detached.movingAxis(axis, to: rank - 1).sortable()
     let result = Tensor(uninitialized: rows.shape, dtype: .int32)
     let length = rows.shape.lastDimension
-    let (key, size) = (rows.sortKey, rows.dtype.byteCount)
+    let size = rows.dtype.byteCount
     withExtendedLifetime(rows.storage) {
       Kernels.parallelRows(rows.shape.rowCount, cols: length * 8) { first, count in
         MatrixWorkspace.withBytes(Int(trestle_sort_workspace(key, Int64(length)))) { workspace in
@@ -27,20 +27,23 @@ extension Tensor {
     return result.movingAxis(rank - 1, to: axis)
   }
 
-  /// A dense tensor of the same order, of a type that sorting knows.
-  private func sortable() -> Tensor {
-    (dtype == .bfloat16 || dtype == .float16 ? converted(to: .float32) : self).dense()
+  /// A dense tensor of the same order, and what sorting takes its elements for: of a type that holds all numbers of this one, if
+  /// sorting does not know it.
+  private func sortable() -> (elements: Tensor, key: trestle_key) {
+    guard let key = sortKey else {
+      return converted(to: dtype.isFloatingPoint ? .float32 : .int64).sortable()
+    }
+    return (dense(), key)
   }
 
-  /// What sorting takes the elements for.
-  private var sortKey: trestle_key {
+  private var sortKey: trestle_key? {
     switch dtype {
     case .float32: TRESTLE_KEY_F32
     case .float64: TRESTLE_KEY_F64
     case .int32: TRESTLE_KEY_I32
     case .int64: TRESTLE_KEY_I64
     case .uint8, .bool: TRESTLE_KEY_U8
-    case .bfloat16, .float16: preconditionFailure("sorting: \(dtype) is sorted as float32")
+    default: nil
     }
   }
 
@@ -83,12 +86,11 @@ extension Tensor {
   /// Each value of the tensor once, with where and how often it occurs. NaNs count as one value. Not tracked.
   public func unique() -> Unique {
     let flat = detached.flattened()
-    let keys = flat.sortable()
+    let (keys, key) = flat.sortable()
     let count = keys.elementCount
     let positions = Tensor(uninitialized: shape, dtype: .int32)
     let firsts = Tensor(uninitialized: [count], dtype: .int32)
     let counts = Tensor(uninitialized: [count], dtype: .int32)
-    let key = keys.sortKey
     let found = withExtendedLifetime(keys.storage) {
       MatrixWorkspace.withBytes(Int(trestle_sort_workspace(key, Int64(count)))) { workspace in
         Int(

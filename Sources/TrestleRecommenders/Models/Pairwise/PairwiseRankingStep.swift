@@ -1,4 +1,5 @@
 internal import CTrestleKernels
+import TrestleTensor
 
 /// One batch of pairwise ranking: its loss, and the gradients of the tables.
 ///

@@ -1,4 +1,6 @@
 internal import CTrestleKernels
+import TrestleNN
+import TrestleTensor
 
 extension Tensor {
   /// The Bayesian personalised ranking loss of each pair: −log σ(self − negative), self being the positives' scores.
@@ -27,5 +29,18 @@ extension Tensor {
       pass.add(d, to: pNode)
       pass.add(d.negated(), to: nNode)
     }
+  }
+}
+
+extension Losses {
+  /// The mean Bayesian personalised ranking loss: −log σ(positive − negative).
+  ///
+  /// - Parameters:
+  ///   - positive: the scores of observed items.
+  ///   - negative: the scores of sampled items, of the same shape.
+  ///
+  /// Source: Rendle et al., *BPR: Bayesian Personalized Ranking from Implicit Feedback* (2009).
+  public static func bpr(positive: Tensor, negative: Tensor) -> Tensor {
+    positive.bprLoss(negative: negative).mean()
   }
 }
