@@ -61,7 +61,9 @@ public struct MechanismFit {
 
   /// Trains on all interactions, each phase for the epochs that ``fit(_:checkpoint:)`` found.
   ///
-  /// - Parameter epochs: of each phase.
+  /// - Parameters:
+  ///   - epochs: of each phase.
+  ///   - checkpoint: a folder in which the state is kept, and from which an earlier call's goes on.
   /// - Throws: as ``fit(_:checkpoint:)``.
   public func refit(epochs: [Int], checkpoint: URL? = nil) throws -> FittedRecommender {
     let all = fit.dataset.interactions

@@ -3,7 +3,7 @@ import TrestleFormats
 import TrestleRecommenders
 import TrestleTensor
 
-/// An approximate index of a hybrid's items, for catalogues in which looking at every item takes too long: ``ItemIndex`` over
+/// An approximate index of a hybrid's items, for catalogues in which looking at every item takes too long: `ItemIndex` over
 /// both sides' rows, one behind the other.
 ///
 /// The fused score (1 − α) · z(domain) + α · z(language), each side standardised over the catalogue, is an inner product with these

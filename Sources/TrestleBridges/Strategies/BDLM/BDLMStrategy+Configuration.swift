@@ -73,7 +73,7 @@ extension BDLMStrategy {
     /// The temperature of the divergence, for both sides' scores.
     public var scoreTemperature = 1.0
     /// Whether, in the end, the recommender's rows are drawn to what the language model wrote last, by a strength that is chosen on the
-    /// validation data (``RowPrior``). For stores that keep the rows' lengths.
+    /// validation data. For stores that keep the rows' lengths.
     public var fitsPrior = true
     /// Determines the maps.
     public var seed: UInt64 = 0
