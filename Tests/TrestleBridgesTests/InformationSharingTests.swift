@@ -40,6 +40,7 @@ import TrestleTestSupport
     let second = store()
     try second.load(from: state)
     #expect(second.items.confidences == first.items.confidences)
+    #expect(second.relativeConfidence(.item, Tensor([0, 1, 2] as [Int32])).floats == relative)
     state.tensors["sharing.items.confidences"] = Tensor([1, 0, 1.5, 0] as [Float])
     #expect(throws: BridgeError.self) { try second.load(from: state) }
     #expect(second.items.confidences == first.items.confidences)

@@ -32,6 +32,8 @@ public final class InformationSharingModule {
     public fileprivate(set) var rows: Tensor
     /// How sure of each row its writers were, from 0 to 1; 0 for one that nobody has written.
     public fileprivate(set) var confidences: [Float]
+    /// The inverse of the written rows' mean confidence; 0 if nobody is sure of any.
+    fileprivate var confidenceScale = 0.0
     /// How often each row was written.
     public fileprivate(set) var versions: [Int32]
     /// How many of the writes came from the domain side.
@@ -45,6 +47,13 @@ public final class InformationSharingModule {
       versions = Array(repeating: 0, count: count)
       domainWrites = versions
       lastWriters = Array(repeating: nil, count: count)
+    }
+
+    /// Takes the mean confidence anew, after writing.
+    fileprivate mutating func measureConfidence() {
+      let written = versions.indices.filter { versions[$0] > 0 }
+      let total = written.reduce(0.0) { $0 + Double(confidences[$1]) }
+      confidenceScale = total > 0 ? Double(written.count) / total : 0
     }
 
     /// The mean standard deviation of a coordinate over the written rows: near 0 means that the store has collapsed.
@@ -84,11 +93,8 @@ public final class InformationSharingModule {
   /// How much each of `ids` counts in a distance to the store, `[ids]`: its confidence in proportion to the mean over all written rows,
   /// so that the distance keeps its weight, whatever the writers' confidence; 0 for a row that nobody has written.
   public func relativeConfidence(_ kind: EntityKind, _ ids: Tensor) -> Tensor {
-    let table = self[kind]
-    let written = table.versions.indices.filter { table.versions[$0] > 0 }
-    let total = written.reduce(0.0) { $0 + Double(table.confidences[$1]) }
-    let scale = total > 0 ? Double(written.count) / total : 0
-    return Tensor(ids.scalars(as: Int32.self).map { Float(Double(table.confidences[Int($0)]) * scale) })
+    let (confidences, scale) = (self[kind].confidences, self[kind].confidenceScale)
+    return Tensor(ids.scalars(as: Int32.self).map { Float(Double(confidences[Int($0)]) * scale) })
   }
 
   /// Writes rows: S ← (1 − ρ) S + ρ · rows, or the rows themselves where nothing was written before.
@@ -125,13 +131,15 @@ public final class InformationSharingModule {
         values[start + offset] = (1 - share) * values[start + offset] + share * value
       }
       let confidence = confidences?[position] ?? 1
-      table.confidences[Int(id)] = (1 - share) * table.confidences[Int(id)] + share * confidence
+      // Rounding must not bring a mean of ones above 1.
+      table.confidences[Int(id)] = min((1 - share) * table.confidences[Int(id)] + share * confidence, 1)
       table.versions[Int(id)] += 1
       table.domainWrites[Int(id)] += writer == .domain ? 1 : 0
       table.lastWriters[Int(id)] = writer
     }
     let updated = Tensor(values, shape: table.rows.shape)
     table.rows = configuration.isNormalized ? updated.unitNormalized() : updated
+    table.measureConfidence()
     if kind == .user { users = table } else { items = table }
   }
 }
@@ -190,6 +198,7 @@ extension InformationSharingModule {
       }
       table.confidences = saved
     }
+    table.measureConfidence()
     table.domainWrites = try numbers("domain_writes") { [versions = table.versions] in 0...versions[$0] }
     table.lastWriters = try numbers("last_writers") { _ in -1...1 }.map {
       $0 == 0 ? .domain : $0 == 1 ? .language : nil
