@@ -162,11 +162,7 @@ public struct StudyResults: Sendable {
     ]
   }
 
-  static func short(_ value: Double) -> String {
-    let text = String(format: "%.4f", value)
-    let digits = text.drop { $0 == "-" }
-    return (text.hasPrefix("-") ? "−" : "") + digits.dropFirst(digits.hasPrefix("0") ? 1 : 0)
-  }
+  static func short(_ value: Double) -> String { LeaderboardFigures.short(value) }
 
   private static func shortP(_ value: Double) -> String { value < 0.001 ? "< .001" : short(value) }
 

@@ -47,7 +47,7 @@ extension Leaderboard {
   /// has none.
   public func jsonLines() -> String {
     let encoder = JSONEncoder()
-    encoder.outputFormatting = [.withoutEscapingSlashes]
+    encoder.outputFormatting = [.withoutEscapingSlashes, .sortedKeys]
     return (records() + trials()).compactMap { record in
       // Encoding fails for values that are not finite only; such a value is no result.
       (try? encoder.encode(record)).map { String(decoding: $0, as: UTF8.self) + "\n" }

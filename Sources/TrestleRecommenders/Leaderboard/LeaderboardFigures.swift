@@ -44,7 +44,7 @@ public struct LeaderboardFigures: Sendable {
   }
 
   /// One measure of a data set as a Markdown table: each model's values by seed and their mean, the best first, and beside them those of
-  /// another program on its own splits of the same seeds, with the ratio of the means. A model without any is left out.
+  /// another program on its own splits, with the ratio of the means. A model without any is left out.
   ///
   /// - Parameters:
   ///   - metric: the measure's name.
@@ -53,9 +53,7 @@ public struct LeaderboardFigures: Sendable {
   ///   - other: the other program's figures, of which there may be none.
   public func table(
     _ metric: String = "NDCG@10", slice: ItemSlice = .all, dataset: String, beside other: Self?
-  )
-    -> String
-  {
+  ) -> String {
     let own = values(metric, slice, dataset)
     let others = other?.values(metric, slice, dataset) ?? [:]
     let program = other?.figures.lazy.compactMap(\.program).first ?? "the other"
@@ -95,9 +93,10 @@ public struct LeaderboardFigures: Sendable {
   }
   private static func text(_ values: [Double]) -> String { values.map(short).joined(separator: " ") }
 
-  /// Four decimals, without the zero before them.
-  private static func short(_ value: Double) -> String {
+  /// Four decimals, without the zero before them, and with a minus sign rather than a hyphen.
+  package static func short(_ value: Double) -> String {
     let text = String(format: "%.4f", value)
-    return text.hasPrefix("0.") ? String(text.dropFirst()) : text
+    let digits = text.drop { $0 == "-" }
+    return (text.hasPrefix("-") ? "−" : "") + digits.dropFirst(digits.hasPrefix("0") ? 1 : 0)
   }
 }
