@@ -58,6 +58,32 @@ public enum AtomicFile {
     try write(values.flatMap { Array(try encoder.encode($0)) + [UInt8(ascii: "\n")] }, to: url)
   }
 
+  /// Writes files that belong together into a folder, so that old and new ones never lie beside each other: all are written and
+  /// synced first; then the old ones go, and the new ones take their names. Whatever fails before leaves the old ones; a process
+  /// that is killed between the last steps leaves a part of the new ones, without the rest.
+  ///
+  /// - Throws: ``FormatError/cannotWrite(_:)``.
+  package static func write(_ files: [(name: String, bytes: [UInt8])], into folder: URL) throws {
+    guard let first = files.first else { return }
+    for file in files { try checkDestination(folder.appending(path: file.name)) }
+    let temporary = try TemporaryEntry.folder(for: folder.appending(path: first.name))
+    defer { temporary.release() }
+    let staging = URL(filePath: temporary.path, directoryHint: .isDirectory)
+    defer { try? FileManager.default.removeItem(at: staging) }
+    for file in files { try write(file.bytes, to: staging.appending(path: file.name)) }
+    for file in files {
+      let url = folder.appending(path: file.name)
+      guard unlink(url.path) == 0 || errno == ENOENT else { throw cannotWrite(url, "a file that can be replaced") }
+    }
+    for file in files {
+      let url = folder.appending(path: file.name)
+      guard rename(staging.appending(path: file.name).path, url.path) == 0 else {
+        throw cannotWrite(url, "a place for the file")
+      }
+    }
+    try synchronizeFolder(folder)
+  }
+
   /// Looks whether the file at `url` can be made or replaced, before work is done that ends there.
   ///
   /// - Throws: ``FormatError/cannotWrite(_:)``.

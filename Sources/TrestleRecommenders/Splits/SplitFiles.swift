@@ -112,7 +112,8 @@ public struct NamedSplit: Sendable {
 
   private static let recBoleNames = ["train", "valid", "test"]
 
-  /// Writes RecBole's form into `folder`, which is made if it is missing.
+  /// Writes RecBole's form into `folder`, which is made if it is missing. Parts of an older split and of this one are never there
+  /// together.
   ///
   /// - Parameters:
   ///   - folder: where to; RecBole wants it to be called like the data set.
@@ -122,10 +123,9 @@ public struct NamedSplit: Sendable {
     try checkIDs()
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
     let name = name ?? folder.lastPathComponent
-    for (suffix, part) in zip(Self.recBoleNames, [split.training, split.validation, split.test]) {
-      let file = folder.appending(path: "\(name).\(suffix).inter")
-      try AtomicFile.write(table(part, types: true), to: file)
-    }
+    let parts = zip(Self.recBoleNames, [split.training, split.validation, split.test])
+    try AtomicFile.write(
+      parts.map { ("\(name).\($0).inter", table($1, types: true)) }, into: folder)
   }
 
   /// Reads RecBole's form.

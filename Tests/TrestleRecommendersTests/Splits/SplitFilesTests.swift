@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TrestleFormats
 import TrestleRecommenders
 import TrestleTensor
 import TrestleTestSupport
@@ -51,6 +52,28 @@ import TrestleTestSupport
       name: "world", interactions: written.split.training, userIDs: written.userIDs, itemIDs: written.itemIDs)
     let again = try NamedSplit.recBole(at: folder.url, name: "world", vocabulary: data)
     #expect(again.split.hash == written.split.hash)
+  }
+
+  /// A part that cannot be replaced leaves all three parts as they were.
+  @Test func recBolesPartsOfTwoSplitsAreNeverTogether() throws {
+    let folder = try TemporaryFolder(inMemory: true)
+    let data = try SyntheticWorld(seed: 4).dataset()
+    func split(_ seed: UInt64) throws -> NamedSplit {
+      NamedSplit(try data.interactions.split(.ratio(), seed: seed), userIDs: data.userIDs, itemIDs: data.itemIDs)
+    }
+    let train = folder.url.appending(path: "world.train.inter")
+    let valid = folder.url.appending(path: "world.valid.inter")
+    try split(1).writeRecBole(to: folder.url, name: "world")
+    let first = try Data(contentsOf: train)
+    try FileManager.default.removeItem(at: valid)
+    try FileManager.default.createDirectory(at: valid, withIntermediateDirectories: false)
+    #expect(throws: FormatError.self) { try split(2).writeRecBole(to: folder.url, name: "world") }
+    #expect(try Data(contentsOf: train) == first)
+    try FileManager.default.removeItem(at: valid)
+    try split(2).writeRecBole(to: folder.url, name: "world")
+    #expect(try Data(contentsOf: train) != first)
+    let names = try FileManager.default.contentsOfDirectory(atPath: folder.url.path).sorted()
+    #expect(names == ["world.test.inter", "world.train.inter", "world.valid.inter"])
   }
 
   @Test func emptyPartsKeepTheirColumns() throws {
