@@ -231,4 +231,20 @@ struct JSONTests {
     }
     #expect(accepted > 50 && accepted < 2950)
   }
+
+  private struct Entry: Decodable, Equatable { let a: Int }
+  private struct Refused: Error { let line: Int, found: String }
+
+  @Test func linesGiveTheirValuesOrTheirPlace() throws {
+    func entries(_ text: String) throws -> [Entry] {
+      try JSONLines(Array(text.utf8)).values(isValid: { $0.a < 9 }) { Refused(line: $0, found: $1) }
+    }
+    #expect(try entries("{\"a\":1}\n\n{\"a\":2}").map(\.a) == [1, 2])
+    #expect(try entries("").isEmpty && entries("\n\n").isEmpty)
+    let deep = String(repeating: "[", count: 100_000)
+    for bad in ["{\"a\":9}", "{\"a\":\"1\"}", "{\"a\":1", "{\"a\":1} {\"a\":1}", "\u{0}", deep] {
+      let error = #expect(throws: Refused.self) { try entries("{\"a\":1}\n\n\(bad)\n") }
+      #expect(error?.line == 3 && error?.found == String(bad.prefix(60)))
+    }
+  }
 }

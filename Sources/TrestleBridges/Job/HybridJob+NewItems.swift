@@ -33,7 +33,7 @@ extension HybridJob {
     var result = JobResult(
       key: key, dataset: data.name, languageModel: data.modelName, isQuick: configuration.isQuick,
       splitHash: "", seconds: 0, settings: settings, records: [], models: [])
-    if configuration.resumes, let earlier = JobResult.read(file), earlier.settings == settings {
+    if configuration.resumes, let earlier = try JobResult.read(file), earlier.settings == settings {
       result = earlier
     }
     let before = result.seconds

@@ -123,7 +123,7 @@ public final class HybridJob {
         // The last bridge and reading are needed in memory, for the report: their checkpoints make that quick.
         let isKept = seed == seeds.last && (variant == .bridge || variant == .newItems)
         if configuration.resumes, !isKept,
-          let finished = JobResult.read(folder.appending(path: "result.json")), finished.key == key
+          let finished = try JobResult.read(folder.appending(path: "result.json")), finished.key == key
         {
           results.append(finished)
           continue

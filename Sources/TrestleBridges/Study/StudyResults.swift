@@ -24,15 +24,9 @@ public struct StudyResults: Sendable {
   }
 
   private static func lines<Line: Decodable>(_ file: URL) throws -> [Line] {
-    let text = String(decoding: try [UInt8](contentsOf: file, limit: 4 << 30), as: UTF8.self)
-    return try text.split(separator: "\n").enumerated().map { place, line in
-      do {
-        return try JSONDecoder().decode(Line.self, from: Data(line.utf8))
-      } catch {
-        throw BridgeError.invalidState(
-          path: file.path, place: "line \(place + 1)", expected: "a line of a study's figures",
-          found: String(line.prefix(60)))
-      }
+    try JSONLines(try [UInt8](contentsOf: file, limit: 4 << 30)).values { line, found in
+      BridgeError.invalidState(
+        path: file.path, place: "line \(line)", expected: "a line of a study's figures", found: found)
     }
   }
 

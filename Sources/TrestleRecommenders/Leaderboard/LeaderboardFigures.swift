@@ -29,18 +29,10 @@ public struct LeaderboardFigures: Sendable {
     } catch {
       throw .unreadable(path: file.path, reason: "\(error)")
     }
-    var figures: [Figure] = []
-    for (number, line) in bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-      .enumerated()
-    where !line.isEmpty {
-      guard let figure = try? JSONDecoder().decode(Figure.self, from: Data(line)) else {
-        throw .malformed(
-          path: file.path, line: number + 1, column: 1, expected: "a figure of a leaderboard",
-          found: String(decoding: line.prefix(60), as: UTF8.self))
-      }
-      figures.append(figure)
+    figures = try JSONLines(bytes).values { line, found in
+      DataError.malformed(
+        path: file.path, line: line, column: 1, expected: "a figure of a leaderboard", found: found)
     }
-    self.figures = figures
   }
 
   /// One measure of a data set as a Markdown table: each model's values by seed and their mean, the best first, and beside them those of

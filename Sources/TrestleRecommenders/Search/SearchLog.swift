@@ -16,13 +16,9 @@ struct SearchLog {
     do { text = try [UInt8](contentsOf: file, limit: 4 << 30) } catch {
       throw .unreadable(path: file.path, reason: "\(error)")
     }
-    for (place, line) in text.split(separator: UInt8(ascii: "\n")).enumerated() {
-      guard let record = try? JSONDecoder().decode(SearchRecord.self, from: Data(line)), record.isValid else {
-        throw .malformed(
-          path: file.path, line: place + 1, column: 1, expected: "a line of a search",
-          found: String(decoding: line.prefix(60), as: UTF8.self))
-      }
-      records.append(record)
+    records = try JSONLines(text).values(isValid: \.isValid) { line, found in
+      DataError.malformed(
+        path: file.path, line: line, column: 1, expected: "a line of a search", found: found)
     }
   }
 

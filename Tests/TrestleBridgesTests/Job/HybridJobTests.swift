@@ -83,6 +83,20 @@ import TrestleTestSupport
     if other.vocabulary != data.vocabulary {
       #expect(throws: BridgeError.self) { try saved.languageState(liking: [1], other) }
     }
+    try expectDamagedResultsAreRefused(folder, data, configuration)
+  }
+
+  /// A finished run that is damaged is neither taken over nor silently run anew.
+  private func expectDamagedResultsAreRefused(
+    _ folder: URL, _ data: HybridJobData, _ configuration: HybridJob.Configuration
+  ) throws {
+    let files = try FileManager.default.subpathsOfDirectory(atPath: folder.path)
+      .filter { $0.hasSuffix("result.json") }
+    #expect(!files.isEmpty)
+    for file in files { try Data("{\"key\":".utf8).write(to: folder.appending(path: file)) }
+    let error = #expect(throws: BridgeError.self) { _ = try HybridJob(data, configuration).run() }
+    let text = "\(error.map { "\($0)" } ?? "")"
+    #expect(text.contains("result.json") && text.contains("a finished run"), "\(text)")
   }
 
   /// A `results.json` with one model's figures.

@@ -153,29 +153,19 @@ public struct WrittenTexts: Sendable, Equatable {
   /// The texts in a file; none if there is no file.
   private static func read(_ file: URL, _ header: Header, _ count: Int) throws -> [String] {
     guard FileManager.default.fileExists(atPath: file.path) else { return [] }
-    let lines = Data(try [UInt8](contentsOf: file, limit: 4 << 30)).split(separator: UInt8(ascii: "\n"))
+    let lines = JSONLines(try [UInt8](contentsOf: file, limit: 4 << 30))
     func invalid(_ place: Int, _ expected: String, _ found: String) -> BridgeError {
       .invalidState(path: file.path, place: "line \(place)", expected: expected, found: found)
     }
-    func shown(_ line: Data) -> String { String(String(decoding: line, as: UTF8.self).prefix(60)) }
-    func decoded<Value: Decodable>(_ type: Value.Type, _ place: Int, _ expected: String) throws -> Value {
-      do {
-        // Read by the bounded parser first: it limits depth and size before the decoder sees the text.
-        _ = try JSONValue(parsing: String(decoding: lines[place], as: UTF8.self), source: file.path)
-        return try JSONDecoder().decode(type, from: lines[place])
-      } catch {
-        throw invalid(place + 1, expected, shown(lines[place]))
-      }
-    }
-    guard !lines.isEmpty else { throw invalid(1, "what the texts are of", "an empty file") }
-    let found = try decoded(Header.self, 0, "what the texts are of")
+    guard lines.count > 0 else { throw invalid(1, "what the texts are of", "an empty file") }
+    let found = try lines.value(Header.self, at: 0) { invalid($0, "what the texts are of", $1) }
     guard found == header else {
       throw invalid(
         1, "texts of the same split, model, subjects and request: \(header)", "\(found)")
     }
     guard lines.count - 1 <= count else { throw invalid(count + 2, "\(count) texts", "\(lines.count - 1)") }
-    return try lines.indices.dropFirst().map { place in
-      let line = try decoded(Line.self, place, "a text with its place")
+    return try (1..<lines.count).map { place in
+      let line = try lines.value(Line.self, at: place) { invalid($0, "a text with its place", $1) }
       guard line.place == place - 1 else { throw invalid(place + 1, "place \(place - 1)", "\(line.place)") }
       return line.text
     }

@@ -76,9 +76,18 @@ struct JobResult: Codable {
   var records: [BridgeEpochRecord]
   var models: [ModelOutcome]
 
-  static func read(_ url: URL) -> JobResult? {
-    guard let bytes = try? [UInt8](contentsOf: url, limit: 4 << 30) else { return nil }
-    return try? JSONDecoder().decode(JobResult.self, from: Data(bytes))
+  /// The finished run in a file; `nil` if there is none.
+  ///
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a file that holds no run.
+  static func read(_ url: URL) throws -> JobResult? {
+    guard FileManager.default.fileExists(atPath: url.path) else { return nil }
+    let lines = JSONLines(try [UInt8](contentsOf: url, limit: 4 << 30))
+    func invalid(_ place: String, _ found: String) -> BridgeError {
+      .invalidState(
+        path: url.path, place: place, expected: "a finished run (without the file it is run again)", found: found)
+    }
+    guard lines.count == 1 else { throw invalid("", "\(lines.count) lines") }
+    return try lines.value(at: 0) { invalid("line \($0)", $1) }
   }
 
   func write(to url: URL) throws {
@@ -92,14 +101,9 @@ struct JobResult: Codable {
   /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a line that holds no run.
   static func all(in file: URL) throws -> [JobResult] {
     guard FileManager.default.fileExists(atPath: file.path) else { return [] }
-    let lines = try [UInt8](contentsOf: file, limit: 4 << 30).split(separator: UInt8(ascii: "\n"))
-    let decoder = JSONDecoder()
-    return try lines.enumerated().map { number, line in
-      do { return try decoder.decode(JobResult.self, from: Data(line)) } catch {
-        throw BridgeError.invalidState(
-          path: file.path, place: "line \(number + 1)", expected: "a finished run",
-          found: String(decoding: line.prefix(60), as: UTF8.self))
-      }
+    return try JSONLines(try [UInt8](contentsOf: file, limit: 4 << 30)).values { line, found in
+      BridgeError.invalidState(
+        path: file.path, place: "line \(line)", expected: "a finished run", found: found)
     }
   }
 
