@@ -40,20 +40,27 @@ struct StudyMark {
       guard words.count == 3 else { throw refusal("<!-- bridges FILE DATASET -->") }
       return BridgeComparison.table(try figures(words[1], of: words[2], nil).records)
     case "leaderboard":
-      guard words.count == 4 else { throw refusal("<!-- leaderboard FILE DATASET OTHER -->") }
-      let table = try LeaderboardFigures(contentsOf: place(words[1])).table(
-        dataset: String(words[2]),
-        beside: words[3] == "-" ? nil : LeaderboardFigures(contentsOf: place(words[3])))
-      guard table.split(separator: "\n").count > 2 else {
-        throw refusal("NDCG@10 of \(words[2]) in \(place(words[1]).path)")
-      }
-      return table
+      return try leaderboard()
     default:
       guard words.count == 4, let part = StudyProtocol(rawValue: String(words[3])) else {
         throw refusal("<!-- study FILE DATASET PROTOCOL -->")
       }
       return try figures(words[1], of: words[2], part).table(of: String(words[2]), part)
     }
+  }
+
+  private func leaderboard() throws -> String {
+    guard words.count == 4 || words.count == 5 else {
+      throw refusal("<!-- leaderboard FILE DATASET OTHER [MEASURE] -->")
+    }
+    let metric = words.count == 5 ? String(words[4]) : RankingMetric.ndcg(10).name
+    let table = try LeaderboardFigures(contentsOf: place(words[1])).table(
+      metric, dataset: String(words[2]),
+      beside: words[3] == "-" ? nil : LeaderboardFigures(contentsOf: place(words[3])))
+    guard table.split(separator: "\n").count > 2 else {
+      throw refusal("\(metric) of \(words[2]) in \(place(words[1]).path)")
+    }
+    return table
   }
 
   /// The picture that the line names.

@@ -102,4 +102,33 @@ import TrestleTestSupport
     #expect(bySeed[2] == "| nothing: EASE alone | .2000 | .3000 | .2500 | 1 of 1 |  |")
     #expect(bySeed[3].hasSuffix("| .5000 |  | .5000 |  |  |"))
   }
+
+  @Test func aTableOfALeaderboardIsOfTheMeasureThatIsNamed() throws {
+    let folder = try TemporaryFolder(inMemory: true)
+    func lines(_ model: String, _ values: [(String, Double)], _ program: String) -> String {
+      values.map {
+        """
+        {"dataset":"d","metric":"\($0.0)","model":"\(model)","seed":0,"slice":"all","value":\($0.1)\(program)}\n
+        """
+      }.joined()
+    }
+    let own = lines("A", [("NDCG@10", 0.2), ("Hit@10", 0.5)], "") + lines("B", [("Hit@10", 0.75)], "")
+    try Data(own.utf8).write(to: folder.url.appending(path: "a.jsonl"))
+    let other = lines("A", [("Hit@10", 0.25)], ",\"program\":\"P 1\"")
+    try Data(other.utf8).write(to: folder.url.appending(path: "b.jsonl"))
+    let page = folder.url.appending(path: "Page.md")
+    func made(_ mark: String) throws -> String {
+      try Data("<!-- leaderboard \(mark) -->\n<!-- end -->\n".utf8).write(to: page)
+      return try StudyPage(contentsOf: page).text
+    }
+    let plain = try made("a.jsonl d -")
+    #expect(plain.contains("| A | .2000 | .2000 |") && !plain.contains("| B |"))
+    let hits = try made("a.jsonl d b.jsonl Hit@10")
+    #expect(hits.contains("| model | Hit@10 by seed | mean | P 1 by seed | mean | ratio |"))
+    #expect(hits.contains("| B | .7500 | .7500 |  |  |  |"))
+    #expect(hits.contains("| A | .5000 | .5000 | .2500 | .2500 | 2.00 |"))
+    for wrong in ["a.jsonl d - MRR", "a.jsonl e -", "a.jsonl d", "a.jsonl d - Hit@10 more", "none.jsonl d -"] {
+      #expect(throws: (any Error).self) { try made(wrong) }
+    }
+  }
 }
