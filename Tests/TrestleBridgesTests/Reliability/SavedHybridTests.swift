@@ -86,6 +86,11 @@ import TrestleTestSupport
     ] {
       try expectRefused(what) { try replace("domain.safetensors", [part: tensor]) }
     }
+  }
+
+  @Test func aManifestThatDoesNotFitIsRefused() throws {
+    defer { try? FileManager.default.removeItem(at: folder) }
+    try hybrid().save(to: folder)
     for (what, fusion) in [
       ("no weights", ["bounds": [], "alphas": []]), ("too few", ["bounds": [1], "alphas": [0.5]]),
       ("beyond 1", ["bounds": [], "alphas": [1.5]]), ("below 0", ["bounds": [], "alphas": [-1]]),
