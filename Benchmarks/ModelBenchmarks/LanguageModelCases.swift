@@ -50,21 +50,39 @@ enum LanguageModelCases {
 
   private static var quantized: [ModelBenchmark] {
     [
-      ModelBenchmark(
-        name: "lm_prefill_q4", shape: "512", measure: .rate(512, "tok/s"), arithmetic: \.arithmetic
-      ) { setting in
-        guard let model = try model(setting, .asStored, setting.arithmetic) else { return nil }
-        let prompt = tokens(512)
-        return {
-          let cache = KeyValueCache(layerCount: model.layerCount)
-          _ = withoutGradients { model.logits(states(model, prompt, cache).rows([511])) }
-        }
-      },
+      prefill("") { try model($0, .asStored, $1) },
+      prefill("", .bfloat16) { try model($0, .asStored, $1) },
       decoding("", sequences: 1) { try model($0, .asStored, $1) },
       decoding("", sequences: 4) { try model($0, .asStored, $1) },
       decoding("", sequences: 1, .int8) { try model($0, .asStored, $1) },
       decoding("", sequences: 4, .int8) { try model($0, .asStored, $1) },
     ]
+  }
+
+  /// 512 tokens at once, with the last one's logits and weights as the file has them.
+  ///
+  /// - Parameters:
+  ///   - suffix: what follows in the case's name.
+  ///   - arithmetic: what products are computed in; `nil` leaves it to the command line. Where bfloat16 is asked for and the
+  ///     processor has no instructions for it, there is no case.
+  static func prefill(
+    _ suffix: String, _ arithmetic: Arithmetic? = nil, warmups: Int = 2, repeats: Int = 9,
+    _ model: @escaping (ModelBenchmark.Setting, Arithmetic) throws -> (any LanguageModel)?
+  ) -> ModelBenchmark {
+    ModelBenchmark(
+      name: "lm_prefill_\(arithmetic == .bfloat16 ? "bf16_" : "")q4\(suffix)", shape: "512",
+      measure: .rate(512, "tok/s"), warmups: warmups, repeats: repeats,
+      arithmetic: { arithmetic ?? $0.arithmetic }
+    ) { setting in
+      guard arithmetic != .bfloat16 || Arithmetic.fastest == .bfloat16,
+        let model = try model(setting, arithmetic ?? setting.arithmetic)
+      else { return nil }
+      let prompt = tokens(512)
+      return {
+        let cache = KeyValueCache(layerCount: model.layerCount)
+        _ = withoutGradients { model.logits(states(model, prompt, cache).rows([511])) }
+      }
+    }
   }
 
   /// 128 tokens of each of some sequences side by side, with weights as the file has them.

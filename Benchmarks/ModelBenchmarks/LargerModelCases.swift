@@ -32,6 +32,9 @@ enum LargerModelCases {
       LanguageModelCases.decoding(
         "_" + file.name, sequences: count, arithmetic, warmups: 1, repeats: 3, model)
     }
+    func prefill(_ arithmetic: Arithmetic?) -> ModelBenchmark {
+      LanguageModelCases.prefill("_" + file.name, arithmetic, warmups: 1, repeats: 3, model)
+    }
     return [
       ModelBenchmark(
         name: "lm_load_gguf_" + file.name, shape: "Q4_K_M", measure: .duration, warmups: 1, repeats: 3
@@ -42,20 +45,7 @@ enum LargerModelCases {
           _ = try PretrainedTokenizer(contentsOf: url)
         }
       },
-      ModelBenchmark(
-        name: "lm_prefill_q4_" + file.name, shape: "512", measure: .rate(512, "tok/s"), warmups: 1,
-        repeats: 3,
-        arithmetic: \.arithmetic
-      ) { setting in
-        guard let model = try model(setting, setting.arithmetic) else { return nil }
-        let prompt = LanguageModelCases.tokens(512)
-        return {
-          let cache = KeyValueCache(layerCount: model.layerCount)
-          _ = withoutGradients {
-            model.logits(LanguageModelCases.states(model, prompt, cache).rows([511]))
-          }
-        }
-      },
+      prefill(nil), prefill(.bfloat16),
       decoding(1, nil), decoding(4, nil), decoding(1, .int8), decoding(4, .int8),
     ]
   }
