@@ -61,7 +61,7 @@ extension Interactions {
   /// Linear in the rows: a user or item that falls below is queued once, and its rows are taken away once.
   public func core(users minimumOfUser: Int, items minimumOfItem: Int) -> Interactions {
     let byUser = rowsByUser()
-    let byItem = IndexOrder.grouped(items, below: itemCount, as: Int.self)
+    let byItem = IndexOrder.grouped(items, below: itemCount)
     var userLeft = userCounts()
     var itemLeft = itemCounts()
     var removed = [Bool](repeating: false, count: count)

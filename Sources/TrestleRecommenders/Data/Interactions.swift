@@ -80,7 +80,7 @@ public struct Interactions: Sendable, Equatable {
   /// The row numbers grouped by user in ascending order, rows of one user in their own order: user `u` has
   /// `rows[offsets[u]..<offsets[u + 1]]`.
   public func rowsByUser() -> (offsets: [Int], rows: [Int32]) {
-    let (offsets, rows) = IndexOrder.grouped(users, below: userCount, as: Int.self)
+    let (offsets, rows) = IndexOrder.grouped(users, below: userCount)
     return (offsets, rows)
   }
 

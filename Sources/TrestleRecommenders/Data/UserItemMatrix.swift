@@ -22,7 +22,7 @@ public struct UserItemMatrix: Sendable, Equatable {
     let users = parts.count == 1 ? parts[0].users : parts.flatMap(\.users)
     let all = parts.count == 1 ? parts[0].items : parts.flatMap(\.items)
     // Two stable counting sorts, by item and then by user, leave every row sorted.
-    let byItem = IndexOrder.grouped(all, below: itemCount, as: Int.self).positions
+    let byItem = IndexOrder.grouped(all, below: itemCount).positions
     var ends = [Int](repeating: 0, count: userCount + 1)
     for user in users { ends[Int(user) + 1] += 1 }
     for user in 0..<userCount { ends[user + 1] += ends[user] }
@@ -115,7 +115,7 @@ public struct UserItemMatrix: Sendable, Equatable {
   /// The users of all items, item after item and ascending within an item, and where each item's begin.
   func usersByItem() -> (starts: [Int], users: [Int32]) {
     let owners = owners()
-    let (starts, places) = IndexOrder.grouped(items, below: itemCount, as: Int.self)
+    let (starts, places) = IndexOrder.grouped(items, below: itemCount)
     return (starts, places.map { owners[Int($0)] })
   }
 

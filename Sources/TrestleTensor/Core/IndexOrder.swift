@@ -33,18 +33,23 @@ package enum IndexOrder {
   ///   - indices: each at least 0 and below `bound`.
   ///   - bound: how many groups there are.
   /// - Returns: where each group begins in `positions` and, at the end, their number.
-  @inlinable
-  package static func grouped<Place: FixedWidthInteger>(
-    _ indices: [Int32], below bound: Int, as: Place.Type = Place.self
-  ) -> (starts: [Place], positions: [Int32]) {
-    var starts = [Place](repeating: 0, count: bound + 1)
-    for index in indices { starts[Int(index) + 1] += 1 }
-    for index in 0..<bound { starts[index + 1] += starts[index] }
+  package static func grouped(
+    _ indices: [Int32], below bound: Int
+  ) -> (starts: [Int], positions: [Int32]) {
+    // Neither generic nor inlinable: across modules the compiler did not specialize it, and every access asked for metadata.
+    let starts = [Int](unsafeUninitializedCapacity: bound + 1) { starts, count in
+      starts.initialize(repeating: 0)
+      for index in indices { starts[Int(index) + 1] += 1 }
+      for index in 0..<bound { starts[index + 1] += starts[index] }
+      count = bound + 1
+    }
     var next = starts
     let positions = [Int32](unsafeUninitializedCapacity: indices.count) { buffer, count in
-      for (position, index) in indices.enumerated() {
-        buffer[Int(next[Int(index)])] = Int32(position)
-        next[Int(index)] += 1
+      next.withUnsafeMutableBufferPointer { next in
+        for (position, index) in indices.enumerated() {
+          buffer[next[Int(index)]] = Int32(position)
+          next[Int(index)] += 1
+        }
       }
       count = indices.count
     }

@@ -265,7 +265,8 @@ struct RowGroups {
     let keys =
       lists.count == 1 ? lists[0].scalars(as: Int32.self) : lists.flatMap { $0.scalars(as: Int32.self) }
     if isDense || bound <= 4 * keys.count {
-      let (starts, order) = IndexOrder.grouped(keys, below: bound, as: Int64.self)
+      let grouped = IndexOrder.grouped(keys, below: bound)
+      let (starts, order) = (grouped.starts.map(Int64.init), grouped.positions)
       if isDense {
         (names, self.starts, self.order) = (nil, starts, order)
         return

@@ -230,7 +230,7 @@ struct WeightedRows: Sendable {
   func entries(of row: Int) -> Range<Int> { offsets[row]..<offsets[row + 1] }
 
   func transposed() -> WeightedRows {
-    let (starts, entries) = IndexOrder.grouped(columns, below: columnCount, as: Int.self)
+    let (starts, entries) = IndexOrder.grouped(columns, below: columnCount)
     var owners = [Int32](repeating: 0, count: columns.count)
     for row in 0..<rowCount { for entry in self.entries(of: row) { owners[entry] = Int32(row) } }
     return WeightedRows(

@@ -88,7 +88,7 @@ public enum ItemFeatures: Sendable {
     let count = features.rowCount
     let values: [Double] = features.values.converted(to: .float64).scalars()
     let (starts, entries) = IndexOrder.grouped(
-      features.columns, below: features.columnCount, as: Int.self)
+      features.columns, below: features.columnCount)
     var owners = [Int32](repeating: 0, count: features.entryCount)
     for row in 0..<count {
       for place in Int(features.rowStarts[row])..<Int(features.rowStarts[row + 1]) {
