@@ -73,7 +73,9 @@ public enum AtomicFile {
     for file in files { try write(file.bytes, to: staging.appending(path: file.name)) }
     for file in files {
       let url = folder.appending(path: file.name)
-      guard unlink(url.path) == 0 || errno == ENOENT else { throw cannotWrite(url, "a file that can be replaced") }
+      guard unlink(url.path) == 0 || errno == ENOENT else {
+        throw cannotWrite(url, "a file that can be replaced")
+      }
     }
     for file in files {
       let url = folder.appending(path: file.name)

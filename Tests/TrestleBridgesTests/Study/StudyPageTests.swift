@@ -127,7 +127,8 @@ import TrestleTestSupport
     #expect(hits.contains("| model | Hit@10 by seed | mean | P 1 by seed | mean | ratio |"))
     #expect(hits.contains("| B | .7500 | .7500 |  |  |  |"))
     #expect(hits.contains("| A | .5000 | .5000 | .2500 | .2500 | 2.00 |"))
-    for wrong in ["a.jsonl d - MRR", "a.jsonl e -", "a.jsonl d", "a.jsonl d - Hit@10 more", "none.jsonl d -"] {
+    for wrong in ["a.jsonl d - MRR", "a.jsonl e -", "a.jsonl d", "a.jsonl d - Hit@10 more", "none.jsonl d -"]
+    {
       #expect(throws: (any Error).self) { try made(wrong) }
     }
   }

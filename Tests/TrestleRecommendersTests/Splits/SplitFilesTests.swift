@@ -59,7 +59,8 @@ import TrestleTestSupport
     let folder = try TemporaryFolder(inMemory: true)
     let data = try SyntheticWorld(seed: 4).dataset()
     func split(_ seed: UInt64) throws -> NamedSplit {
-      NamedSplit(try data.interactions.split(.ratio(), seed: seed), userIDs: data.userIDs, itemIDs: data.itemIDs)
+      NamedSplit(
+        try data.interactions.split(.ratio(), seed: seed), userIDs: data.userIDs, itemIDs: data.itemIDs)
     }
     let train = folder.url.appending(path: "world.train.inter")
     let valid = folder.url.appending(path: "world.valid.inter")

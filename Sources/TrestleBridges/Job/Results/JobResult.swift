@@ -84,7 +84,8 @@ struct JobResult: Codable {
     let lines = JSONLines(try [UInt8](contentsOf: url, limit: 4 << 30))
     func invalid(_ place: String, _ found: String) -> BridgeError {
       .invalidState(
-        path: url.path, place: place, expected: "a finished run (without the file it is run again)", found: found)
+        path: url.path, place: place, expected: "a finished run (without the file it is run again)",
+        found: found)
     }
     guard lines.count == 1 else { throw invalid("", "\(lines.count) lines") }
     return try lines.value(at: 0) { invalid("line \($0)", $1) }
