@@ -13,7 +13,7 @@ struct StudyMark {
   }
 
   var beginsTable: Bool {
-    ["study", "study-seeds", "study-cells", "bridges", "leaderboard"].contains(words.first)
+    ["study", "study-seeds", "study-cells", "bridges", "labelled", "leaderboard"].contains(words.first)
       || text.split(separator: " ").prefix(2) == ["<!--", "study"]
   }
 
@@ -39,6 +39,10 @@ struct StudyMark {
     case "bridges":
       guard words.count == 3 else { throw refusal("<!-- bridges FILE DATASET -->") }
       return BridgeComparison.table(try figures(words[1], of: words[2], nil).records)
+    case "labelled":
+      guard words.count == 3 else { throw refusal("<!-- labelled FILE DATASET -->") }
+      return LabelledComparison.table(
+        try figures(words[1], of: words[2], nil).records.filter { $0.dataset == words[2] })
     case "leaderboard":
       return try leaderboard()
     default:

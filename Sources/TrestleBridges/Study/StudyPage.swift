@@ -13,6 +13,7 @@ import TrestleFormats
 ///   its numbers become those of the splits; `<!-- MODEL/VARIANT -->` is a case, and `<!-- best -->` the best single model. Where a
 ///   case has no figures the cell stays, and must not have a number.
 /// - `<!-- bridges FILE DATASET -->`: ``BridgeComparison/table(_:)``.
+/// - `<!-- labelled FILE DATASET -->`: ``LabelledComparison/table(_:)``.
 /// - `<!-- leaderboard FILE DATASET OTHER [MEASURE] -->`: `LeaderboardFigures/table(_:slice:dataset:beside:)`, with the file of
 ///   another program's figures, or `-`; the measure is NDCG@10 unless another is named.
 /// - `<!-- study-picture PICTURE DATASET:MODEL=FILE,… -->`: a picture beside the page, ``StudyPicture``; there is no `<!-- end -->`.

@@ -139,18 +139,23 @@ extension LabelledComparison {
     return answers
   }
 
-  /// A table of figures, a row for each model and seed; differences are from matrix factorisation, of the same seed.
+  /// A table of figures, a row for each model, budget and seed; differences are from matrix factorisation, of the same seed.
   public static func table(_ records: [StudyRecord]) -> String {
     var lines = [
-      "| model | seed | AUC | UAUC | AUC less MF's | p | UAUC less MF's | p | seconds |",
-      "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+      "| model | budget | seed | test rows | AUC | UAUC | AUC less MF's | p | UAUC less MF's | p | seconds |",
+      "| --- | --- |" + String(repeating: " ---: |", count: 9),
     ]
-    var seen: Set<String> = []
-    for first in records where seen.insert("\(first.model) \(first.seed)").inserted {
-      let own = records.filter { $0.model == first.model && $0.seed == first.seed }
+    func isOfOneRun(_ a: StudyRecord, _ b: StudyRecord) -> Bool {
+      a.model == b.model && a.seed == b.seed && a.protocolName == b.protocolName
+    }
+    var firsts: [StudyRecord] = []
+    for record in records where !firsts.contains(where: { isOfOneRun($0, record) }) { firsts.append(record) }
+    for first in firsts {
+      let own = records.filter { isOfOneRun($0, first) }
       func value(_ slice: String, _ metric: String) -> Double? {
         own.first { $0.slice == slice && $0.metric == metric }?.value
       }
+      func whole(_ metric: String) -> String { value("all", metric).map { String(format: "%.0f", $0) } ?? "" }
       func difference(_ metric: String) -> [String] {
         let against = "against \(baseline)"
         guard let mean = value(against, metric), let low = value(against, metric + "-lower"),
@@ -162,10 +167,9 @@ extension LabelledComparison {
         ]
       }
       let cells =
-        [first.model, "\(first.seed)"]
+        [first.model, first.protocolName.replacing("labelled-", with: ""), "\(first.seed)", whole("rows")]
         + ["AUC", "UAUC"].map { value("all", $0).map(StudyResults.short) ?? "" }
-        + difference("AUC") + difference("UAUC")
-        + [value("all", StudyRecord.seconds).map { String(format: "%.0f", $0) } ?? ""]
+        + difference("AUC") + difference("UAUC") + [whole(StudyRecord.seconds)]
       lines.append("| " + cells.joined(separator: " | ") + " |")
     }
     return lines.joined(separator: "\n")
