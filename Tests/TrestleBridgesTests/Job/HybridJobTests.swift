@@ -94,7 +94,9 @@ import TrestleTestSupport
       .filter { $0.hasSuffix("result.json") }
     #expect(!files.isEmpty)
     for file in files { try Data("{\"key\":".utf8).write(to: folder.appending(path: file)) }
-    let error = #expect(throws: BridgeError.self) { _ = try HybridJob(data, configuration).run() }
+    var again = configuration
+    again.resumes = true
+    let error = #expect(throws: BridgeError.self) { _ = try HybridJob(data, again).run() }
     let text = "\(error.map { "\($0)" } ?? "")"
     #expect(text.contains("result.json") && text.contains("a finished run"), "\(text)")
   }
