@@ -158,7 +158,9 @@ private func smallModel() throws -> any LanguageModel {
         Issue.record("made again")
       }
       let table = LabelledComparison.table(whole)
-      #expect(table.contains("| MF | small | 2 |") && table.contains("| CoLLM | small | 2 |") && table.contains(" to "))
+      #expect(
+        table.contains("| MF | small | 2 |") && table.contains("| CoLLM | small | 2 |")
+          && table.contains(" to "))
       // A run of another budget is not gone on with.
       var other = LabelledBudget(name: "small")
       other.trainingRows = 40
