@@ -37,19 +37,14 @@ package enum IndexOrder {
     _ indices: [Int32], below bound: Int
   ) -> (starts: [Int], positions: [Int32]) {
     // Neither generic nor inlinable: across modules the compiler did not specialize it, and every access asked for metadata.
-    let starts = [Int](unsafeUninitializedCapacity: bound + 1) { starts, count in
-      starts.initialize(repeating: 0)
-      for index in indices { starts[Int(index) + 1] += 1 }
-      for index in 0..<bound { starts[index + 1] += starts[index] }
-      count = bound + 1
-    }
+    var starts = [Int](repeating: 0, count: bound + 1)
+    for index in indices { starts[Int(index) + 1] += 1 }
+    for index in 0..<bound { starts[index + 1] += starts[index] }
     var next = starts
     let positions = [Int32](unsafeUninitializedCapacity: indices.count) { buffer, count in
-      next.withUnsafeMutableBufferPointer { next in
-        for (position, index) in indices.enumerated() {
-          buffer[next[Int(index)]] = Int32(position)
-          next[Int(index)] += 1
-        }
+      for (position, index) in indices.enumerated() {
+        buffer[next[Int(index)]] = Int32(position)
+        next[Int(index)] += 1
       }
       count = indices.count
     }
