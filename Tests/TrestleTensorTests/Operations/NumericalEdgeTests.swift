@@ -193,6 +193,35 @@ import TrestleTestSupport
     }
   }
 
+  @Test func remaindersOfDoublesAreExactForAllNumbers() throws {
+    var generator = RandomGenerator(seed: 12)
+    var (x, y): ([Double], [Double]) = (
+      [0, -0.0, 6, -6, .infinity, -5, 1], [2, 2, 2, 2, 3, .infinity, .nan]
+    )
+    for index in 0..<20_000 {
+      let (a, b) = (generator.next(), generator.next())
+      if index % 2 == 0 {
+        x.append(Double(bitPattern: a))
+        y.append(Double(bitPattern: b))
+      } else {
+        let divisor = Double(bitPattern: 0x3FF0_0000_0000_0000 | b >> 12)
+        let near = divisor * Double(a >> (10 + index % 50))
+        x.append(index % 4 == 1 ? near.nextUp : -near.nextDown)
+        y.append(index % 8 < 4 ? divisor : -divisor)
+      }
+    }
+    try atEveryLevel { level in
+      let found = Tensor(x).remainder(dividingBy: Tensor(y)).doubles
+      for ((x, y), value) in zip(zip(x, y), found) {
+        let rest = x.truncatingRemainder(dividingBy: y)
+        let expected = rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest
+        #expect(
+          value.bitPattern == expected.bitPattern || (value.isNaN && expected.isNaN),
+          "\(x) by \(y) is \(value), expected \(expected), at \(level)")
+      }
+    }
+  }
+
   @Test func theFastestArithmeticIsOneThatTheProcessorHas() throws {
     try atEveryLevel { level in
       let hasInstruction = trestle_level_has_bf16(level.level) != 0
