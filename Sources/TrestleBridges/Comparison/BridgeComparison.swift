@@ -124,7 +124,9 @@ public struct BridgeComparison {
     if mechanism.outcome == .answers {
       guard let side = context.language as? PromptSide else { return [] }
       let test = Array(side.examples.test.prefix(budget.measuredPrompts))
-      return areas(side.answers(to: test), test, mechanism.name, seed)
+      let answers =
+        try (strategy as? any AnsweringBridge)?.answers(to: test, context) ?? side.answers(to: test)
+      return areas(answers, test, mechanism.name, seed)
     }
     let recommenders = try strategy.recommenders(context)
     let scorers = [

@@ -187,6 +187,36 @@ public final class BridgeComposer {
       configuration: configuration)
   }
 
+  /// LightGCN, and the language model that reads the items' texts by two readers, with adapters on all projections of the last blocks
+  /// that are read.
+  public func reading() throws -> BridgeContext {
+    comparison.model.freeze()
+    let targets = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    let made = try LoRA(rank: 16, alpha: 32, targets: targets).load(
+      into: comparison.model, using: generator(2))
+    adapters.append(made)
+    let layer = Swift.max(1, comparison.model.layerCount * 2 / 3)
+    let reader = TextReader(
+      model: comparison.model, texts: comparison.tokens, layer: layer, base: Swift.max(0, layer - 6))
+    let domain = try domain()
+    var configuration = ReadingSide.Configuration()
+    (configuration.width, configuration.seed) = (domain.featureWidth, seed)
+    configuration.crossFitsAdapters = true
+    let side = ReadingSide(
+      name: comparison.modelName, reader: reader, adapters: made, split: new.split,
+      validationItems: new.validationItems, vocabulary: vocabulary, configuration: configuration)
+    return try context(domain, side)
+  }
+
+  /// EASE or iALS, and the language model that reads the items' texts.
+  public func closedForm(_ model: ClosedFormSide.Model) throws -> BridgeContext {
+    let counts = new.split.training.itemCounts()
+    let known = counts.indices.filter { counts[$0] > 0 }.map { Int32($0) } + new.validationItems
+    let side = ClosedFormSide(
+      model, split: new.split, vocabulary: vocabulary, validationItems: known, seed: seed)
+    return try context(side, language(role: .language, adapters: adapt()))
+  }
+
   private func context(_ domain: any BridgeSide, _ language: any BridgeSide) throws -> BridgeContext {
     try BridgeContext(domain: domain, language: language, split: new.split, log: comparison.log)
   }
@@ -230,16 +260,26 @@ public final class BridgeComposer {
   }
 
   /// LightGCN, and the language model that is asked about pairs.
-  public func prompts() throws -> BridgeContext {
+  public func prompts() throws -> BridgeContext { try context(domain(), promptSide()) }
+
+  /// LightGCN, and the language model that names what a user will like by its title.
+  public func titles() throws -> BridgeContext {
+    let side = PromptRankingSide(
+      try promptSide(), output: .titles(beams: 8, count: 20), split: new.split,
+      historyItems: Swift.min(10, budget.readingItems),
+      validationUsers: Swift.min(60, budget.validationUsers))
+    return try context(domain(), side)
+  }
+
+  private func promptSide() throws -> PromptSide {
     var configuration = PromptSide.Configuration()
     configuration.trainingExamples = budget.prompts
     configuration.validationExamples = budget.measuredPrompts
     configuration.seed = seed
-    let side = PromptSide(
+    return PromptSide(
       name: comparison.modelName, model: comparison.model, adapters: try adapt(),
       titles: comparison.dataset.items.titles,
       examples: PromptExamples(sampling: new.split, seed: seed), vocabulary: vocabulary,
       configuration: configuration, encode: comparison.encode)
-    return try context(domain(), side)
   }
 }

@@ -30,7 +30,7 @@ public struct BridgeMechanism: Sendable {
   public static func named(_ name: String) -> BridgeMechanism? { (all + written).first { $0.name == name } }
 
   /// All mechanisms, in the order of tables.
-  public static let all: [BridgeMechanism] = sharing + fromText + teaching + prompting + codes
+  public static let all: [BridgeMechanism] = sharing + fromText + teaching + closedForms + prompting + codes
 
   /// The mechanisms in which a recommender with rows of users and items learns from the language model, and answers alone in the
   /// end: what ``MechanismFit`` trains for serving.
@@ -72,6 +72,19 @@ public struct BridgeMechanism: Sendable {
         b.languageEpochs, b.rounds, b.domainEpochs / 3 + 1
       )
       return BDLMStrategy(schedule: schedule)
+    },
+    BridgeMechanism(
+      name: "BDLM-Reading", source: "after arXiv 2311.03778", exchange: "rows read from texts by two readers",
+      outcome: .domain, seesNewItems: true
+    ) { composer in
+      var c = ReadingStrategy.Configuration()
+      let budget = composer.budget
+      (c.warmUpEpochs, c.domainPatience) = (budget.domainEpochs, budget.patience)
+      (c.readingEpochs, c.writesKnownItems) = (2 * budget.languageEpochs, true)
+      return (
+        ReadingStrategy(validationItems: composer.new.validationItems, configuration: c),
+        try composer.reading()
+      )
     },
     composed(
       name: "CLLM4Rec", source: "WWW 2024", exchange: "token rows of two towers, tied",
@@ -177,6 +190,19 @@ public struct BridgeMechanism: Sendable {
     },
   ]
 
+  private static let closedForms = [
+    ("TextPrior-EASE", ClosedFormSide.Model.ease(.init())), ("TextPrior-iALS", .als(.init())),
+  ].map { name, model in
+    composed(
+      name: name, source: "ours", exchange: "texts as the prior of a closed form", outcome: .domain,
+      seesNewItems: true, of: { try $0.closedForm(model) }
+    ) { _ in
+      var c = TextPrior.Configuration()
+      c.textSource = .encodedText
+      return TextPrior(c)
+    }
+  }
+
   private static let prompting = [
     composed(
       name: "CoLLM", source: "TKDE 2025, arXiv 2310.19488",
@@ -193,6 +219,15 @@ public struct BridgeMechanism: Sendable {
     ) { b in
       BinLLM(domainEpochs: b.domainEpochs, patience: b.patience, languageEpochs: b.languageEpochs)
     },
+    composed(
+      name: "RecRanker", source: "TOIS 2024, arXiv 2312.16018",
+      exchange: "the recommender's ranks, in words; answers of both", outcome: .answers, seesNewItems: false,
+      of: { try $0.prompts() }
+    ) { b in
+      var c = RecRanker.Configuration()
+      (c.domainEpochs, c.patience, c.languageEpochs) = (b.domainEpochs, b.patience, b.languageEpochs)
+      return RecRanker(c)
+    },
     curriculum(
       name: "LLaRA", source: "SIGIR 2024", exchange: "the recommender's rows, by a curriculum, in a prompt"
     ) { b, steps in
@@ -208,6 +243,11 @@ public struct BridgeMechanism: Sendable {
   ]
 
   private static let codes = [
+    composed(
+      name: "TitleNaming", source: "after BIGRec, arXiv 2308.08434",
+      exchange: "titles, held to the catalogue's",
+      outcome: .language, seesNewItems: true, of: { try $0.titles() }
+    ) { b in TitleNaming(epochs: b.languageEpochs) },
     composed(
       name: "LC-Rec", source: "ICDE 2024, arXiv 2311.09049", exchange: "texts, quantised, as codes of items",
       outcome: .language, seesNewItems: false, of: { try $0.codes() }

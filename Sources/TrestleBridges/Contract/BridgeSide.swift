@@ -7,6 +7,9 @@ public enum SideRole: String, Codable, Sendable, CaseIterable {
   case domain
   /// The language model.
   case language
+
+  /// The other partner.
+  public var peer: SideRole { self == .domain ? .language : .domain }
 }
 
 /// What both sides have rows for.
@@ -40,8 +43,8 @@ public struct EntityVocabulary: Codable, Sendable, Hashable {
 /// One partner of a bridge: a domain recommender or a language model.
 ///
 /// What a side can do for a bridge is said by the capability protocols that it conforms to as well: ``EntityTables``,
-/// ``ContextualRepresentations``, ``ScoreProvider``, ``InputInjection``, ``PromptFields``, ``AdapterGating``, ``ItemCodes``,
-/// ``FeatureInjection``, ``InteractionHooks``, ``ParameterGroups`` and ``TrainableSide``. A bridge names those it needs; composing it with a side that lacks one is an error.
+/// ``ContextualRepresentations``, ``CrossFittedReading``, ``ScoreProvider``, ``AnswerProvider``, ``InputInjection``, ``PromptFields``, ``AdapterGating``, ``ItemCodes``,
+/// ``FeatureInjection``, ``PriorInjection``, ``InteractionHooks``, ``ParameterGroups`` and ``TrainableSide``. A bridge names those it needs; composing it with a side that lacks one is an error.
 public protocol BridgeSide: AnyObject {
   /// The name for messages and tables.
   var name: String { get }
@@ -57,8 +60,12 @@ public enum Capability: String, Codable, Sendable, CaseIterable {
   case entityTables = "entity tables"
   /// ``ContextualRepresentations``
   case contextualRepresentations = "contextual representations"
+  /// ``CrossFittedReading``
+  case crossFittedReading = "readings by halves"
   /// ``ScoreProvider``
   case scores = "scores"
+  /// ``AnswerProvider``
+  case answers = "answers"
   /// ``InputInjection``
   case inputInjection = "input injection"
   /// ``PromptFields``
@@ -69,6 +76,8 @@ public enum Capability: String, Codable, Sendable, CaseIterable {
   case itemCodes = "codes of items"
   /// ``FeatureInjection``
   case featureInjection = "feature injection"
+  /// ``PriorInjection``
+  case priorInjection = "priors"
   /// ``InteractionHooks``
   case interactionHooks = "interaction hooks"
   /// ``ParameterGroups``
@@ -81,12 +90,15 @@ public enum Capability: String, Codable, Sendable, CaseIterable {
     switch self {
     case .entityTables: side is any EntityTables
     case .contextualRepresentations: side is any ContextualRepresentations
+    case .crossFittedReading: side is any CrossFittedReading
     case .scores: side is any ScoreProvider
+    case .answers: side is any AnswerProvider
     case .inputInjection: side is any InputInjection
     case .promptFields: side is any PromptFields
     case .adapterGating: side is any AdapterGating
     case .itemCodes: side is any ItemCodes
     case .featureInjection: side is any FeatureInjection
+    case .priorInjection: side is any PriorInjection
     case .interactionHooks: side is any InteractionHooks
     case .parameterGroups: side is any ParameterGroups
     case .training: side is any TrainableSide
@@ -146,6 +158,20 @@ public protocol ContextualRepresentations: BridgeSide {
   ) throws -> Tensor
 }
 
+/// Computes representations that gradients flow through: what a side needs to be trained in the other side's steps.
+public protocol TrackedRepresentations: ContextualRepresentations {
+  /// The representations of `ids`, `[ids, width]`, tracked while gradients are taken; `nil` for a source that the side has not,
+  /// or not so.
+  ///
+  /// - Parameters:
+  ///   - kind: users or items.
+  ///   - ids: which, `[n]`, `int32`.
+  ///   - source: where the representations come from.
+  func trackedRepresentations(
+    of kind: EntityKind, ids: Tensor, source: RepresentationSource
+  ) throws -> Tensor?
+}
+
 extension ContextualRepresentations {
   /// Stops a request for a source that the side does not have.
   ///
@@ -160,12 +186,29 @@ extension ContextualRepresentations {
   }
 }
 
+/// Reads the items' texts by two readers, each of which learns from one half of the items: what the other one reads of an item is no
+/// echo of what was learnt from it.
+public protocol CrossFittedReading: ContextualRepresentations {
+  /// The reader, 0 or 1, that learns from each item; −1 for an item that none learns from. `nil` if there is one reader for all.
+  var readingHalves: [Int8]? { get }
+  /// What a reader makes of items' texts, `[ids, width]`, not tracked.
+  func representations(ofItems ids: [Int32], readBy half: Int) throws -> Tensor
+}
+
 /// Scores items for users.
 public protocol ScoreProvider: BridgeSide {
   /// An immutable scorer of the catalogue with the side's present parameters.
   func makeScorer() throws -> any CatalogueScorer
   /// The scores of all items for `users`, `[users, items]`, not tracked.
   func scores(users: [Int32]) throws -> Tensor
+}
+
+/// Answers whether a user will like an item.
+public protocol AnswerProvider: BridgeSide {
+  /// The questions that answers are compared by: of what is held out for validation.
+  var validationQuestions: [PromptExample] { get }
+  /// The logits of "yes", one for each question, not tracked.
+  func answers(to examples: [PromptExample]) -> [Float]
 }
 
 /// Lets a bridge put rows of its own where the side's input speaks of an entity: slots in a prompt.
@@ -180,6 +223,8 @@ public protocol InputInjection: BridgeSide {
 public protocol PromptFields: BridgeSide {
   /// The tokens of a text, as the side's prompts have them.
   func tokens(of text: String) -> [Int32]
+  /// The tokens of an item's title, as the side's prompts have them.
+  func titleTokens(of item: Int32) -> [Int32]
   /// What is said after the user's history (with a user alone) and after the item that is asked about; `nil` says nothing.
   var promptFields: ((_ user: Int32, _ item: Int32?) -> [Int32])? { get set }
 }
@@ -210,11 +255,34 @@ public protocol FeatureInjection: BridgeSide {
   var injectedFeatures: ((_ kind: EntityKind) -> Tensor?)? { get set }
 }
 
+/// What a recommender that is solved for in closed form is drawn to, where its data says little.
+public enum RecommenderPrior: Sendable {
+  /// Rows of users, `[users, width]`, and of items, `[items, width]`; `nil` draws those of a kind to 0.
+  case rows(users: Tensor?, items: Tensor?)
+  /// Weights from one item to another, `[items, items]`; the diagonal does not matter.
+  case itemWeights(Tensor)
+}
+
+/// Lets a bridge say what a recommender that is solved for in closed form is drawn to.
+public protocol PriorInjection: BridgeSide {
+  /// The width of rows that are a prior; `nil` if the prior is weights between items.
+  var priorWidth: Int? { get }
+  /// What the next fit is drawn to; `nil` for nothing. It belongs to the bridge that sets it, and so to its state: a bridge that
+  /// is resumed sets it again.
+  ///
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for a prior of another kind, shape or type, or with numbers
+  ///   that are none.
+  func setPrior(_ prior: RecommenderPrior?) throws(BridgeError)
+}
+
 /// Lets a bridge change the data that a side trains on.
 public protocol InteractionHooks: BridgeSide {
   /// Interactions beside the training data's own, from the next epoch on. They belong to the bridge that sets them, and so to
   /// its state: a bridge that is resumed sets them again.
   var addedInteractions: [(user: Int32, item: Int32)] { get set }
+  /// Whether ``addedInteractions`` become edges of the graph too, if the side's recommender has one; `false` leaves it the graph of
+  /// the training data. The graph is made anew whenever either changes.
+  var extendsGraph: Bool { get set }
   /// The weight of each user's loss; `nil` for 1.
   var userWeights: [Float]? { get set }
 }

@@ -21,6 +21,9 @@ public struct BridgePhase: Codable, Sendable, Hashable {
   public var kind: Kind
   /// The names of its parameter groups that train; `nil` for all.
   public var groups: Set<String>?
+  /// The names of the other side's parameter groups that train in the same steps; `nil` for none. What they learn from is
+  /// ``SideStep/peerRepresent``.
+  public var peerGroups: Set<String>?
   /// The most epochs.
   public var epochs: Int
   /// How many validations without improvement end the phase; 0 for never.
@@ -39,8 +42,8 @@ public struct BridgePhase: Codable, Sendable, Hashable {
 
   /// A phase.
   public init(
-    name: String, side: SideRole, kind: Kind = .mutual, groups: Set<String>? = nil, epochs: Int,
-    patience: Int = 0,
+    name: String, side: SideRole, kind: Kind = .mutual, groups: Set<String>? = nil,
+    peerGroups: Set<String>? = nil, epochs: Int, patience: Int = 0,
     validationInterval: Int = 1, keepsBest: Bool = true, countsEntry: Bool = false,
     learningRateScale: Double = 1,
     finalLearningRateScale: Double? = nil
@@ -49,6 +52,7 @@ public struct BridgePhase: Codable, Sendable, Hashable {
     self.side = side
     self.kind = kind
     self.groups = groups
+    self.peerGroups = peerGroups
     self.epochs = epochs
     self.patience = patience
     self.validationInterval = validationInterval
@@ -92,6 +96,9 @@ public struct BridgeContext {
 
   /// The side with the given role.
   public func side(_ role: SideRole) -> any BridgeSide { role == .domain ? domain : language }
+
+  /// The side that does not have the given role.
+  public func peer(of role: SideRole) -> any BridgeSide { role == .domain ? language : domain }
 
   /// The side with the given role as something it is known to be able to do.
   ///
@@ -193,6 +200,12 @@ public struct BridgeRecommenders {
       domain: domain, language: language, weights: fusion.weights(training: split.training))
     return BridgeRecommenders(domain: domain, language: language, fused: fused, fusion: fusion)
   }
+}
+
+/// A bridge whose answers about users and items are more than the language side's.
+public protocol AnsweringBridge: SharingBridge {
+  /// The trained bridge's answers, higher for what it believes more that the user will like.
+  func answers(to examples: [PromptExample], _ context: BridgeContext) throws -> [Float]
 }
 
 extension SharingBridge {

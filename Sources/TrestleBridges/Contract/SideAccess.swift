@@ -15,9 +15,19 @@ extension BridgeSide {
     get throws(BridgeError) { try able(.contextualRepresentations, self as? any ContextualRepresentations) }
   }
 
+  /// The side as something that reads texts by halves.
+  public var halves: any CrossFittedReading {
+    get throws(BridgeError) { try able(.crossFittedReading, self as? any CrossFittedReading) }
+  }
+
   /// The side as something that scores items.
   public var scores: any ScoreProvider {
     get throws(BridgeError) { try able(.scores, self as? any ScoreProvider) }
+  }
+
+  /// The side as something that answers about pairs of a user and an item.
+  public var answering: any AnswerProvider {
+    get throws(BridgeError) { try able(.answers, self as? any AnswerProvider) }
   }
 
   /// The side as something whose input has slots.
@@ -43,6 +53,11 @@ extension BridgeSide {
   /// The side as something whose rows take features.
   public var features: any FeatureInjection {
     get throws(BridgeError) { try able(.featureInjection, self as? any FeatureInjection) }
+  }
+
+  /// The side as something that can be drawn to a prior.
+  public var prior: any PriorInjection {
+    get throws(BridgeError) { try able(.priorInjection, self as? any PriorInjection) }
   }
 
   /// The side as something whose training data can be changed.

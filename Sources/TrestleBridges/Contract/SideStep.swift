@@ -44,6 +44,38 @@ public struct BatchScores {
   }
 }
 
+/// The examples of a batch, each with its own loss, for a bridge that weighs them.
+public struct BatchExamples {
+  /// The user of each example, `[n]`, `int32`.
+  public let users: Tensor
+  /// The item of each example, `[n]`, `int32`: the one that was taken, asked about or predicted.
+  public let items: Tensor
+  /// The loss of each example, `[n]`, tracked. Their mean is the side's own loss without penalties and contrasts.
+  public let losses: Tensor
+
+  /// Examples and their losses.
+  public init(users: Tensor, items: Tensor, losses: Tensor) {
+    precondition(
+      losses.rank == 1 && users.elementCount == losses.elementCount
+        && items.elementCount == losses.elementCount,
+      "BatchExamples: \(users.shape) users, \(items.shape) items, losses \(losses.shape)")
+    self.users = users
+    self.items = items
+    self.losses = losses
+  }
+
+  /// Σ w · loss / Σ w, a scalar; 0 if the weights add up to 0.
+  ///
+  /// - Parameter weights: w of each example, `[n]`, none negative; not tracked.
+  public func weightedMean(_ weights: Tensor) -> Tensor {
+    precondition(
+      weights.elementCount == losses.elementCount,
+      "BatchExamples.weightedMean: weights \(weights.shape), losses \(losses.shape)")
+    let total = weights.detached.sum().item
+    return (losses * weights.detached).sum() * (total > 0 ? 1 / total : 0)
+  }
+}
+
 /// What a side computes on a batch, for a bridge to add to.
 public struct SideStep {
   /// The side's own loss, a tracked scalar.
@@ -55,10 +87,16 @@ public struct SideStep {
   /// Computes the scores of the batch's users over the whole catalogue, tracked; `nil` if the side has none.
   /// They cost something, so they are computed only when a bridge asks.
   public var scores: (() -> BatchScores)?
+  /// The examples with the loss of each; `nil` if the side's loss is no mean over examples.
+  public var examples: (() -> BatchExamples)?
   /// The examples, if they are users with an item that each took and one that each did not.
   public var pairs: PairwiseBatch?
   /// Computes what the side makes of any entities from a source, `[ids, width]`, tracked; `nil` for a source that it has not.
   public var represent:
+    ((_ kind: EntityKind, _ ids: Tensor, _ source: RepresentationSource) throws -> Tensor?)?
+  /// What the other side makes of any entities, `[ids, width]`: tracked if the phase trains some of its groups too
+  /// (``BridgePhase/peerGroups``), `nil` for a source that it has not. The trainer sets it.
+  public var peerRepresent:
     ((_ kind: EntityKind, _ ids: Tensor, _ source: RepresentationSource) throws -> Tensor?)?
 
   /// A step.
@@ -90,6 +128,17 @@ public struct SideStep {
     }
     guard let represent, let rows = try represent(kind, ids, source) else { return nil }
     return BatchEntities(ids: ids, representations: rows, source: source)
+  }
+
+  /// The examples, for a bridge that weighs them.
+  ///
+  /// - Throws: ``BridgeError/missingCapability(bridge:side:capability:)`` if the side's loss is no mean over examples.
+  public func examples(for bridge: String, of side: any BridgeSide) throws(BridgeError) -> BatchExamples {
+    guard let examples else {
+      throw .missingCapability(
+        bridge: "\(bridge), which weighs examples,", side: side.name, capability: .training)
+    }
+    return examples()
   }
 
   /// The examples of a bridge that trains on pairs alone.

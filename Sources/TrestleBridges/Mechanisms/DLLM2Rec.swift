@@ -46,8 +46,8 @@ public final class DLLM2Rec: BridgeStrategy {
   private let configuration: Configuration
   private var texts = FrozenRows()
   private var map: Linear?
-  /// The teacher's best items and their probabilities, `[users, length]`.
-  private var lists: (items: Tensor, confidences: Tensor)?
+  /// The teacher's best items and their probabilities.
+  private var lists: RankedLists?
 
   /// The mechanism.
   public init(_ configuration: Configuration = Configuration()) {
@@ -72,10 +72,7 @@ public final class DLLM2Rec: BridgeStrategy {
   /// When the student begins, the teacher's lists and text vectors are noted.
   public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
     guard phase.side == .domain else { return }
-    let users = Array(0..<Int32(context.split.userCount))
-    let scores = try context.language.scores.scores(users: users) + context.exclusion(users)
-    let best = scores.topK(Swift.min(configuration.length, context.split.itemCount))
-    lists = (best.indices, best.values.softmax())
+    lists = try context.rankedLists(of: .language, length: configuration.length)
     if let source = configuration.textSource { texts[.item] = try context.textRows(from: source)[.item] }
     try connect(context)
   }
@@ -131,24 +128,14 @@ public final class DLLM2Rec: BridgeStrategy {
   /// The lists and text vectors; the map is saved with the side's parameters.
   public override func saveState() -> BridgeState {
     var state = texts.state(prefix: "text")
-    state.tensors["lists"] = lists?.items
-    state.tensors["confidences"] = lists?.confidences
+    lists?.save(into: &state, as: "lists")
     return state
   }
 
   /// Takes over saved lists and text vectors.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
     texts = try configuration.textSource.map { try context.savedTextRows(state, from: $0) } ?? FrozenRows()
-    lists = nil
-    if state.tensors["lists"] != nil {
-      let shape: Shape = [
-        context.split.userCount, Swift.min(configuration.length, context.split.itemCount),
-      ]
-      lists = (
-        try state.indices("lists", shape: shape, below: context.split.itemCount),
-        try state.finiteTensor("confidences", shape: shape)
-      )
-    }
+    lists = try .saved(in: state, as: "lists", context.domain.vocabulary, length: configuration.length)
     try connect(context)
   }
 }

@@ -101,9 +101,7 @@ public final class LLMRec: BridgeStrategy {
   public override func enter(_ phase: BridgePhase, _ context: BridgeContext) throws {
     guard phase.kind == .mutual else { return }
     let users = Array(0..<Int32(context.split.userCount))
-    let excluded = context.exclusion(users)
-    let count = Swift.min(configuration.candidates, context.split.itemCount)
-    let lists = (try context.domain.scores.scores(users: users) + excluded).topK(count).indices
+    let lists = try context.rankedLists(of: .domain, length: configuration.candidates).items
     let opinions = try context.language.scores.scores(users: users).gatheredColumns(lists)
     let marked = markCount(context)
     marks = (

@@ -5,8 +5,10 @@ import TrestleTensor
 ///
 /// The map is fitted on the items with interactions, and chosen among several by how well it ranks held-out items.
 public struct RowReading {
-  /// What a model makes of every item's text, `[items, hidden]`.
+  /// What a model makes of every item's text, `[items, hidden]`; of two readers what the first one makes.
   public let readings: Tensor
+  /// What a second reader makes of it, and which reader has learnt from each item: 0, 1, or −1 for neither.
+  let second: (readings: Tensor, halves: [Int8])?
   /// The rows of users and items that scores are computed from; those of items of weight 0 are not looked at.
   public let rows: Representations
   /// How much each item counts in the fit, `[items]`; 0 for items without interactions.
@@ -27,6 +29,37 @@ public struct RowReading {
     self.rows = rows
     self.weights = weights
     self.maps = maps
+    second = nil
+  }
+
+  /// A reading by two readers, each with a map fitted on the half of the items that it has learnt from: an item's row is what the
+  /// other one predicts, that of an item of neither half the mean of both.
+  ///
+  /// - Parameters:
+  ///   - readings: what each makes of every item's text, `[items, hidden]`.
+  ///   - halves: which has learnt from each item: 0, 1, or −1 for neither.
+  ///   - rows: the rows of users and items that scores are computed from.
+  ///   - weights: how much each item counts in a fit, `[items]`.
+  ///   - maps: the maps to choose among.
+  init(
+    _ readings: (Tensor, Tensor), halves: [Int8], rows: Representations, weights: [Float],
+    maps: [KernelRidge.Configuration]
+  ) {
+    (self.readings, second) = (readings.0, (readings.1, halves))
+    (self.rows, self.weights, self.maps) = (rows, weights, maps)
+  }
+
+  /// The rows that a map predicts of all items.
+  private func predicted(_ map: KernelRidge.Configuration) -> Tensor {
+    func fitted(_ readings: Tensor, half: Int8?) -> Tensor {
+      let halves = second?.halves ?? []
+      let counting = weights.indices.map { half == nil || halves[$0] == half ? weights[$0] : 0 }
+      return KernelRidge(
+        inputs: readings, outputs: rows.items, weights: counting, scaling: InputScaling(fitting: readings),
+        configuration: map)(readings)
+    }
+    guard let second else { return fitted(readings, half: nil) }
+    return second.halves.byTheOther(fitted(readings, half: 0), fitted(second.readings, half: 1))
   }
 
   /// Several readings of the same items as one, `[items, the widths' sum]`: each is scaled by ``InputScaling`` first, so that
@@ -48,11 +81,8 @@ public struct RowReading {
     let evaluation = RankingEvaluator.Configuration(
       only: [.ndcg(10)], among: .items(items), userLimit: userLimit)
     let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
-    let scaling = InputScaling(fitting: readings)
     let best = try maps.best { map in
-      let fitted = KernelRidge(
-        inputs: readings, outputs: rows.items, weights: weights, scaling: scaling, configuration: map)
-      let predicted = fitted(readings)
+      let predicted = predicted(map)
       let scorer = InnerProductScorer(Representations(users: rows.users, items: predicted))
       return (try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0, (map: map, rows: predicted))
     }

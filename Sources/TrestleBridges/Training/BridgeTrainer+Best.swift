@@ -25,15 +25,32 @@ extension BridgeTrainer {
     }
   }
 
+  /// The parameters that a phase's best state holds: those of its side and the bridge's own, and, with `peer.` before their names,
+  /// those of the other side that train with it. With each the side whose optimizer moves it.
+  func trained(
+    in phase: BridgePhase, _ side: any ParameterGroups
+  ) -> [(name: String, parameter: Parameter, role: SideRole)] {
+    parameters(of: phase.side, side).map { ($0.name, $0.parameter, phase.side) }
+      + peerGroups(in: phase).flatMap(\.parameters).map {
+        ("peer.\($0.name)", $0.parameter, phase.side.peer)
+      }
+  }
+
   /// How many updates a parameter has had in the phases of a side.
   public func updateCount(of parameter: Parameter, training role: SideRole) -> Int {
     optimizers[role]?.state(of: parameter)?.updateCount ?? 0
   }
 
-  /// The present state of a side in training and of the bridge.
-  func currentState(of role: SideRole, _ side: any ParameterGroups) -> BestState {
+  /// The present state of what trains in a phase and of the bridge.
+  func currentState(in phase: BridgePhase, _ side: any ParameterGroups) -> BestState {
+    currentState(of: trained(in: phase, side))
+  }
+
+  private func currentState(
+    of parameters: [(name: String, parameter: Parameter, role: SideRole)]
+  ) -> BestState {
     var result = BestState()
-    for (name, parameter) in parameters(of: role, side) {
+    for (name, parameter, role) in parameters {
       result.values[name] = parameter.detached.copied()
       if var moments = optimizers[role]?.state(of: parameter) {
         moments.tensors = moments.tensors.mapValues { $0.copied() }
@@ -45,23 +62,25 @@ extension BridgeTrainer {
   }
 
   /// Takes the phase's best state back: the side, the bridge's own parameters, the moments of both, and the bridge's state.
-  func restoreBest(_ role: SideRole, _ side: any ParameterGroups) throws {
+  func restoreBest(_ phase: BridgePhase, _ side: any ParameterGroups) throws {
     if !bridge.saveState().hasSameContent(as: best.state) {
       // The bridge may make new parameters as it loads: those of the other side's phases keep their values too.
-      let others = SideRole.allCases.filter { $0 != role }
-      let kept = others.map { role in
-        (context.side(role) as? any ParameterGroups).map { currentState(of: role, $0) }
+      let other = phase.side.peer
+      func others() -> [(name: String, parameter: Parameter, role: SideRole)] {
+        guard let side = context.side(other) as? any ParameterGroups else { return [] }
+        return parameters(of: other, side).map { ($0.name, $0.parameter, other) }
       }
+      let kept = currentState(of: others())
       try bridge.loadState(best.state, context)
-      for (role, state) in zip(others, kept) {
-        if let state, let side = context.side(role) as? any ParameterGroups { put(state, role, side) }
-      }
+      put(kept, into: others())
     }
-    put(best, role, side)
+    put(best, into: trained(in: phase, side))
   }
 
-  private func put(_ state: BestState, _ role: SideRole, _ side: any ParameterGroups) {
-    for (name, parameter) in parameters(of: role, side) {
+  private func put(
+    _ state: BestState, into parameters: [(name: String, parameter: Parameter, role: SideRole)]
+  ) {
+    for (name, parameter, role) in parameters {
       guard let value = state.values[name] else { continue }
       parameter.update(to: value)
       optimizers[role]?.setState(state.moments[name], of: parameter)

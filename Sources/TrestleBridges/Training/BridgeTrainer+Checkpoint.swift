@@ -150,7 +150,7 @@ extension BridgeTrainer {
     guard bridge.phases.indices.contains(cursor.phase) else { return }
     let phase = bridge.phases[cursor.phase]
     guard let side = context.side(phase.side) as? any ParameterGroups else { return }
-    let all = parameters(of: phase.side, side)
+    let all = trained(in: phase, side)
     let known = Dictionary(
       all.map { (ByteKey($0.name), $0.parameter) }, uniquingKeysWith: { first, _ in first })
     func parameter(_ name: String) throws -> Parameter {
@@ -173,7 +173,7 @@ extension BridgeTrainer {
     }
     saved.best.state.values = header.bestStateValues
     guard phase.keepsBest, cursor.bestValidation > BridgeCursor().bestValidation else { return }
-    for (name, _) in all where saved.best.values[name] == nil {
+    for (name, _, _) in all where saved.best.values[name] == nil {
       throw invalid(file, "best.\(name)", "the value at the best validation", "none")
     }
   }

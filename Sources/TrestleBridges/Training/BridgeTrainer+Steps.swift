@@ -38,13 +38,13 @@ extension BridgeTrainer {
   /// Makes one step of one or several batches.
   func runStep(
     _ batches: [any SideBatch], _ phase: BridgePhase, _ side: any TrainableSide, _ parameters: [Parameter],
-    _ optimizer: AdamW
+    _ moving: [AdamW]
   ) throws {
     let first = cursor.batch
     if accumulation == 1 {
       let batch = batches[0]
       let found = try gradients(of: batch, first, phase, side, parameters)
-      try update(optimizer, found.gradients, value: found.value, phase, first)
+      try update(moving, found.gradients, value: found.value, phase, first)
       note(own: found.own, value: found.value, of: batch)
       if let step = found.step { try bridge.didStep(step, in: phase, context) }
       return
@@ -66,7 +66,7 @@ extension BridgeTrainer {
       _ = try reducer.add(.init(found.gradients, exampleCount: batch.count, loss: found.value))
     }
     guard let mean = try reducer.mean() else { return }
-    try update(optimizer, mean.gradients, value: mean.loss, phase, first)
+    try update(moving, mean.gradients, value: mean.loss, phase, first)
     let all = try communicator.allGather(figures)
     for (number, batch) in batches.enumerated() {
       let place = 2 * (number / communicator.size)

@@ -106,7 +106,10 @@ public final class BridgeTrainer {
     self.folder = folder
     self.fingerprint = fingerprint
     try bridge.checkRequirements(context)
-    for phase in bridge.phases { _ = try trainable(phase.side) }
+    for phase in bridge.phases {
+      _ = try trainable(phase.side)
+      try checkPeer(phase)
+    }
     try checkAccumulation()
   }
 
@@ -142,7 +145,7 @@ public final class BridgeTrainer {
       if phase.keepsBest && (phase.countsEntry || (cursor.epochsOf[phase.side.rawValue] ?? 0) > 0) {
         // What the side can do already is the first candidate: a phase that does not help changes nothing.
         cursor.bestValidation = try bridge.validate(phase, context) ?? side.validate()
-        best = currentState(of: phase.side, side)
+        best = currentState(in: phase, side)
       }
       cursor.hasEntered = true
       try save()
@@ -155,24 +158,27 @@ public final class BridgeTrainer {
     for group in groups where !names.contains(group.name) {
       for parameter in group.parameters { parameter.parameter.isTrainable = false }
     }
+    let peers = peerGroups(in: phase)
     while cursor.epoch < phase.epochs && !(phase.patience > 0 && cursor.stopping(phase).shouldStop) {
-      try runEpoch(phase, side, trained)
+      try runEpoch(phase, side, trained, peers)
     }
-    if phase.keepsBest && !best.isEmpty { try restoreBest(phase.side, side) }
+    if phase.keepsBest && !best.isEmpty { try restoreBest(phase, side) }
     try bridge.exit(phase, context)
   }
 
-  private func runEpoch(_ phase: BridgePhase, _ side: any TrainableSide, _ groups: [BridgeParameterGroup])
-    throws
-  {
+  private func runEpoch(
+    _ phase: BridgePhase, _ side: any TrainableSide, _ groups: [BridgeParameterGroup],
+    _ peers: [BridgeParameterGroup]
+  ) throws {
     let all = groups + bridge.parameterGroups(in: phase)
-    let optimizer = makeOptimizer(phase.side, all)
-    let parameters = all.flatMap { $0.parameters.map(\.parameter) }.filter(\.isTrainable)
+    var moving = [makeOptimizer(phase.side, all)]
+    if !peers.isEmpty { moving.append(makeOptimizer(phase.side.peer, peers)) }
+    let parameters = (all + peers).flatMap { $0.parameters.map(\.parameter) }.filter(\.isTrainable)
     let number = cursor.epochsOf[phase.side.rawValue] ?? 0
     let batchCount = side.batchCount
     for parts in BatchGroups(side.batches(epoch: number), from: cursor.batch, size: accumulation) {
-      setLearningRate(optimizer, phase, done: Double(cursor.batch) / Double(max(batchCount, 1)))
-      try runStep(parts, phase, side, parameters, optimizer)
+      setLearningRates(moving, phase, done: Double(cursor.batch) / Double(max(batchCount, 1)))
+      try runStep(parts, phase, side, parameters, moving)
       cursor.batch += parts.count
       onProgress?(
         BridgeProgress(
@@ -195,7 +201,7 @@ public final class BridgeTrainer {
     var taken: SideStep?
     var own = 0.0
     func loss() throws -> Tensor {
-      var step = try side.step(on: batch)
+      var step = try step(on: batch, of: side, in: phase)
       let weight = bridge.ownLossWeight(in: phase)
       let extra = try bridge.additionalLoss(step, in: phase, context)
       own = weight * step.loss.item
@@ -216,12 +222,12 @@ public final class BridgeTrainer {
 
   /// Moves the parameters, if all is finite.
   func update(
-    _ optimizer: AdamW, _ gradients: Gradients, value: Double, _ phase: BridgePhase, _ index: Int
+    _ moving: [AdamW], _ gradients: Gradients, value: Double, _ phase: BridgePhase, _ index: Int
   ) throws {
     guard value.isFinite, gradients.norm.isFinite else {
       throw notFinite(phase, index, value.isFinite ? "a gradient is not finite" : "the loss is \(value)")
     }
-    optimizer.update(with: gradients)
+    for optimizer in moving { optimizer.update(with: gradients) }
   }
 
   private func notFinite(_ phase: BridgePhase, _ batch: Int, _ cause: String) -> BridgeError {
@@ -235,7 +241,7 @@ public final class BridgeTrainer {
     if isDue || isLast {
       let value = try bridge.validate(phase, context) ?? side.validate()
       validation = value
-      if cursor.note(value, phase), phase.keepsBest { best = currentState(of: phase.side, side) }
+      if cursor.note(value, phase), phase.keepsBest { best = currentState(in: phase, side) }
     }
     let examples = Double(max(cursor.examples, 1))
     let record = BridgeEpochRecord(
@@ -262,11 +268,13 @@ public final class BridgeTrainer {
     return optimizer
   }
 
-  private func setLearningRate(_ optimizer: AdamW, _ phase: BridgePhase, done: Double) {
+  private func setLearningRates(_ moving: [AdamW], _ phase: BridgePhase, done: Double) {
     let progress = (Double(cursor.epoch) + done) / Double(max(phase.epochs, 1))
     let (start, end) = (phase.learningRateScale, phase.finalLearningRateScale ?? phase.learningRateScale)
     let factor = start + (end - start) * progress
-    for index in optimizer.groups.indices { optimizer.groups[index].multiplier = factor }
+    for optimizer in moving {
+      for index in optimizer.groups.indices { optimizer.groups[index].multiplier = factor }
+    }
   }
 }
 
@@ -285,7 +293,9 @@ extension SideStep {
     copy.users = users.map(\.detached)
     copy.items = items.map(\.detached)
     copy.scores = nil
+    copy.examples = nil
     copy.represent = nil
+    copy.peerRepresent = nil
     return copy
   }
 }

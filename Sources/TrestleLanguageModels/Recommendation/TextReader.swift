@@ -70,15 +70,31 @@ public final class TextReader {
   }
 
   /// The mean states of some texts, `[ids, hidden]`; tracked while gradients are taken.
-  public func representations(of ids: [Int32]) -> Tensor {
+  public func representations(of ids: [Int32]) -> Tensor { representations(of: ids, gating: nil, by: nil) }
+
+  /// The mean states of some texts, each read through a mix of the adapters' ranks of its own.
+  ///
+  /// - Parameters:
+  ///   - ids: which texts.
+  ///   - adapters: those on the model; `nil` for no mix.
+  ///   - gates: what each rank counts for each text, `[ids, rank]`; `nil` for 1.
+  /// - Returns: `[ids, hidden]`; tracked while gradients are taken.
+  public func representations(of ids: [Int32], gating adapters: LoRAAdapters?, by gates: Tensor?) -> Tensor {
     let known = ids.indices.filter { !texts[Int(ids[$0])].isEmpty }
     if known.isEmpty { return .zeros([ids.count, model.hiddenSize]) }
     let parts = Self.passes(known, ids.map { prompts[Int($0)] }, tokensPerPass).map { pass in
       let chosen = pass.map { Int(ids[$0]) }
       let rows = chosen.flatMap { (starts[$0]..<starts[$0 + 1]).map { Int32($0) } }
       let sequences = PackedSequences(lengths: chosen.map { prompts[$0].tokens.count })
-      let states = model.states(
-        baseStates.gatheredRows(Tensor(rows)), sequences: sequences, from: base, layers: [layer])
+      func read() -> [Tensor] {
+        model.states(
+          baseStates.gatheredRows(Tensor(rows)), sequences: sequences, from: base, layers: [layer])
+      }
+      let owners = pass.flatMap { place in
+        [Int32](repeating: Int32(place), count: prompts[Int(ids[place])].tokens.count)
+      }
+      let states =
+        adapters?.gated(by: gates.map { $0.gatheredRows(Tensor(owners)) }, read) ?? read()
       return style.pooled(states[0], sequences, chosen.map { prompts[$0] })
     }
     let read = parts.count == 1 ? parts[0] : Tensor.concatenated(parts, along: 0)

@@ -26,7 +26,10 @@ public struct SavedStrategy: Sendable, CustomStringConvertible {
   /// The strategy, with two epochs in each phase.
   public func make() -> BridgeStrategy {
     let strategy = making()
-    for index in strategy.phases.indices { strategy.phases[index].epochs = 2 }
+    // What is solved for in closed form has one.
+    for index in strategy.phases.indices where !(strategy is TextPrior) {
+      strategy.phases[index].epochs = 2
+    }
     return strategy
   }
 
@@ -43,6 +46,11 @@ public struct SavedStrategy: Sendable, CustomStringConvertible {
     },
     .init("reading", on: { try $0.reading(validationItems: [1, 3, 5]) }) {
       ReadingStrategy(validationItems: [1, 3, 5])
+    },
+    .init("reading-halves", on: { try $0.reading(validationItems: [1, 3, 5], byHalves: true) }) {
+      var configuration = ReadingStrategy.Configuration()
+      configuration.writesKnownItems = true
+      return ReadingStrategy(validationItems: [1, 3, 5], configuration: configuration)
     },
     .init("slots") { SlotInjectionStrategy() },
     .init("e4srec") { E4SRec() },
@@ -64,6 +72,8 @@ public struct SavedStrategy: Sendable, CustomStringConvertible {
     },
     .init("llm-esr") { LLMESR(neighbors: 3) },
     .init("kar") { KAR() },
+    .init("text-prior-ease", on: { try $0.closedForm(.ease(.init())) }) { TextPrior() },
+    .init("text-prior-ials", on: { try $0.closedForm(.als(SmallComposition.smallALS)) }) { TextPrior() },
     .init("kar-users") { KAR(textSource: .encodedText, readsUsers: true) },
   ]
 
@@ -87,6 +97,7 @@ public struct SavedStrategy: Sendable, CustomStringConvertible {
   private static let prompting: [SavedStrategy] = [
     .init("collm", on: { try $0.asking() }) { CoLLM(expansion: 2) },
     .init("binllm", on: { try $0.asking() }) { BinLLM(bits: 8) },
+    .init("recranker", on: { try $0.asking() }) { RecRanker() },
     .init("llara", on: { try $0.asking() }) { LLaRA(steps: 2) },
     .init("ilora", on: { try $0.asking() }) { ILoRA(experts: 2, steps: 2) },
   ]

@@ -113,12 +113,12 @@ private func checkGradients(_ bridge: any SharingBridge, _ context: BridgeContex
   let last = Dictionary(bridge.phases.map { ($0.name, $0.epochs - 1) }) { first, _ in first }
   var checked = Set<String>()
   var failure: (any Error)?
-  trainer.onProgress = { progress in
+  trainer.onProgress = { [unowned trainer] progress in
     let phase = progress.phase
     guard failure == nil, progress.epoch == 0 || progress.epoch == last[phase.name],
       progress.batch == progress.batchCount, checked.insert("\(phase.name) \(progress.epoch)").inserted
     else { return }
-    do { failures += try unreached(bridge, phase, context) } catch { failure = error }
+    do { failures += try unreached(bridge, phase, context, trainer) } catch { failure = error }
   }
   try trainer.run()
   if let failure { throw failure }
@@ -126,7 +126,7 @@ private func checkGradients(_ bridge: any SharingBridge, _ context: BridgeContex
 }
 
 private func unreached(
-  _ bridge: any SharingBridge, _ phase: BridgePhase, _ context: BridgeContext
+  _ bridge: any SharingBridge, _ phase: BridgePhase, _ context: BridgeContext, _ trainer: BridgeTrainer
 ) throws -> [BridgeFailure] {
   guard let side = context.side(phase.side) as? any TrainableSide,
     let batch = side.batches(epoch: 0).first(where: { _ in true })
@@ -139,7 +139,7 @@ private func unreached(
   }
   var adds = false
   let added = try valueAndGradients(of: parameters) {
-    let step = try side.step(on: batch)
+    let step = try trainer.step(on: batch, of: side, in: phase)
     let extra = try bridge.additionalLoss(step, in: phase, context)
     adds = extra != nil
     return extra ?? step.loss * 0
@@ -149,7 +149,7 @@ private func unreached(
     failures.append(BridgeFailure("an added loss reaches a trained parameter", "'\(phase.name)': none"))
   }
   let whole = try valueAndGradients(of: parameters) {
-    let step = try side.step(on: batch)
+    let step = try trainer.step(on: batch, of: side, in: phase)
     let extra = try bridge.additionalLoss(step, in: phase, context)
     let loss = step.loss * bridge.ownLossWeight(in: phase)
     return extra.map { loss + $0 } ?? loss

@@ -20,14 +20,31 @@ extension SmallComposition {
     return try BridgeContext(domain: domain, language: side, split: context.split)
   }
 
+  /// EASE or iALS, and the same language model.
+  public func closedForm(_ model: ClosedFormSide.Model) throws -> BridgeContext {
+    let side = ClosedFormSide(
+      model, split: context.split, vocabulary: language.vocabulary, seed: language.configuration.seed)
+    return try BridgeContext(domain: side, language: language, split: context.split)
+  }
+
+  /// Rows of eight numbers by alternating least squares in four sweeps.
+  public static let smallALS: ImplicitALS.Configuration = {
+    var configuration = ImplicitALS.Configuration()
+    (configuration.dimension, configuration.sweeps) = (8, 4)
+    return configuration
+  }()
+
   /// The same recommender, and the same language model as a reader of the items' texts.
   ///
-  /// - Parameter validationItems: by which readings are compared.
-  public func reading(validationItems: [Int32]) throws -> BridgeContext {
+  /// - Parameters:
+  ///   - validationItems: by which readings are compared.
+  ///   - byHalves: whether two readers learn from half of the items each.
+  public func reading(validationItems: [Int32], byHalves: Bool = false) throws -> BridgeContext {
     let reader = TextReader(
       model: language.recommender.model, texts: language.itemTexts ?? [], layer: 2, base: 1)
     var configuration = ReadingSide.Configuration()
     configuration.width = 16
+    configuration.crossFitsAdapters = byHalves
     let side = ReadingSide(
       name: "reading", reader: reader, adapters: language.adapters, split: context.split,
       validationItems: validationItems, vocabulary: language.vocabulary, configuration: configuration)

@@ -268,19 +268,24 @@ import TrestleTestSupport
     let composition = try SmallComposition(seed: 1)
     let sides: [any BridgeSide] = [
       composition.domain, composition.language, WordsOnly(composition.domain), GatesOnly(composition.domain),
-      CodesOnly(composition.domain),
+      CodesOnly(composition.domain), composition.prompts(),
+      try composition.closedForm(.ease(.init())).domain,
+      try composition.reading(validationItems: [1], byHalves: true).language,
     ]
     // Exhaustive: a new capability needs its protocol here, and the way to it.
     func found(_ side: any BridgeSide) throws -> any BridgeSide {
       switch capability {
       case .entityTables: try side.tables
       case .contextualRepresentations: try side.contextual
+      case .crossFittedReading: try side.halves
       case .scores: try side.scores
+      case .answers: try side.answering
       case .inputInjection: try side.input
       case .promptFields: try side.words
       case .adapterGating: try side.gating
       case .itemCodes: try side.codes
       case .featureInjection: try side.features
+      case .priorInjection: try side.prior
       case .interactionHooks: try side.interactions
       case .parameterGroups: try #require(side as? any ParameterGroups)
       case .training: try side.training
@@ -315,6 +320,7 @@ private class IdleSide: BridgeSide {
 private final class WordsOnly: IdleSide, PromptFields {
   var promptFields: ((_ user: Int32, _ item: Int32?) -> [Int32])?
   func tokens(of text: String) -> [Int32] { [] }
+  func titleTokens(of item: Int32) -> [Int32] { [] }
 }
 
 private final class GatesOnly: IdleSide, AdapterGating {

@@ -33,7 +33,14 @@ extension LanguageSide: InputInjection {
   public var inputWidth: Int { recommender.model.hiddenSize }
 }
 
-extension LanguageSide: ContextualRepresentations {
+extension LanguageSide: TrackedRepresentations {
+  /// What the side makes of entities outside its own steps; states after users' histories are not tracked.
+  public func trackedRepresentations(
+    of kind: EntityKind, ids: Tensor, source: RepresentationSource
+  ) throws -> Tensor? {
+    try represented(kind, ids, source, table: recommender.entities.items.value)
+  }
+
   /// Users: token row and state after the history. Items: token row and, with texts, pooled text and prompt. Both: what a
   /// sentence encoder makes of the texts, if there is one.
   public func representationSources(_ kind: EntityKind) -> Set<RepresentationSource> {

@@ -236,30 +236,33 @@ public final class LanguageSide: TrainableSide {
     // Position t predicts item t: the last state has read everything, and predicts nothing.
     var asked: [Int] = []
     var labels: [Int32] = []
+    var owners: [Int32] = []
     for (index, items) in batch.sequences.enumerated() {
       let start = sequences.queryStarts[index]
       for place in (1 - userTokens)..<items.count {
         asked.append(start + place - 1 + userTokens)
         labels.append(items[place])
+        owners.append(batch.users[index])
       }
     }
     let table = itemRows()
     var logits = recommender.head.logits(states.rows(asked), items: table)
     if configuration.masksSeenItems { logits = logits + seenMask(batch.sequences, userTokens: userTokens) }
-    let loss = logits.crossEntropy(labels: Tensor(labels)).mean()
+    let losses = logits.crossEntropy(labels: Tensor(labels))
     let distinct = Tensor(Set(batch.sequences.joined()).sorted())
     let last = states.rows(sequences.lastRows)
     let windows = WindowMeans(batch.users)
     let users = windows.users
     let handsOutRows = configuration.userRepresentation == .row && configuration.usesUserTokens
     var step = SideStep(
-      loss: loss,
+      loss: losses.mean(),
       users: BatchEntities(
         ids: users,
         representations: handsOutRows
           ? recommender.entities.users.value.gatheredRows(users) : windows.means(of: last),
         source: handsOutRows ? .row : .behaviour),
       items: BatchEntities(ids: distinct, representations: table.gatheredRows(distinct)))
+    step.examples = { BatchExamples(users: Tensor(owners), items: Tensor(labels), losses: losses) }
     step.scores = { [recommender] in
       BatchScores(users: users, logits: windows.means(of: recommender.head.logits(last, items: table)))
     }

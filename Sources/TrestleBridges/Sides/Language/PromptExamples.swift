@@ -25,6 +25,16 @@ public struct PromptExample: Sendable, Hashable {
 }
 
 extension [PromptExample] {
+  /// The binary cross-entropy of each answer, softplus(x) − y·x, `[examples]`.
+  func answerLosses(_ logits: Tensor) -> Tensor {
+    logits.softplus() - logits * Tensor(map(\.label)).converted(to: logits.dtype)
+  }
+
+  /// The examples with the loss of each.
+  func withLosses(_ losses: Tensor) -> BatchExamples {
+    BatchExamples(users: Tensor(map(\.user)), items: Tensor(map(\.item)), losses: losses)
+  }
+
   /// The examples in groups of neighbours with the same user and history.
   var inContexts: [[PromptExample]] {
     reduce(into: []) { groups, example in
@@ -139,5 +149,34 @@ public struct PromptExamples: Sendable {
     }
     self.init(
       training: examples(split.training), validation: examples(split.validation), test: examples(split.test))
+  }
+}
+
+extension PromptSide {
+  /// AUC over all examples, and the mean over the users who have both answers; `nil` where there are none such.
+  public static func areas(_ scores: [Float], _ examples: [PromptExample]) -> (auc: Double?, uauc: Double?) {
+    func area(_ places: [Int]) -> Double? {
+      let order = places.sorted { scores[$0] < scores[$1] }
+      var positives = 0.0
+      var sum = 0.0
+      var start = 0
+      while start < order.count {
+        var end = start
+        while end < order.count && scores[order[end]] == scores[order[start]] { end += 1 }
+        let rank = Double(start + end + 1) / 2
+        let liked = Double(order[start..<end].filter { examples[$0].label > 0.5 }.count)
+        positives += liked
+        sum += liked * rank
+        start = end
+      }
+      let others = Double(order.count) - positives
+      guard positives > 0 && others > 0 else { return nil }
+      return (sum - positives * (positives + 1) / 2) / (positives * others)
+    }
+    let users = Dictionary(grouping: examples.indices, by: { examples[$0].user })
+    let areas = users.sorted { $0.key < $1.key }.compactMap { area($0.value) }
+    return (
+      area(Array(examples.indices)), areas.isEmpty ? nil : areas.reduce(0, +) / Double(areas.count)
+    )
   }
 }

@@ -109,6 +109,20 @@ extension PromptSide {
     adapters?.gated(by: gates([example], [rows]), pass) ?? pass()
   }
 
+  /// The states after some users' histories and the words before a title, `[examples, hidden]`; tracked while gradients are taken.
+  func namingStates(_ examples: [PromptExample]) -> Tensor {
+    var prompts = Prompts()
+    for (place, example) in examples.enumerated() {
+      prompts.add(opening(of: example) + [.words(naming.words)], of: place, after: nil)
+    }
+    var end = -1
+    let last = prompts.lengths.map { length in
+      end += length
+      return end
+    }
+    return states(of: prompts, examples).rows(last)
+  }
+
   /// The mean cross-entropy, over tokens, of the titles of the items asked about after what their users liked; tracked while
   /// gradients are taken. It is what naming learns from: the examples should be liked ones.
   ///

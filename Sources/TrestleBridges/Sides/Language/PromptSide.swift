@@ -6,13 +6,23 @@ import TrestleTensor
 /// A language model that is asked whether a user will like an item, as the language side of a bridge.
 ///
 /// A prompt has words, the titles of what the user liked and of the item that is asked about, and slots: after a title the
-/// row that a bridge gives for the item, and one for the user (``InputInjection``). Without a bridge's rows there are no slots,
-/// and the prompt is text alone. The answer is the difference of the logits of "Yes" and "No" after the prompt; the loss is its
+/// row that a bridge gives for the item, and one for the user (``InputInjection``), or the side's own entity tokens. Without either
+/// there are no slots, and the prompt is text alone. The answer is the difference of the logits of "Yes" and "No" after the prompt; the loss is its
 /// binary cross-entropy.
 ///
 /// Source: Zhang et al., *CoLLM: Integrating Collaborative Embeddings into Large Language Models for Recommendation* (2023); Bao
 /// et al., *TALLRec* (2023), for the prompt without slots.
-public final class PromptSide: TrainableSide, InputInjection, PromptFields, AdapterGating {
+public final class PromptSide: TrainableSide, InputInjection, PromptFields, AdapterGating, AnswerProvider {
+  /// What stands for an item in a prompt.
+  public enum ItemReading: String, Codable, Sendable, CaseIterable {
+    /// Its title.
+    case title
+    /// The slot after the title, where there are slots; else the title.
+    case token
+    /// Its title, and the slot where there are slots.
+    case both
+  }
+
   /// The words of a prompt.
   public struct Wording: Codable, Sendable, Hashable {
     /// Before the history.
@@ -42,6 +52,10 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
   public struct Configuration: Codable, Sendable, Hashable {
     /// The words of a prompt.
     public var wording = Wording()
+    /// What stands for an item in a prompt.
+    public var itemReading = ItemReading.both
+    /// Whether the user has a slot, where there are slots.
+    public var readsUser = true
     /// The most tokens of a title.
     public var titleTokens = 16
     /// The prompts of a batch.
@@ -56,6 +70,8 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
     public var sharesHistories = false
     /// The learning rate of the adapters.
     public var adapterLearningRate = 1e-3
+    /// The learning rate of the entity tokens' rows.
+    public var entityLearningRate = 1e-3
     /// Determines the prompts' order.
     public var seed: UInt64 = 0
 
@@ -75,6 +91,8 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
   public let model: any LanguageModel
   /// The adapters in training; `nil` leaves the model as it is.
   public let adapters: LoRAAdapters?
+  /// The rows in the slots that a bridge fills with none; `nil` for none.
+  public let entities: EntityTokens?
   /// What is asked.
   public let examples: PromptExamples
   /// The rows in the slots of users and items.
@@ -97,23 +115,30 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
   ///   - name: for messages and tables.
   ///   - model: the language model.
   ///   - adapters: the adapters to train; `nil` if there are none.
+  ///   - entities: rows of the side's own for the slots; `nil` has slots only where a bridge fills them.
   ///   - titles: what each item is called.
   ///   - examples: what is asked.
   ///   - vocabulary: the users and items, with the hash of their ids.
   ///   - configuration: how the side trains.
   ///   - encode: the model's tokens of a text; titles go through it too, and give no control tokens.
   public init(
-    name: String, model: any LanguageModel, adapters: LoRAAdapters?, titles: [String],
-    examples: PromptExamples, vocabulary: EntityVocabulary, configuration: Configuration = Configuration(),
+    name: String, model: any LanguageModel, adapters: LoRAAdapters?, entities: EntityTokens? = nil,
+    titles: [String], examples: PromptExamples, vocabulary: EntityVocabulary,
+    configuration: Configuration = Configuration(),
     encode: @escaping (String) -> [Int32]
   ) {
     precondition(
       titles.count == vocabulary.itemCount,
       "PromptSide: \(titles.count) titles for a vocabulary of \(vocabulary.itemCount) items")
+    precondition(
+      entities.map { $0.itemCount == vocabulary.itemCount && $0.userCount == vocabulary.userCount } ?? true,
+      "PromptSide: tokens of \(entities?.userCount ?? 0) users and \(entities?.itemCount ?? 0) items for a vocabulary of \(vocabulary.userCount) and \(vocabulary.itemCount)"
+    )
     let w = configuration.wording
     self.name = name
     self.model = model
     self.adapters = adapters
+    self.entities = entities
     self.examples = examples
     self.vocabulary = vocabulary
     self.configuration = configuration
@@ -131,6 +156,8 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
   public var adapterRank: Int { adapters?.settings.rank ?? 0 }
   /// The tokens of a text.
   public func tokens(of text: String) -> [Int32] { encode(text) }
+  /// The tokens of an item's title, cut to the configuration's length.
+  public func titleTokens(of item: Int32) -> [Int32] { titles[Int(item)] }
 
   // MARK: Prompts
 
@@ -139,25 +166,34 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
     case slot(EntityKind, Int32)
   }
 
+  private var hasSlots: Bool { injectedRows != nil || entities != nil }
+
+  /// What stands for an item.
+  private func pieces(of item: Int32, after words: [Int32]) -> [Piece] {
+    let (hasTitle, hasSlot) = (
+      configuration.itemReading != .token || !hasSlots, configuration.itemReading != .title && hasSlots
+    )
+    let said = Piece.words(words + (hasTitle ? titles[Int(item)] : []))
+    return hasSlot ? [said, .slot(.item, item)] : [said]
+  }
+
   /// The part of a prompt that questions about a user with one history share.
   func opening(of example: PromptExample) -> [Piece] {
     var pieces = [Piece.words(words.opening)]
-    let hasSlots = injectedRows != nil
     for (place, item) in example.history.enumerated() {
-      pieces.append(.words((place == 0 ? [] : words.separator) + titles[Int(item)]))
-      if hasSlots { pieces.append(.slot(.item, item)) }
+      pieces += self.pieces(of: item, after: place == 0 ? [] : words.separator)
     }
-    if hasSlots || promptFields != nil {
+    let hasUser = hasSlots && configuration.readsUser
+    if hasUser || promptFields != nil {
       pieces.append(.words(words.user + (promptFields?(example.user, nil) ?? [])))
-      if hasSlots { pieces.append(.slot(.user, example.user)) }
+      if hasUser { pieces.append(.slot(.user, example.user)) }
     }
     return pieces
   }
 
   private func question(of example: PromptExample) -> [Piece] {
-    var pieces = [Piece.words(words.question + titles[Int(example.item)])]
-    if let promptFields { pieces.append(.words(promptFields(example.user, example.item))) }
-    if injectedRows != nil { pieces.append(.slot(.item, example.item)) }
+    var pieces = pieces(of: example.item, after: words.question)
+    if let promptFields { pieces.insert(.words(promptFields(example.user, example.item)), at: 1) }
     return pieces + [.words(words.closing)]
   }
 
@@ -228,7 +264,9 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
     for (place, kind) in [EntityKind.item, .user].enumerated() {
       let ids = prompts.slots[kind, default: []]
       guard !ids.isEmpty else { continue }
-      let rows = injectedRows?(kind, Tensor(ids)) ?? .zeros([ids.count, model.hiddenSize])
+      let rows =
+        injectedRows?(kind, Tensor(ids)) ?? entities?[kind].value.gatheredRows(Tensor(ids))
+        ?? .zeros([ids.count, model.hiddenSize])
       if place == 0 { starts[2] += ids.count }
       parts.append(rows)
     }
@@ -276,9 +314,16 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
     var count: Int { examples.count }
   }
 
-  /// One group, `adapters`; empty without adapters.
+  /// `adapters`, empty without any, and `entities` if the side has rows of its own.
   public var parameterGroups: [BridgeParameterGroup] {
-    [.adapters(adapters, learningRate: configuration.adapterLearningRate)]
+    let own = BridgeParameterGroup.adapters(adapters, learningRate: configuration.adapterLearningRate)
+    guard let entities else { return [own] }
+    return [
+      own,
+      BridgeParameterGroup(
+        name: "entities", parameters: [("items", entities.items), ("users", entities.users)],
+        learningRate: configuration.entityLearningRate),
+    ]
   }
 
   private var epochExamples: Int {
@@ -311,41 +356,21 @@ public final class PromptSide: TrainableSide, InputInjection, PromptFields, Adap
     guard let batch = batch as? Batch else {
       preconditionFailure("PromptSide.step: the batch is of another side")
     }
-    let labels = Tensor(batch.examples.map(\.label))
-    return SideStep(loss: ExchangeLosses.answer(logits(batch.examples), labels: labels))
+    let losses = batch.examples.answerLosses(logits(batch.examples))
+    var step = SideStep(loss: losses.mean())
+    step.examples = { batch.examples.withLosses(losses) }
+    return step
+  }
+
+  /// The validation examples that states are compared by.
+  public var validationQuestions: [PromptExample] {
+    Array(examples.validation.prefix(configuration.validationExamples))
   }
 
   /// AUC, or the mean AUC of users, on the validation examples; .5 where it is not defined.
   public func validate() throws -> Double {
-    let asked = Array(examples.validation.prefix(configuration.validationExamples))
+    let asked = validationQuestions
     let (all, byUser) = Self.areas(answers(to: asked), asked)
     return (configuration.validatesByUser ? byUser : all) ?? 0.5
-  }
-
-  /// AUC over all examples, and the mean over the users who have both answers; `nil` where there are none such.
-  public static func areas(_ scores: [Float], _ examples: [PromptExample]) -> (auc: Double?, uauc: Double?) {
-    func area(_ places: [Int]) -> Double? {
-      let order = places.sorted { scores[$0] < scores[$1] }
-      var positives = 0.0
-      var sum = 0.0
-      var start = 0
-      while start < order.count {
-        var end = start
-        while end < order.count && scores[order[end]] == scores[order[start]] { end += 1 }
-        let rank = Double(start + end + 1) / 2
-        let liked = Double(order[start..<end].filter { examples[$0].label > 0.5 }.count)
-        positives += liked
-        sum += liked * rank
-        start = end
-      }
-      let others = Double(order.count) - positives
-      guard positives > 0 && others > 0 else { return nil }
-      return (sum - positives * (positives + 1) / 2) / (positives * others)
-    }
-    let users = Dictionary(grouping: examples.indices, by: { examples[$0].user })
-    let areas = users.sorted { $0.key < $1.key }.compactMap { area($0.value) }
-    return (
-      area(Array(examples.indices)), areas.isEmpty ? nil : areas.reduce(0, +) / Double(areas.count)
-    )
   }
 }

@@ -10,6 +10,9 @@ import TrestleTensor
 /// cross-entropy over all users against those who had it in training. Adapters in the blocks that are read, the map and, if
 /// the phase says so, the users' rows train. An item that nobody has touched is read like any other.
 ///
+/// With ``Configuration/crossFitsAdapters`` two readers share the work, so that what is read of an item can be told from what was learnt
+/// from it.
+///
 /// With users' rows and a map of its own, the side is a recommender that knows texts alone; with rows read from an
 /// ``InformationSharingModule`` it learns to read texts in the terms of another recommender.
 public final class ReadingSide: TrainableSide {
@@ -34,7 +37,11 @@ public final class ReadingSide: TrainableSide {
     public var userLearningRate = 5e-3
     /// The cutoff of NDCG, by which the side is validated.
     public var cutoff = 10
-    /// Determines the order of items, dropout, and the rows at the beginning.
+    /// Whether there are two readers, each with half of the adapters' ranks and a map of its own, that learn from one half of the
+    /// items each. What the other one reads of an item is no echo of what was learnt from it; an item that neither has learnt
+    /// from is read by both. Costs what one reader costs.
+    public var crossFitsAdapters = false
+    /// Determines the order of items, dropout, the halves, and the rows at the beginning.
     public var seed: UInt64 = 0
 
     /// The defaults.
@@ -59,8 +66,12 @@ public final class ReadingSide: TrainableSide {
   public let map: Parameter
   /// What the map adds, `[width]`.
   public let offset: Parameter
+  /// The second reader's map and what it adds, if there are two.
+  let second: (map: Parameter, offset: Parameter)?
   /// The users' rows, `[users, width]`.
   public let users: Parameter
+  /// The reader, 0 or 1, that learns from each item; −1 for an item that none learns from. `nil` if there is one reader.
+  public let readingHalves: [Int8]?
   private let usersOfItem: [[Int32]]
   private let items: [Int32]
   private let evaluator: RankingEvaluator
@@ -96,6 +107,12 @@ public final class ReadingSide: TrainableSide {
     offset = Parameter(.zeros([configuration.width]))
     users = Parameter(
       .normal([vocabulary.userCount, configuration.width], deviation: 0.1, using: &generator))
+    second =
+      configuration.crossFitsAdapters
+      ? (Parameter(map.detached.copied()), Parameter(.zeros([configuration.width]))) : nil
+    precondition(
+      !configuration.crossFitsAdapters || (adapters?.settings.rank ?? 0) % 2 == 0,
+      "ReadingSide: adapters of rank \(adapters?.settings.rank ?? 0) for two readers")
     let histories = UserItemMatrix(split.training)
     var usersOfItem = [[Int32]](repeating: [], count: vocabulary.itemCount)
     for user in 0..<histories.userCount {
@@ -104,9 +121,21 @@ public final class ReadingSide: TrainableSide {
     self.usersOfItem = usersOfItem
     items = usersOfItem.indices.filter { !usersOfItem[$0].isEmpty && !reader.texts[$0].isEmpty }
       .map { Int32($0) }
+    readingHalves =
+      configuration.crossFitsAdapters
+      ? Self.halves(of: items, count: vocabulary.itemCount, seed: configuration.seed) : nil
     var evaluation = RankingEvaluator.Configuration(only: [.ndcg(configuration.cutoff)])
     if let validationItems { evaluation.candidates = .items(validationItems) }
     evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
+  }
+
+  private static func halves(of items: [Int32], count: Int, seed: UInt64) -> [Int8] {
+    var order = items
+    var generator = RandomGenerator(seed: seed).split(3)
+    generator.shuffle(&order)
+    var halves = [Int8](repeating: -1, count: count)
+    for (place, item) in order.enumerated() { halves[Int(item)] = Int8(place % 2) }
+    return halves
   }
 
   // MARK: Training
@@ -125,7 +154,9 @@ public final class ReadingSide: TrainableSide {
     }
     groups.append(
       BridgeParameterGroup(
-        name: "map", parameters: [("map.weight", map), ("map.offset", offset)],
+        name: "map",
+        parameters: [("map.weight", map), ("map.offset", offset)]
+          + (second.map { [("map2.weight", $0.map), ("map2.offset", $0.offset)] } ?? []),
         learningRate: configuration.mapLearningRate))
     groups.append(
       BridgeParameterGroup(
@@ -167,14 +198,45 @@ public final class ReadingSide: TrainableSide {
       preconditionFailure("ReadingSide.step: the batch is of another side")
     }
     var generator = batch.generator
-    var states = scaling(reader.representations(of: batch.items))
+    // Each by the reader that learns from it.
+    let readers = readingHalves.map { halves in batch.items.map { halves[Int($0)] } }
+    var states = scaling(read(batch.items, by: readers))
     if configuration.dropout > 0 { states = states.dropout(rate: configuration.dropout, using: &generator) }
-    let rows = states.matmul(map.value) + offset.value
-    let logits = rows.matmul(users.value, transposingOther: true)
-    let loss = (logits.logSoftmax() * targets(batch.items)).sum() * (-1 / Double(batch.count))
+    let rows = mapped(states, by: readers)
     return SideStep(
-      loss: loss,
+      loss: loss(of: batch.items, rows),
       items: BatchEntities(ids: Tensor(batch.items), representations: rows, source: .text))
+  }
+
+  /// The same loss of some items, without dropout.
+  package func loss(of items: [Int32]) throws -> Tensor {
+    let readers = readingHalves.map { halves in items.map { halves[Int($0)] } }
+    return loss(of: items, mapped(scaling(read(items, by: readers)), by: readers))
+  }
+
+  private func loss(of items: [Int32], _ rows: Tensor) -> Tensor {
+    let logits = rows.matmul(users.value, transposingOther: true)
+    return (logits.logSoftmax() * targets(items)).sum() * (-1 / Double(items.count))
+  }
+
+  /// What is made of some items' texts, `[items, hidden]`, tracked while gradients are taken.
+  ///
+  /// - Parameter readers: the reader of each; `nil` if there is one.
+  private func read(_ items: [Int32], by readers: [Int8]?) -> Tensor {
+    guard let readers, let adapters else { return reader.representations(of: items) }
+    let rank = adapters.settings.rank
+    let gates = readers.flatMap { half -> [Float] in
+      (0..<rank).map { Float(($0 < rank / 2) == (half == 0) ? 1 : 0) }
+    }
+    return reader.representations(of: items, gating: adapters, by: Tensor(gates, shape: [items.count, rank]))
+  }
+
+  /// Standardised states in the shared space, by the maps of their readers.
+  private func mapped(_ states: Tensor, by readers: [Int8]?) -> Tensor {
+    let first = states.matmul(map.value) + offset.value
+    guard let readers, let second else { return first }
+    let isFirst = Tensor(readers.map { $0 == 0 ? Float(1) : 0 }, shape: [readers.count, 1])
+    return first * isFirst + (states.matmul(second.map.value) + second.offset.value) * (1 - isFirst)
   }
 
   /// For each item the users who had it in training, their shares adding up to the item's weight, `[items, users]`.
@@ -205,23 +267,65 @@ public final class ReadingSide: TrainableSide {
   ///   - weights: how much each item counts, `[items]`.
   ///   - strength: the ridge penalty; see ``RidgeMap``.
   public func adopt(userRows: Tensor, itemRows: Tensor, weights: [Float], strength: Double = 1) {
-    let fitted = RidgeMap(
-      inputs: scaling(reader.allRepresentations()), outputs: itemRows, strength: strength,
-      weights: Tensor(weights))
-    map.update(to: fitted.weight)
-    let shift = fitted.inputMean.expanded(at: 0).matmul(fitted.weight)
-    offset.update(to: fitted.outputMean - shift.reshaped(to: [configuration.width]))
+    let maps = [(map, offset)] + (second.map { [($0.map, $0.offset)] } ?? [])
+    for (half, (map, offset)) in maps.enumerated() {
+      let counting = readingHalves.map { halves in zip(weights, halves).map { $1 == half ? $0 : 0 } }
+      let fitted = RidgeMap(
+        inputs: scaling(all(by: readingHalves == nil ? nil : half)), outputs: itemRows, strength: strength,
+        weights: Tensor(counting ?? weights))
+      map.update(to: fitted.weight)
+      let shift = fitted.inputMean.expanded(at: 0).matmul(fitted.weight)
+      offset.update(to: fitted.outputMean - shift.reshaped(to: [configuration.width]))
+    }
     users.update(to: userRows.detached)
   }
 
+  /// What is made of all texts, by one of two readers, not tracked.
+  private func all(by half: Int?) -> Tensor {
+    let items = (0..<Int32(vocabulary.itemCount)).map { $0 }
+    return withoutGradients { read(items, by: half.map { half in items.map { _ in Int8(half) } }).detached }
+  }
+
   private func scoringRows() -> Representations {
-    let states = scaling(reader.allRepresentations())
-    return Representations(
-      users: users.detached, items: states.matmul(map.detached) + offset.detached)
+    guard let halves = readingHalves else {
+      return Representations(
+        users: users.detached,
+        items: withoutGradients { mapped(scaling(all(by: nil)), by: nil).detached })
+    }
+    let rows = (0...1).map { half in
+      withoutGradients {
+        mapped(scaling(all(by: half)), by: halves.map { _ in Int8(half) }).detached
+      }
+    }
+    return Representations(users: users.detached, items: halves.byTheOther(rows[0], rows[1]))
   }
 }
 
-extension ReadingSide: ContextualRepresentations {
+extension [Int8] {
+  /// Of each row the one by the reader that has not learnt from it; of rows that neither has learnt from the mean of both.
+  func byTheOther(_ first: Tensor, _ second: Tensor) -> Tensor {
+    let shares = Tensor(map { $0 < 0 ? Float(0.5) : Float($0) }, shape: [count, 1])
+    return first * shares + second * (1 - shares)
+  }
+}
+
+extension ReadingSide: CrossFittedReading {
+  /// What one of the two readers makes of items' texts, before standardisation, `[ids, hidden]`.
+  public func representations(ofItems ids: [Int32], readBy half: Int) throws -> Tensor {
+    withoutGradients { read(ids, by: readingHalves == nil ? nil : ids.map { _ in Int8(half) }).detached }
+  }
+}
+
+extension ReadingSide: TrackedRepresentations {
+  /// The mean states of items' texts, before standardisation; gradients reach the adapters.
+  public func trackedRepresentations(
+    of kind: EntityKind, ids: Tensor, source: RepresentationSource
+  ) throws -> Tensor? {
+    guard kind == .item, source == .text else { return nil }
+    let items = ids.scalars(as: Int32.self)
+    return read(items, by: readingHalves.map { halves in items.map { Swift.max(halves[Int($0)], 0) } })
+  }
+
   /// Items: their texts.
   public func representationSources(_ kind: EntityKind) -> Set<RepresentationSource> {
     kind == .item ? [.text] : []
@@ -237,7 +341,11 @@ extension ReadingSide: ContextualRepresentations {
     of kind: EntityKind, ids: [Int32], source: RepresentationSource
   ) throws -> Tensor {
     try requireSource(source, of: kind)
-    return withoutGradients { reader.representations(of: ids).detached }
+    guard let halves = readingHalves else {
+      return withoutGradients { reader.representations(of: ids).detached }
+    }
+    return ids.map { halves[Int($0)] }.byTheOther(
+      try representations(ofItems: ids, readBy: 0), try representations(ofItems: ids, readBy: 1))
   }
 }
 

@@ -7,7 +7,7 @@ import TrestleTensor
 ///
 /// Source: Koren, Bell and Volinsky, *Matrix Factorization Techniques for Recommender Systems* (2009), for the biases; Zhang et al.,
 /// *CoLLM* (2023), for the loss.
-public final class FactorizationSide: TrainableSide, ContextualRepresentations, ScoreProvider {
+public final class FactorizationSide: TrainableSide, TrackedRepresentations, ScoreProvider, AnswerProvider {
   /// How the side is built and trained.
   public struct Configuration: Codable, Sendable, Hashable {
     /// The width of pᵤ and qᵢ.
@@ -119,20 +119,25 @@ public final class FactorizationSide: TrainableSide, ContextualRepresentations, 
     guard let batch = batch as? Batch else {
       preconditionFailure("FactorizationSide.step: the batch is of another side")
     }
-    var loss = ExchangeLosses.answer(
-      logits(batch.examples), labels: Tensor(batch.examples.map(\.label)))
+    let losses = batch.examples.answerLosses(logits(batch.examples))
+    var loss = losses.mean()
     if configuration.decay > 0 {
       for (_, parameter) in parameterGroups.flatMap(\.parameters) {
         loss = loss + parameter.value.squared().sum() * (configuration.decay / 2)
       }
     }
-    return SideStep(loss: loss)
+    var step = SideStep(loss: loss)
+    step.examples = { batch.examples.withLosses(losses) }
+    return step
   }
 
   /// The logits of any number of pairs, not tracked.
   public func answers(to examples: [PromptExample]) -> [Float] {
     examples.isEmpty ? [] : withoutGradients { logits(examples) }.floats
   }
+
+  /// The validation pairs.
+  public var validationQuestions: [PromptExample] { validation }
 
   /// AUC on the validation pairs; .5 where it is not defined.
   public func validate() throws -> Double {
@@ -154,6 +159,14 @@ public final class FactorizationSide: TrainableSide, ContextualRepresentations, 
     of kind: EntityKind, ids: [Int32], source: RepresentationSource
   ) throws -> Tensor {
     rows(kind).gatheredRows(Tensor(ids))
+  }
+
+  /// The same, tracked while gradients are taken.
+  public func trackedRepresentations(
+    of kind: EntityKind, ids: Tensor, source: RepresentationSource
+  ) throws -> Tensor? {
+    let parts = [tables[kind], biases[kind]].compactMap { $0?.value.gatheredRows(ids) }
+    return source == .row ? (parts.count == 1 ? parts[0] : Tensor.concatenated(parts, along: 1)) : nil
   }
 
   private func rows(_ kind: EntityKind) -> Tensor {

@@ -6,7 +6,7 @@ import TrestleTensor
 ///
 /// It trains as the recommender does alone: on its own loss, noise and contrast included, with the configuration's negatives
 /// and decay (Adam's, as a term ½λ‖θ‖² of the loss).
-public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresentations, ScoreProvider,
+public final class PairwiseSide: TrainableSide, EntityTables, TrackedRepresentations, ScoreProvider,
   InteractionHooks, FeatureInjection
 {
   /// The domain side.
@@ -21,8 +21,15 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
   public var userWeights: [Float]?
   /// Added to the rows that scores are computed from.
   public var injectedFeatures: ((_ kind: EntityKind) -> Tensor?)?
-  /// Training pairs beside the data's own. A graph-based model keeps its graph; the pairs count in its loss.
-  public var addedInteractions: [(user: Int32, item: Int32)] = [] { didSet { pairs = makePairs() } }
+  /// Training pairs beside the data's own, which count in the loss.
+  public var addedInteractions: [(user: Int32, item: Int32)] = [] {
+    didSet {
+      pairs = makePairs()
+      if extendsGraph { putGraph() }
+    }
+  }
+  /// Whether they are edges of the graph of a `GraphRecommender` too.
+  public var extendsGraph = false { didSet { if extendsGraph != oldValue { putGraph() } } }
   private let training: Interactions
   private lazy var pairs = makePairs()
   private let evaluator: RankingEvaluator
@@ -70,14 +77,20 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
   public var batchCount: Int { pairs.count }
 
   private func makePairs() -> PairwiseBatches {
-    guard !addedInteractions.isEmpty else {
-      return PairwiseBatches(for: model, training: training, configuration: configuration)
-    }
-    let all = Interactions(
+    PairwiseBatches(for: model, training: allInteractions, configuration: configuration)
+  }
+
+  /// The training data with what a bridge has added.
+  private var allInteractions: Interactions {
+    guard !addedInteractions.isEmpty else { return training }
+    return Interactions(
       users: training.users + addedInteractions.map(\.user),
       items: training.items + addedInteractions.map(\.item),
       userCount: training.userCount, itemCount: training.itemCount)
-    return PairwiseBatches(for: model, training: all, configuration: configuration)
+  }
+
+  private func putGraph() {
+    (model as? any GraphRecommender)?.setGraph(extendsGraph ? allInteractions : training)
   }
 
   /// The triples of an epoch.
@@ -107,6 +120,9 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
     let rows = trackedRows()
     var step = SideStep(loss: loss(own, rows))
     step.pairs = batch
+    step.examples = {
+      BatchExamples(users: batch.users, items: batch.positives, losses: Self.losses(batch, rows))
+    }
     step.users = Self.entities(batch.users, of: rows.users)
     step.items = Self.entities(
       Tensor.concatenated([batch.positives, batch.negatives], along: 0), of: rows.items)
@@ -130,12 +146,16 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
       // What is added turns the mean of the ranking losses into their weighted mean, and leaves the rest of the loss alone.
       let weights = batch.users.scalars(as: Int32.self).map { userWeights[Int($0)] }
       let mean = Swift.max(weights.reduce(0, +) / Float(Swift.max(weights.count, 1)), 1e-9)
-      let users = rows.users.gatheredRows(batch.users)
-      let losses = users.rowDot(rows.items.gatheredRows(batch.positives))
-        .bprLoss(negative: users.rowDot(rows.items.gatheredRows(batch.negatives)))
-      loss = loss + (losses * Tensor(weights.map { $0 / mean - 1 })).mean()
+      loss = loss + (Self.losses(batch, rows) * Tensor(weights.map { $0 / mean - 1 })).mean()
     }
     return model.decaying(loss, by: configuration.weightDecay)
+  }
+
+  /// The ranking loss of each pair, −log σ(positive − negative), `[pairs]`.
+  private static func losses(_ batch: PairwiseBatch, _ rows: Representations) -> Tensor {
+    let users = rows.users.gatheredRows(batch.users)
+    return users.rowDot(rows.items.gatheredRows(batch.positives))
+      .bprLoss(negative: users.rowDot(rows.items.gatheredRows(batch.negatives)))
   }
 
   private static func entities(_ ids: Tensor, of table: Tensor) -> BatchEntities {
@@ -172,6 +192,12 @@ public final class PairwiseSide: TrainableSide, EntityTables, ContextualRepresen
     of kind: EntityKind, ids: [Int32], source: RepresentationSource
   ) throws -> Tensor {
     currentRows()[kind].gatheredRows(Tensor(ids))
+  }
+  /// The same rows, tracked while gradients are taken.
+  public func trackedRepresentations(
+    of kind: EntityKind, ids: Tensor, source: RepresentationSource
+  ) throws -> Tensor? {
+    source == .row ? trackedRows()[kind].gatheredRows(ids) : nil
   }
 
   /// The width of the recommender's rows.

@@ -90,11 +90,7 @@ public final class RecommenderSide: TrainableSide, ScoreProvider {
 
   /// The scores of all items, `[users, items]`.
   public func scores(users: [Int32]) throws -> Tensor {
-    let scorer = model.makeScorer()
-    var values = [Float](repeating: 0, count: users.count * scorer.itemCount)
-    var batch = try scorer.prepare(users: users)
-    try batch.write(items: 0..<scorer.itemCount, into: &values)
-    return Tensor(values, shape: [users.count, scorer.itemCount])
+    try model.makeScorer().allScores(of: users)
   }
 }
 

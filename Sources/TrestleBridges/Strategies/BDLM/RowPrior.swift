@@ -90,24 +90,39 @@ extension BDLMStrategy {
       let own = (plain as? InnerProductScorer)?.representations,
       own.items.shape[1] == configuration.sharing.width
     else { return plain }
-    let evaluator = RankingEvaluator(
-      context.split, on: .validation,
-      configuration: RankingEvaluator.Configuration(only: [.ndcg(10)], userLimit: 2000))
-    func drawn(_ kind: EntityKind, _ rows: Tensor, _ strength: Double) -> Tensor {
-      priors[kind]?.posterior(rows, counts: interactionCounts(kind, context), strength: strength) ?? rows
-    }
-    var best: (value: Double, strength: Double, scorer: any CatalogueScorer) = (-1, 0, plain)
-    for strength in RowPrior.strengths {
-      let scorer =
-        strength == 0
-        ? plain
-        : InnerProductScorer(
-          Representations(
-            users: drawn(.user, own.users, strength), items: drawn(.item, own.items, strength)))
-      let value = try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
-      if value > best.value { best = (value, strength, scorer) }
-    }
+    let best = try RowPrior.chosen(among: priors, of: own, split: context.split)
     context.log("the language model's rows, where sure, count as \(best.strength) interactions")
-    return best.scorer
+    return best.strength == 0 ? plain : InnerProductScorer(best.rows)
+  }
+}
+
+extension RowPrior {
+  /// A recommender's rows drawn to priors by the strength under which validation items are ranked best, none among the choices.
+  ///
+  /// - Parameters:
+  ///   - priors: by kind; rows of a kind without one stay.
+  ///   - own: the recommender's rows.
+  ///   - split: its training part says how many interactions each entity has.
+  ///   - candidates: the items that are ranked; `nil` for all.
+  static func chosen(
+    among priors: [EntityKind: RowPrior], of own: Representations, split: DataSplit,
+    candidates: [Int32]? = nil
+  ) throws -> (strength: Double, rows: Representations) {
+    var evaluation = RankingEvaluator.Configuration(only: [.ndcg(10)], userLimit: 2000)
+    if let candidates { evaluation.candidates = .items(candidates) }
+    let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
+    let counts = [EntityKind.user: split.training.userCounts(), .item: split.training.itemCounts()]
+    func drawn(_ kind: EntityKind, _ rows: Tensor, _ strength: Double) -> Tensor {
+      priors[kind]?.posterior(rows, counts: counts[kind] ?? [], strength: strength) ?? rows
+    }
+    let best = try strengths.best { strength in
+      let rows =
+        strength == 0
+        ? own
+        : Representations(
+          users: drawn(.user, own.users, strength), items: drawn(.item, own.items, strength))
+      return (try evaluator.evaluate(InnerProductScorer(rows)).mean(.ndcg(10)) ?? 0, (strength, rows))
+    }
+    return best.map { ($0.made.0, $0.made.1) } ?? (0, own)
   }
 }

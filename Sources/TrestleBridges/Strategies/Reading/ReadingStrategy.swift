@@ -13,38 +13,15 @@ import TrestleTensor
 /// 4. Use: the recommender's rows for what it knows, the language model's for what it does not, at a scale fitted on the
 ///    validation data.
 ///
-/// The rows written come from a map that has not seen them, since they did not exist: they are no echo.
+/// The rows written come from a map that has not seen them, since they did not exist: they are no echo. With
+/// ``Configuration/writesKnownItems`` rows of items with interactions are written too, each by the one of two readers that has not
+/// learnt from the item (``ReadingSide/Configuration/crossFitsAdapters``), with the share of the rows' variance that is explained so as
+/// their confidence; they are a prior of the recommender's rows, as strong as validation data wants it.
 ///
 /// Source: Zhang et al., *Bridging the Information Gap Between Domain-Specific Model and General LLM for Personalized
 /// Recommendation* (2023), for the store that both sides write in turn. That texts are mapped by kernel ridge regression, that
 /// the language side learns from users rather than from rows, and that new items alone are written, are our choices.
 public final class ReadingStrategy: BridgeStrategy {
-  /// How the sides exchange.
-  public struct Configuration: Codable, Sendable, Hashable {
-    /// The most epochs of the recommender alone.
-    public var warmUpEpochs = 300
-    /// Its validations without improvement that end the warm-up.
-    public var domainPatience = 10
-    /// Epochs between the recommender's validations.
-    public var domainValidationInterval = 2
-    /// The most epochs of the language side; 0 leaves the language model as it is.
-    public var readingEpochs = 6
-    /// Its validations without improvement that end the phase.
-    public var readingPatience = 2
-    /// The weight of the distance of the mapped texts from the store's rows, relative to these rows' mean square, in the
-    /// reading phase.
-    public var distanceWeight = 0.0
-    /// An item counts as its training interactions, up to this many, where a map is fitted.
-    public var countedInteractions = 20
-    /// The maps that validation chooses among.
-    public var maps = KernelRidge.Configuration.candidates
-    /// The scales of written rows that validation chooses among, beside the recommender's own rows; at 0 nothing is said.
-    public var scales = [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3]
-
-    /// The defaults.
-    public init() {}
-  }
-
   /// How the sides exchange.
   public let configuration: Configuration
   /// The items that are new in the validation data.
@@ -53,11 +30,14 @@ public final class ReadingStrategy: BridgeStrategy {
   /// reads these alone.
   public let untrained: Tensor?
   /// The store, once it is written to.
-  public private(set) var sharing: InformationSharingModule?
+  public internal(set) var sharing: InformationSharingModule?
   /// The map that was chosen.
-  public private(set) var chosenMap: KernelRidge.Configuration?
+  public internal(set) var chosenMap: KernelRidge.Configuration?
   /// The scale that was chosen.
-  public private(set) var chosenScale = 1.0
+  public internal(set) var chosenScale = 1.0
+  /// The recommender's rows of known items, drawn to what was written of them, `[items, width]`, and as how many interactions
+  /// that counts where it is sure; `nil` before, and if none are written.
+  public internal(set) var drawnItems: (rows: Tensor, strength: Double)?
 
   /// A bridge over a split whose validation data has new items.
   ///
@@ -89,9 +69,10 @@ public final class ReadingStrategy: BridgeStrategy {
 
   /// Rows on the domain side, texts on the language side.
   public override var requirements: [SideRole: Set<Capability>] {
-    [
+    let reading: Set<Capability> = [.training, .contextualRepresentations]
+    return [
       .domain: [.training, .scores, .contextualRepresentations],
-      .language: [.training, .contextualRepresentations],
+      .language: configuration.writesKnownItems ? reading.union([.crossFittedReading]) : reading,
     ]
   }
 
@@ -117,8 +98,7 @@ public final class ReadingStrategy: BridgeStrategy {
   public override func validate(_ phase: BridgePhase, _ context: BridgeContext) throws -> Double? {
     guard phase.side == .language, let sharing else { return nil }
     // The map is chosen before the first epoch, and anew when the phase ends.
-    let choice = try chooseMap(
-      try readings(context), sharing, context, among: chosenMap.map { [$0] } ?? configuration.maps)
+    let choice = try chooseMap(sharing, context, among: chosenMap.map { [$0] } ?? configuration.maps)
     chosenMap = choice.map
     return choice.value
   }
@@ -144,7 +124,7 @@ public final class ReadingStrategy: BridgeStrategy {
 
   // MARK: Exchange
 
-  private func itemWeights(_ context: BridgeContext) -> [Float] {
+  func itemWeights(_ context: BridgeContext) -> [Float] {
     context.split.training.itemCounts().map { Float(Swift.min(Int($0), configuration.countedInteractions)) }
   }
 
@@ -176,25 +156,38 @@ public final class ReadingStrategy: BridgeStrategy {
   }
 
   private func chooseMap(
-    _ readings: Tensor, _ sharing: InformationSharingModule, _ context: BridgeContext,
-    among maps: [KernelRidge.Configuration]
+    _ sharing: InformationSharingModule, _ context: BridgeContext, among maps: [KernelRidge.Configuration]
   ) throws -> (map: KernelRidge.Configuration, value: Double, rows: Tensor) {
-    let choice = try RowReading(
-      readings: readings, rows: Representations(users: sharing.users.rows, items: sharing.items.rows),
-      weights: itemWeights(context), maps: maps
-    ).best(on: context.split, items: validationItems)
-    return (choice.map, choice.value, choice.rows)
+    let rows = Representations(users: sharing.users.rows, items: sharing.items.rows)
+    let weights = itemWeights(context)
+    let reading: RowReading
+    if configuration.writesKnownItems, let halves = try context.language.halves.readingHalves {
+      reading = RowReading(
+        (try readings(context, by: 0), try readings(context, by: 1)), halves: halves, rows: rows,
+        weights: weights, maps: maps)
+    } else {
+      reading = RowReading(readings: try readings(context), rows: rows, weights: weights, maps: maps)
+    }
+    return try reading.best(on: context.split, items: validationItems)
+  }
+
+  /// What one of two readers makes of every item's text.
+  private func readings(_ context: BridgeContext, by half: Int) throws -> Tensor {
+    let tuned = try context.language.halves.representations(
+      ofItems: Array(0..<Int32(context.split.itemCount)), readBy: half)
+    return RowReading.sideBySide([untrained, tuned].compactMap { $0 })
   }
 
   private func writeReading(_ context: BridgeContext) throws {
     guard let sharing else { return }
-    let choice = try chooseMap(try readings(context), sharing, context, among: configuration.maps)
+    let choice = try chooseMap(sharing, context, among: configuration.maps)
     chosenMap = choice.map
     let counts = context.split.training.itemCounts()
     let unknown = counts.indices.filter { counts[$0] == 0 }.map { Int32($0) }
     chosenScale = try Self.bestScale(
       choice.rows, Representations(users: sharing.users.rows, items: sharing.items.rows), context.split,
       validationItems, configuration.scales)
+    if configuration.writesKnownItems { try drawKnownItems(choice.rows, sharing, context) }
     sharing.write(.item, ids: unknown, rows: choice.rows.gatheredRows(Tensor(unknown)), by: .language)
     context.log(
       "\(unknown.count) items without interactions written from their texts, at scale \(chosenScale)")
@@ -204,43 +197,25 @@ public final class ReadingStrategy: BridgeStrategy {
   /// anything was written.
   public var rows: Representations? {
     sharing.map { sharing in
-      let factors = sharing.items.lastWriters.map { $0 == .language ? Float(chosenScale) : 1 }
-      return Representations(
-        users: sharing.users.rows, items: sharing.items.rows * Tensor(factors, shape: [factors.count, 1]))
+      let writers = sharing.items.lastWriters
+      let factors = Tensor(
+        writers.map { $0 == .language ? Float(chosenScale) : 1 }, shape: [writers.count, 1])
+      var items = sharing.items.rows * factors
+      if let drawnItems {
+        let isKnown = Tensor(writers.map { $0 == .language ? Float(0) : 1 }, shape: [writers.count, 1])
+        items = items * (1 - isKnown) + drawnItems.rows * isKnown
+      }
+      return Representations(users: sharing.users.rows, items: items)
     }
   }
 
   // MARK: State
 
-  /// The store, the scale and the map.
-  public override func saveState() -> BridgeState {
-    var state = BridgeState()
-    guard let sharing else { return state }
-    sharing.save(into: &state)
-    state.values["width"] = "\(sharing.configuration.width)"
-    state.values["scale"] = "\(chosenScale)"
-    state.values["map"] = chosenMap?.savedText
-    return state
-  }
+  /// The store, the scale and the map, and the rows of known items.
+  public override func saveState() -> BridgeState { savedState() }
 
   /// Takes over a saved store, scale and map.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    guard let text = state.values["width"] else {
-      sharing = nil
-      return
-    }
-    // The store is made as wide as its rows are, never as a number alone says.
-    let rows = state.tensors["sharing.items.rows"]?.shape
-    guard let width = Int(text), width > 0, rows?.rank == 2, rows?[1] == width,
-      let scale = state.values["scale"].flatMap(Double.init), scale.isFinite, scale >= 0
-    else {
-      throw BridgeError.invalidState(
-        path: "bridge state", place: "width, scale", expected: "a width and a scale", found: text)
-    }
-    let store = InformationSharingModule(
-      context.domain.vocabulary, configuration: .init(width: width, writeRate: 1, isNormalized: false))
-    try store.load(from: state)
-    let map = try state.values["map"].map(KernelRidge.Configuration.init(savedText:))
-    (sharing, chosenScale, chosenMap) = (store, scale, map)
+    try takeOver(state, context)
   }
 }

@@ -9,7 +9,7 @@ import TrestleTensor
 /// are, whose lengths training leaves alone. The rows are the tables themselves or their propagation over the graph.
 ///
 /// Source: Wang et al., *Towards Representation Alignment and Uniformity in Collaborative Filtering* (2022).
-public final class DirectAU: PairwiseRecommender {
+public final class DirectAU: GraphRecommender {
   /// How the model is built.
   public struct Configuration: Codable, Sendable {
     /// The width of the rows.
@@ -30,7 +30,7 @@ public final class DirectAU: PairwiseRecommender {
   public let name = "DirectAU"
   /// How the model was built.
   public let configuration: Configuration
-  private let adjacency: SparseMatrix?
+  private var adjacency: SparseMatrix?
   private let rows: UserItemRows
 
   /// The tables go by their names in the authors' code and RecBole's.
@@ -55,6 +55,13 @@ public final class DirectAU: PairwiseRecommender {
 
   /// The users' and the items' own rows.
   public var tables: (users: Parameter, items: Parameter) { rows.tables }
+
+  /// Puts the graph of other interactions in place of the present one; without propagation there is none.
+  public func setGraph(_ interactions: Interactions) {
+    checkGraph(interactions)
+    guard adjacency != nil else { return }
+    adjacency = .normalizedBipartite(interactions, dtype: rows.dtype)
+  }
 
   /// The tables, or their propagation.
   public func representations() -> Representations {

@@ -6,7 +6,7 @@ import TrestleTensor
 /// With Â = D^−½ A D^−½ of the bipartite graph, E⁽ᵏ⁺¹⁾ = Â E⁽ᵏ⁾ and E = mean(E⁽⁰⁾ … E⁽ᴷ⁾); scores are inner products.
 ///
 /// Source: He et al., *LightGCN: Simplifying and Powering Graph Convolution Network for Recommendation* (2020).
-public final class LightGCN: PairwiseRecommender {
+public final class LightGCN: GraphRecommender {
   /// How the model is built.
   public struct Configuration: Codable, Sendable {
     /// The width of the rows.
@@ -35,7 +35,7 @@ public final class LightGCN: PairwiseRecommender {
   /// How the model was built.
   public let configuration: Configuration
   /// Â over users, then items.
-  let adjacency: SparseMatrix
+  private(set) var adjacency: SparseMatrix
   private let rows: UserItemRows
 
   /// The tables go by RecBole's names.
@@ -60,6 +60,12 @@ public final class LightGCN: PairwiseRecommender {
 
   /// The users' and the items' own rows, E⁽⁰⁾.
   public var tables: (users: Parameter, items: Parameter) { rows.tables }
+
+  /// Puts the graph of other interactions in place of the present one.
+  public func setGraph(_ interactions: Interactions) {
+    checkGraph(interactions)
+    adjacency = .normalizedBipartite(interactions, dtype: rows.dtype)
+  }
 
   /// The propagated rows, E.
   public func representations() -> Representations {

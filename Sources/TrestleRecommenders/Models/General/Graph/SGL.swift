@@ -9,7 +9,7 @@ import TrestleTensor
 /// every epoch; RecBole counts a user of the contrast as often as the batch has it.
 ///
 /// Source: Wu et al., *Self-supervised Graph Learning for Recommendation* (2021).
-public final class SGL: PairwiseRecommender {
+public final class SGL: GraphRecommender {
   /// What a view leaves out.
   public enum Augmentation: String, Codable, Sendable {
     /// Edges, the same in every layer (ED).
@@ -48,9 +48,9 @@ public final class SGL: PairwiseRecommender {
   public let name = "SGL"
   /// How the model was built.
   public let configuration: Configuration
-  private let adjacency: SparseMatrix
-  private let edgeUsers: [Int32]
-  private let edgeItems: [Int32]
+  private var adjacency: SparseMatrix
+  private var edgeUsers: [Int32]
+  private var edgeItems: [Int32]
   private let rows: UserItemRows
 
   /// The tables go by RecBole's names.
@@ -73,16 +73,31 @@ public final class SGL: PairwiseRecommender {
       configuration.layers > 0 && configuration.dropRate >= 0 && configuration.dropRate < 1,
       "SGL: \(configuration.layers) layers, a rate of \(configuration.dropRate)")
     self.configuration = configuration
-    let matrix = UserItemMatrix(training)
-    (edgeUsers, edgeItems) = (matrix.owners(), matrix.items)
-    adjacency = .normalizedBipartite(
-      users: edgeUsers, items: edgeItems, userCount: matrix.userCount, itemCount: matrix.itemCount,
-      dtype: dtype)
+    (edgeUsers, edgeItems, adjacency) = Self.graph(of: training, dtype)
     rows = UserItemRows(for: training, width: configuration.dimension, dtype: dtype, using: &generator)
   }
 
   /// The users' and the items' own rows.
   public var tables: (users: Parameter, items: Parameter) { rows.tables }
+
+  private static func graph(
+    of interactions: Interactions, _ dtype: DType
+  ) -> (users: [Int32], items: [Int32], adjacency: SparseMatrix) {
+    let matrix = UserItemMatrix(interactions)
+    let users = matrix.owners()
+    return (
+      users, matrix.items,
+      .normalizedBipartite(
+        users: users, items: matrix.items, userCount: matrix.userCount, itemCount: matrix.itemCount,
+        dtype: dtype)
+    )
+  }
+
+  /// Puts the graph of other interactions in place of the present one; views leave out parts of that.
+  public func setGraph(_ interactions: Interactions) {
+    checkGraph(interactions)
+    (edgeUsers, edgeItems, adjacency) = Self.graph(of: interactions, rows.dtype)
+  }
 
   /// The rows propagated over the whole graph.
   public func representations() -> Representations {

@@ -9,7 +9,7 @@ import TrestleTensor
 /// propagations where ``XSimGCL``'s costs one.
 ///
 /// Source: Yu et al., *Are Graph Augmentations Necessary? Simple Graph Contrastive Learning for Recommendation* (2022).
-public final class SimGCL: PairwiseRecommender {
+public final class SimGCL: GraphRecommender {
   /// How the model is built.
   public struct Configuration: Codable, Sendable {
     /// The width of the rows.
@@ -33,7 +33,7 @@ public final class SimGCL: PairwiseRecommender {
   public let name = "SimGCL"
   /// How the model was built.
   public let configuration: Configuration
-  private let adjacency: SparseMatrix
+  private var adjacency: SparseMatrix
   private let rows: UserItemRows
 
   /// The tables go by RecBole's names.
@@ -60,6 +60,12 @@ public final class SimGCL: PairwiseRecommender {
 
   /// The users' and the items' own rows.
   public var tables: (users: Parameter, items: Parameter) { rows.tables }
+
+  /// Puts the graph of other interactions in place of the present one.
+  public func setGraph(_ interactions: Interactions) {
+    checkGraph(interactions)
+    adjacency = .normalizedBipartite(interactions, dtype: rows.dtype)
+  }
 
   /// The rows that scores come from, without noise.
   public func representations() -> Representations {

@@ -12,7 +12,7 @@ import TrestleTensor
 /// rises past LightGCN's. The patience must outlast that.
 ///
 /// Source: Yu et al., *XSimGCL: Towards Extremely Simple Graph Contrastive Learning for Recommendation* (2023).
-public final class XSimGCL: PairwiseRecommender {
+public final class XSimGCL: GraphRecommender {
   /// How the model is built.
   public struct Configuration: Codable, Sendable {
     /// The width of the rows.
@@ -38,7 +38,7 @@ public final class XSimGCL: PairwiseRecommender {
   public let name = "XSimGCL"
   /// How the model was built.
   public let configuration: Configuration
-  private let adjacency: SparseMatrix
+  private var adjacency: SparseMatrix
   private let rows: UserItemRows
 
   /// The tables go by RecBole's names.
@@ -61,6 +61,12 @@ public final class XSimGCL: PairwiseRecommender {
 
   /// The users' and the items' own rows.
   public var tables: (users: Parameter, items: Parameter) { rows.tables }
+
+  /// Puts the graph of other interactions in place of the present one.
+  public func setGraph(_ interactions: Interactions) {
+    checkGraph(interactions)
+    adjacency = .normalizedBipartite(interactions, dtype: rows.dtype)
+  }
 
   /// The final rows, without noise.
   public func representations() -> Representations {
