@@ -50,6 +50,12 @@ private struct ShortMechanism: Sendable, CustomStringConvertible {
   /// The same with texts about users, and with features of texts.
   static let reading: [ShortMechanism] = [
     .init("KAR, texts about users") { KAR(textSource: .encodedText, readsUsers: true, epochs: 3) },
+    .init("LLMRec with edges") {
+      var configuration = LLMRec.Configuration()
+      (configuration.domainEpochs, configuration.languageEpochs, configuration.candidates) = (3, 1, 8)
+      configuration.addsEdges = true
+      return LLMRec(configuration)
+    },
     .init("LLMRec with texts") {
       var configuration = LLMRec.Configuration()
       (configuration.domainEpochs, configuration.languageEpochs, configuration.candidates) = (3, 1, 8)
@@ -105,6 +111,23 @@ private func towers(_ seed: UInt64) throws -> BridgeContext {
   @Test func twoTowersKeepTheContract() throws {
     let failures = try checkSharingBridge(composing: towers) { CLLM4Rec(contentEpochs: 1, rounds: 2) }
     #expect(failures.isEmpty, "\(failures)")
+  }
+
+  /// Marked pairs are training pairs and edges of the graph, and belong to the state.
+  @Test func llmRecAddsEdges() throws {
+    let small = try SmallComposition(seed: 5)
+    let strategy = try #require(ShortMechanism.reading.first { $0.name == "LLMRec with edges" }).make()
+    let before = small.domain.batches(epoch: 0).reduce(0) { $0 + $1.count }
+    try BridgeTrainer(strategy, small.context).run()
+    let marked = small.dataset.userCount * 2
+    #expect(small.domain.addedInteractions.count == marked && small.domain.extendsGraph)
+    #expect(small.domain.batches(epoch: 0).reduce(0) { $0 + $1.count } == before + marked)
+    let other = try SmallComposition(seed: 5)
+    let fresh = try #require(ShortMechanism.reading.first { $0.name == "LLMRec with edges" }).make()
+    try fresh.loadState(strategy.saveState(), other.context)
+    #expect(
+      other.domain.addedInteractions.map(\.item) == small.domain.addedInteractions.map(\.item)
+        && other.domain.extendsGraph)
   }
 
   /// The same composition with the texts, and the tokens' rows, of other items.

@@ -11,7 +11,8 @@ import TrestleTensor
 /// Source: Wei et al., *LLMRec: Large Language Models with Graph Augmentation for Recommendation* (2024). Differences: the
 /// language model ranks the candidates by its item head, where the publication asks a chat model to pick two titles; features
 /// of user profiles and item attributes that it writes are vectors of the language side's texts, through a linear layer for each
-/// kind, and only with ``Configuration/textSource``; an added edge counts in the loss, not in the graph, as in the publication.
+/// kind, and only with ``Configuration/textSource``; an added edge counts in the loss, not in the graph, as in the publication, unless
+/// ``Configuration/addsEdges`` is set.
 public final class LLMRec: BridgeStrategy {
   /// How the mechanism works.
   public struct Configuration: Codable, Sendable, Hashable {
@@ -23,6 +24,8 @@ public final class LLMRec: BridgeStrategy {
     public var candidates = 20
     /// How many of them are marked as liked, and how many as not.
     public var marks = 2
+    /// Whether the pairs marked as liked are training pairs and edges of the recommender's graph too.
+    public var addsEdges = false
     /// Where vectors of texts about items and users come from that become features of the recommender with the edges; `nil` for
     /// no features.
     public var textSource: RepresentationSource?
@@ -65,6 +68,7 @@ public final class LLMRec: BridgeStrategy {
   /// Scores of both; features of the recommender and texts of the language side if there are to be some.
   public override var requirements: [SideRole: Set<Capability>] {
     var result = super.requirements
+    if configuration.addsEdges { result[.domain]?.insert(.interactionHooks) }
     if configuration.textSource != nil {
       result[.domain]?.insert(.featureInjection)
       result[.language]?.insert(.contextualRepresentations)
@@ -109,10 +113,21 @@ public final class LLMRec: BridgeStrategy {
       lists.elements(in: (opinions * -1).topK(marked).indices)
     )
     context.log("\(users.count * marked) pairs marked by \(context.language.name)")
+    try addEdges(context)
     if let source = configuration.textSource {
       texts = try context.textRows(from: source, readsUsers: true)
       try connect(context)
     }
+  }
+
+  /// Puts the pairs marked as liked among the recommender's training pairs and edges.
+  private func addEdges(_ context: BridgeContext) throws {
+    guard configuration.addsEdges else { return }
+    let side = try context.domain.interactions
+    let liked = marks?.liked.scalars(as: Int32.self) ?? []
+    let count = Swift.max(marks?.liked.shape[1] ?? 1, 1)
+    side.addedInteractions = liked.enumerated().map { (user: Int32($0 / count), item: $1) }
+    side.extendsGraph = marks != nil
   }
 
   /// How many items of each user are marked as liked, and how many as not.
@@ -155,12 +170,16 @@ public final class LLMRec: BridgeStrategy {
         try context.savedTextRows(state, prefix: "texts", from: $0, readsUsers: true)
       } ?? FrozenRows()
     if texts[.item] == nil { maps = [:] } else { try connect(context) }
-    guard state.tensors["liked"] != nil else { return }
+    guard state.tensors["liked"] != nil else {
+      try addEdges(context)
+      return
+    }
     let shape: Shape = [context.split.userCount, markCount(context)]
     marks = (
       try state.indices("liked", shape: shape, below: context.split.itemCount),
       try state.indices("other", shape: shape, below: context.split.itemCount)
     )
+    try addEdges(context)
   }
 }
 

@@ -89,6 +89,11 @@ public struct SavedStrategy: Sendable, CustomStringConvertible {
       configuration.textSource = .encodedText
       return LLMRec(configuration)
     },
+    .init("llmrec-edges") {
+      var configuration = LLMRec.Configuration()
+      configuration.addsEdges = true
+      return LLMRec(configuration)
+    },
     .init("fusion") { ScoreFusionStrategy() },
     .init("lc-rec", on: { try $0.coding() }) { LCRec() },
     .init("openp5", on: { try $0.coding() }) { OpenP5() },
