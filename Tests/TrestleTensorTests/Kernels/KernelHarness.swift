@@ -46,6 +46,9 @@ struct KernelCase: Sendable, CustomTestStringConvertible {
 let oddSizes = [0, 1, 2, 3, 7, 15, 16, 17, 31, 33, 63, 64, 65, 100, 127, 1000]
 
 /// An array at an address that is aligned for its element only, between guards that show a write out of bounds.
+///
+/// The pointer is good as long as the array: one without a name goes before the call that its pointer is passed to, so that it
+/// wants `withExtendedLifetime`.
 final class Guarded<Element: Equatable> {
   let pointer: UnsafeMutablePointer<Element>
   let count: Int

@@ -22,10 +22,11 @@ struct OptimizerKernelTests {
               }
               p[i] -= 0.05 * update
             }
-            kernel.table.pointee.sgd(
-              parameters.pointer, Guarded<T>(g).pointer, momentum > 0 ? buffer.pointer : nil, Int64(size),
-              0.05,
-              momentum, 0.2, 0.1, nesterov ? 1 : 0, step == 0 ? 1 : 0)
+            withExtendedLifetime(Guarded<T>(g)) { gradients in
+              kernel.table.pointee.sgd(
+                parameters.pointer, gradients.pointer, momentum > 0 ? buffer.pointer : nil, Int64(size), 0.05,
+                momentum, 0.2, 0.1, nesterov ? 1 : 0, step == 0 ? 1 : 0)
+            }
           }
           #expect(firstMismatch(parameters.values, p, absolute: 10 * T.precision) == nil)
           #expect(parameters.isIntact && buffer.isIntact)
@@ -54,10 +55,11 @@ struct OptimizerKernelTests {
             if decoupled { p[i] -= rate * decay * p[i] }
             p[i] -= rate * (m[i] / bias1) / ((v[i] / bias2).squareRoot() + epsilon)
           }
-          kernel.table.pointee.adam(
-            parameters.pointer, Guarded<T>(g).pointer, mean.pointer, square.pointer, Int64(size), rate, b1,
-            b2,
-            epsilon, decay, decoupled ? 1 : 0, bias1, bias2, gradScale)
+          withExtendedLifetime(Guarded<T>(g)) { gradients in
+            kernel.table.pointee.adam(
+              parameters.pointer, gradients.pointer, mean.pointer, square.pointer, Int64(size), rate, b1, b2,
+              epsilon, decay, decoupled ? 1 : 0, bias1, bias2, gradScale)
+          }
         }
         #expect(firstMismatch(parameters.values, p, absolute: 10 * T.precision) == nil)
         #expect(firstMismatch(mean.values, m, absolute: 10 * T.precision) == nil)

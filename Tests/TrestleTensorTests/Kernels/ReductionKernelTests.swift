@@ -92,7 +92,7 @@ struct ReductionKernelTests {
           a[place] = 5
           if place + 1 < cols { a[cols - 1] = 5 }
           let index = Guarded<Int32>([-1], guardedBy: 7)
-          table.row_argmax(Guarded<T>(a).pointer, index.pointer, 1, Int64(cols))
+          withExtendedLifetime(Guarded<T>(a)) { table.row_argmax($0.pointer, index.pointer, 1, Int64(cols)) }
           #expect(index.values == [Int32(place)])
           a[place] = .nan
           let x = Guarded<T>(a)
@@ -141,15 +141,20 @@ struct ReductionKernelTests {
 
   @Test(arguments: KernelCase.all) func theFirstNonfiniteElementIsFound(_ kernel: KernelCase) {
     func check<T: KernelScalar>(_: T.Type) {
+      func found(_ numbers: [Double]) -> Int64 {
+        withExtendedLifetime(Guarded<T>(numbers)) {
+          kernel.table.pointee.find_nonfinite($0.pointer, Int64(numbers.count))
+        }
+      }
       for size in oddSizes {
         let a = numbers(size, seed: 71)
-        #expect(kernel.table.pointee.find_nonfinite(Guarded<T>(a).pointer, Int64(size)) == -1)
+        #expect(found(a) == -1)
         for bad in [Double.nan, .infinity, -.infinity] where size > 0 {
           for place in Set([0, size / 2, size - 1]) {
             var b = a
             b[place] = bad
             b[size - 1] = .nan
-            #expect(kernel.table.pointee.find_nonfinite(Guarded<T>(b).pointer, Int64(size)) == Int64(place))
+            #expect(found(b) == Int64(place))
           }
         }
       }

@@ -11,6 +11,9 @@ public struct LabelledComparison {
   /// The name of matrix factorisation alone in tables.
   public static let baseline = "MF"
 
+  /// The name of what its biases of users and items say without its vectors.
+  public static let biases = "MF, biases alone"
+
   /// The mechanisms that it knows to train: those whose prompts have a recommender's rows.
   public static let mechanisms = ["CoLLM", "LLaRA", "iLoRA"].compactMap { BridgeMechanism.named($0) }
 
@@ -96,6 +99,11 @@ public struct LabelledComparison {
           record(Self.baseline, seed, "validation", "AUC", chosen.validation),
           record(Self.baseline, seed, "all", StudyRecord.seconds, chosen.seconds),
         ])
+      if let biases = chosen.side.biasAnswers(to: examples.test) {
+        try report(
+          areas(biases, examples.test, Self.biases, seed)
+            + difference(biases, baseline, examples.test, Self.biases, seed))
+      }
     }
     for mechanism in left {
       if shouldStop() { return }

@@ -136,6 +136,14 @@ public final class FactorizationSide: TrainableSide, TrackedRepresentations, Sco
     examples.isEmpty ? [] : withoutGradients { logits(examples) }.floats
   }
 
+  /// bᵤ + cᵢ of any number of pairs, what the vectors add left out; `nil` without biases.
+  public func biasAnswers(to examples: [PromptExample]) -> [Float]? {
+    guard let users = biases[.user]?.detached.floats, let items = biases[.item]?.detached.floats else {
+      return nil
+    }
+    return examples.map { users[Int($0.user)] + items[Int($0.item)] }
+  }
+
   /// The validation pairs.
   public var validationQuestions: [PromptExample] { validation }
 
