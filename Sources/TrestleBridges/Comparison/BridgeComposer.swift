@@ -262,17 +262,18 @@ public final class BridgeComposer {
   /// LightGCN, and the language model that is asked about pairs.
   public func prompts() throws -> BridgeContext { try context(domain(), promptSide()) }
 
-  /// LightGCN, and the language model that names what a user will like by its title.
+  /// LightGCN, and the language model that names what a user will like by the first eight tokens of its title.
   public func titles() throws -> BridgeContext {
     let side = PromptRankingSide(
-      try promptSide(), output: .titles(beams: 8, count: 20), split: new.split,
+      try promptSide(titleTokens: 8), output: .titles(beams: 4, count: 20), split: new.split,
       historyItems: Swift.min(10, budget.readingItems),
       validationUsers: Swift.min(60, budget.validationUsers))
     return try context(domain(), side)
   }
 
-  private func promptSide() throws -> PromptSide {
+  private func promptSide(titleTokens: Int = 16) throws -> PromptSide {
     var configuration = PromptSide.Configuration()
+    configuration.titleTokens = titleTokens
     configuration.trainingExamples = budget.prompts
     configuration.validationExamples = budget.measuredPrompts
     configuration.seed = seed
