@@ -218,6 +218,26 @@ import TrestleText
     }
   }
 
+  /// The second look, at larger sizes, finds what is quadratic as the first one does.
+  @Test func quadraticTimeIsFound() throws {
+    var sink = 0
+    func pairs(_ count: Int) {
+      for i in 0..<count { for j in 0..<count { sink = sink &* 31 &+ (i ^ j) } }
+    }
+    let quadratic = try growth(from: 400, rounds: 3, below: Self.limit) {
+      $0
+    } run: {
+      pairs($0)
+    }
+    let linear = try growth(from: 400, rounds: 3, below: Self.limit) {
+      $0
+    } run: { count in
+      for _ in 0..<400 { pairs(20) }
+      for _ in 400..<max(count, 400) { pairs(20) }
+    }
+    #expect(quadratic > Self.limit && linear < Self.limit, "\(quadratic), \(linear), \(sink)")
+  }
+
   @Test(arguments: ["llama", "gpt2", "bert"]) func ggufTokenizersAreReadInLinearTime(model: String) throws {
     for (name, make) in Self.vocabularies {
       for types in [false, true] {
