@@ -69,6 +69,8 @@ import TrestleTensor
     ("\"updateCount\" : 1", "\"updateCount\" : -3"), ("\"updateCount\" : 1", "\"updateCount\" : 0"),
     ("\"warmup\" : 2", "\"warmup\" : -9223372036854775808"),
     ("\"total\" : 20", "\"total\" : 9223372036854775807"), ("\"byteCount\" : ", "\"byteCount\" : -"),
+    ("\"learningRate\" : 0.01", "\"learningRate\" : 1e90"),
+    ("\"weightDecay\" : 0.01", "\"weightDecay\" : 1e90"), ("\"multiplier\" : 1", "\"multiplier\" : -1e90"),
   ])
   func numbersOutOfRangeAreRefused(old: String, new: String) throws {
     try withSaved { folder in
