@@ -202,13 +202,7 @@ public final class CodeSide: TrainableSide, ItemCodes {
 
   /// NDCG@10 on the validation users.
   public func validate() throws -> Double {
-    let table = try scores(users: validationIDs).floats
-    let places = Dictionary(uniqueKeysWithValues: validationIDs.enumerated().map { ($1, $0) })
-    let count = vocabulary.itemCount
-    let scorer = RowScorer(itemCount: count) { user in
-      let place = places[user] ?? 0
-      return Array(table[place * count..<(place + 1) * count])
-    }
+    let scorer = RowScorer(try scores(users: validationIDs), of: validationIDs)
     return try evaluator.evaluate(scorer).mean(.ndcg(10)) ?? 0
   }
 }
@@ -247,9 +241,8 @@ extension CodeSide: ScoreProvider {
 
   /// A scorer of what the beams reach for all users.
   public func makeScorer() throws -> any CatalogueScorer {
-    let table = try scores(users: Array(0..<Int32(vocabulary.userCount))).floats
-    let count = vocabulary.itemCount
-    return RowScorer(itemCount: count) { Array(table[Int($0) * count..<(Int($0) + 1) * count]) }
+    let users = Array(0..<Int32(vocabulary.userCount))
+    return RowScorer(try scores(users: users), of: users)
   }
 
   /// The items that the beams reach after a user's history, with the log-probabilities of their codes. Items that the user has had

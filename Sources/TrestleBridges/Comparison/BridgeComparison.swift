@@ -110,7 +110,7 @@ public struct BridgeComparison {
     var records = try ranking(scorer, Self.baseline, .domain, composer, seed, new: false)
     let test = Array(
       PromptExamples(sampling: composer.new.split, seed: seed).test.prefix(budget.measuredPrompts))
-    records += areas(try Self.scores(scorer, test), test, Self.baseline, seed)
+    records += areas(try scorer.scores(of: test), test, Self.baseline, seed)
     let seconds = start.duration(to: .now).seconds
     return records + [
       record(Self.baseline, "training and measuring", seed, "all", "seconds", seconds.rounded())
@@ -162,15 +162,6 @@ public struct BridgeComparison {
     return [("AUC", auc), ("UAUC", uauc)].compactMap { metric, value in
       value.map { record(name, BridgeMechanism.Outcome.answers.rawValue, seed, "all", metric, $0) }
     }
-  }
-
-  private static func scores(_ scorer: any CatalogueScorer, _ examples: [PromptExample]) throws -> [Float] {
-    let users = Set(examples.map(\.user)).sorted()
-    var all = [Float](repeating: 0, count: users.count * scorer.itemCount)
-    var batch = try scorer.prepare(users: users)
-    try batch.write(items: 0..<scorer.itemCount, into: &all)
-    let places = Dictionary(uniqueKeysWithValues: users.enumerated().map { ($1, $0) })
-    return examples.map { all[(places[$0.user] ?? 0) * scorer.itemCount + Int($0.item)] }
   }
 
   /// A table of figures, a row for each mechanism: means over the seeds.

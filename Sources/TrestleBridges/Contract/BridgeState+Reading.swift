@@ -12,6 +12,17 @@ extension BridgeState {
     return tensor
   }
 
+  /// A saved `float32` tensor of the given shape whose elements are from 0 to 1.
+  ///
+  /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` if there is none such.
+  public func shares(_ name: String, shape: Shape) throws(BridgeError) -> Tensor {
+    let tensor = try finiteTensor(name, shape: shape)
+    if let wrong = tensor.floats.first(where: { !(0...1).contains($0) }) {
+      throw .invalidState(path: "bridge state", place: name, expected: "0...1", found: "\(wrong)")
+    }
+    return tensor
+  }
+
   /// A saved `int32` tensor of the given shape whose elements name rows of a table: all from 0 to one below `count`.
   ///
   /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` if there is none such.

@@ -38,7 +38,7 @@ public struct RankedLists: Sendable {
   ///   - vocabulary: of the users and items.
   ///   - length: how long the lists must be; lists of all items if there are fewer.
   /// - Throws: ``BridgeError/invalidState(path:place:expected:found:)`` for items that do not exist, lists of another number or
-  ///   length, or confidences that are none.
+  ///   length, or confidences that are not from 0 to 1.
   public static func saved(
     in state: BridgeState, as name: String, _ vocabulary: EntityVocabulary, length: Int
   ) throws(BridgeError) -> RankedLists? {
@@ -48,7 +48,7 @@ public struct RankedLists: Sendable {
     let shape: Shape = [vocabulary.userCount, Swift.min(length, vocabulary.itemCount)]
     return RankedLists(
       items: try state.indices(name, shape: shape, below: vocabulary.itemCount),
-      confidences: try state.finiteTensor("\(name).confidences", shape: shape))
+      confidences: try state.shares("\(name).confidences", shape: shape))
   }
 }
 

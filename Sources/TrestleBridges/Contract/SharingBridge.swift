@@ -21,8 +21,8 @@ public struct BridgePhase: Codable, Sendable, Hashable {
   public var kind: Kind
   /// The names of its parameter groups that train; `nil` for all.
   public var groups: Set<String>?
-  /// The names of the other side's parameter groups that train in the same steps; `nil` for none. What they learn from is
-  /// ``SideStep/peerRepresent``.
+  /// The names of the other side's parameter groups that train in the same steps, their learning rates scaled alike; `nil` for
+  /// none. What they learn from is ``SideStep/peerRepresent``.
   public var peerGroups: Set<String>?
   /// The most epochs.
   public var epochs: Int
@@ -96,9 +96,6 @@ public struct BridgeContext {
 
   /// The side with the given role.
   public func side(_ role: SideRole) -> any BridgeSide { role == .domain ? domain : language }
-
-  /// The side that does not have the given role.
-  public func peer(of role: SideRole) -> any BridgeSide { role == .domain ? language : domain }
 
   /// The side with the given role as something it is known to be able to do.
   ///

@@ -62,7 +62,15 @@ public enum ExchangeLosses {
   ///
   /// Source: Zhang et al., *CoLLM: Integrating Collaborative Embeddings into Large Language Models for Recommendation* (2023).
   public static func answer(_ logits: Tensor, labels: Tensor) -> Tensor {
-    Losses.binaryCrossEntropyWithLogits(logits, targets: labels)
+    answers(logits, labels: labels).mean()
+  }
+
+  /// The same of each answer, `[n]`.
+  public static func answers(_ logits: Tensor, labels: Tensor) -> Tensor {
+    precondition(
+      logits.shape == labels.shape,
+      "ExchangeLosses.answers: logits \(logits.shape), labels \(labels.shape)")
+    return logits.softplus() - logits * labels
   }
 
   /// What two autoencoders that meet in the middle lose on items: the mean squared differences of the codes, of the item

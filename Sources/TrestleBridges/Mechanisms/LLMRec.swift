@@ -164,22 +164,24 @@ public final class LLMRec: BridgeStrategy {
 
   /// Takes over saved marks.
   public override func loadState(_ state: BridgeState, _ context: BridgeContext) throws {
-    marks = nil
     texts =
       try configuration.textSource.map {
         try context.savedTextRows(state, prefix: "texts", from: $0, readsUsers: true)
       } ?? FrozenRows()
     if texts[.item] == nil { maps = [:] } else { try connect(context) }
-    guard state.tensors["liked"] != nil else {
-      try addEdges(context)
-      return
-    }
+    marks = try savedMarks(state, context)
+    try addEdges(context)
+  }
+
+  private func savedMarks(
+    _ state: BridgeState, _ context: BridgeContext
+  ) throws(BridgeError) -> (liked: Tensor, other: Tensor)? {
+    guard state.tensors["liked"] != nil else { return nil }
     let shape: Shape = [context.split.userCount, markCount(context)]
-    marks = (
+    return (
       try state.indices("liked", shape: shape, below: context.split.itemCount),
       try state.indices("other", shape: shape, below: context.split.itemCount)
     )
-    try addEdges(context)
   }
 }
 

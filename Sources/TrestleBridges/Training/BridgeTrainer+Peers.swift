@@ -5,7 +5,7 @@ extension BridgeTrainer {
   /// The groups of the other side that train in a phase.
   func peerGroups(in phase: BridgePhase) -> [BridgeParameterGroup] {
     guard let names = phase.peerGroups, !names.isEmpty,
-      let peer = context.peer(of: phase.side) as? any ParameterGroups
+      let peer = context.side(phase.side.peer) as? any ParameterGroups
     else { return [] }
     return peer.parameterGroups.filter { names.contains($0.name) }
   }
@@ -13,7 +13,7 @@ extension BridgeTrainer {
   /// Stops a phase that names groups which the other side has not, or which gradients cannot reach.
   func checkPeer(_ phase: BridgePhase) throws(BridgeError) {
     guard let names = phase.peerGroups, !names.isEmpty else { return }
-    let peer = context.peer(of: phase.side)
+    let peer = context.side(phase.side.peer)
     let known = Set((peer as? any ParameterGroups)?.parameterGroups.map(\.name) ?? [])
     guard peer is any TrackedRepresentations, names.isSubset(of: known) else {
       let missing = names.subtracting(known).sorted().joined(separator: ", ")
@@ -37,7 +37,7 @@ extension BridgeTrainer {
   func peerRepresentations(
     _ phase: BridgePhase
   ) -> ((_ kind: EntityKind, _ ids: Tensor, _ source: RepresentationSource) throws -> Tensor?)? {
-    let peer = context.peer(of: phase.side)
+    let peer = context.side(phase.side.peer)
     if phase.peerGroups?.isEmpty == false, let peer = peer as? any TrackedRepresentations {
       return { kind, ids, source in
         guard peer.representationSources(kind).contains(source) else { return nil }

@@ -56,7 +56,7 @@ public final class BridgeTrainer {
   public var onProgress: ((BridgeProgress) -> Void)?
   /// Called after every epoch.
   public var onEpoch: ((BridgeEpochRecord) -> Void)?
-  /// The norm to which a step's gradients are clipped together; `nil` for none.
+  /// The norm to which a step's gradients are clipped together, those of each side if both train; `nil` for none.
   public var maximumNorm: Double? = 1
   /// Whether the operation that makes a first NaN or infinity is searched for (slow).
   public var detectsAnomalies = false

@@ -64,25 +64,22 @@ import TrestleTestSupport
     }
   }
 
-  /// A bridge that weighs examples trains on those alone that it gives a weight.
+  /// A bridge that weighs examples trains on those alone that it gives a weight: no other user's row moves.
   @Test func examplesWithoutAWeightTeachNothing() throws {
-    let small = try SmallComposition(seed: 2)
-    let side = small.domain
+    let side = try #require(try sides().first as? PairwiseSide)
     let batch = try #require(side.batches(epoch: 0).first { _ in true })
-    let step = try side.step(on: batch)
-    let user = try #require(step.pairs).users.scalars(as: Int32.self)[0]
+    let user = try #require(try side.step(on: batch).pairs).users.scalars(as: Int32.self)[0]
     let table = side.model.tables.users
-    let gradients = try valueAndGradients(of: [table]) {
-      let examples = try side.step(on: batch).examples(for: "test", of: side)
-      let weights = examples.users.scalars(as: Int32.self).map { $0 == user ? Float(1) : 0 }
-      return examples.weightedMean(Tensor(weights))
-    }.gradients
-    // LightGCN hands gradients on to neighbours; the loss itself depends on the one user's pairs.
-    #expect(gradients[table]?.dense().floats.contains { $0 != 0 } == true)
-    let all = try valueAndGradients(of: [table]) {
-      try side.step(on: batch).examples(for: "test", of: side).losses.mean()
-    }.gradients
-    #expect(all[table]?.dense().floats != gradients[table]?.dense().floats)
+    func movedUsers(_ weigh: (Int32) -> Float) throws -> [Int] {
+      let gradients = try valueAndGradients(of: [table]) {
+        let examples = try side.step(on: batch).examples(for: "test", of: side)
+        return examples.weightedMean(Tensor(examples.users.scalars(as: Int32.self).map(weigh)))
+      }.gradients
+      let rows = try #require(gradients[table]).dense().squared().sum(along: [1]).floats
+      return rows.indices.filter { rows[$0] > 0 }
+    }
+    #expect(try movedUsers { $0 == user ? 1 : 0 } == [Int(user)])
+    #expect(try movedUsers { _ in 1 }.count > 1)
   }
 
   @Test func aSideWithoutExamplesSaysSo() throws {
@@ -111,6 +108,10 @@ import TrestleTestSupport
     #expect(try RankedLists.saved(in: BridgeState(), as: "lists", vocabulary, length: 5) == nil)
     #expect(throws: BridgeError.self) {
       try RankedLists.saved(in: state, as: "lists", vocabulary, length: 4)
+    }
+    state.tensors["lists.confidences"] = lists.confidences + 1
+    #expect(throws: BridgeError.self) {
+      try RankedLists.saved(in: state, as: "lists", vocabulary, length: 5)
     }
     state.tensors["lists.confidences"] = nil
     #expect(throws: BridgeError.self) {

@@ -47,8 +47,8 @@ import TrestleTestSupport
           name: "all", parameters: parameters.map(\.parameter), learningRate: 0.05, weightDecay: 0)
       ])
       for _ in 0..<3 {
-        let gradients = try valueAndGradients(of: parameters.map(\.parameter)) {
-          try side.loss(of: Array(taught).sorted())
+        let gradients = valueAndGradients(of: parameters.map(\.parameter)) {
+          side.loss(of: Array(taught).sorted())
         }.gradients
         optimizer.update(with: gradients)
       }

@@ -7,15 +7,13 @@ import TrestleTestSupport
 
 /// Both sides train in one step: the other side's representations are tracked.
 private final class Together: BridgeStrategy {
-  private let map = Linear(inputs: 24, outputs: 16, dtype: .float32, using: &Together.generator)
-  nonisolated(unsafe) private static var generator = RandomGenerator(seed: 3)
+  private let map: Linear
   var falls = false
   var valuesAtEpochs: [[Float]] = []
-  private let peers: Set<String>?
 
   init(peers: Set<String>? = ["adapters", "entities"], epochs: Int = 2) {
-    self.peers = peers
-    Together.generator = RandomGenerator(seed: 3)
+    var generator = RandomGenerator(seed: 3)
+    map = Linear(inputs: 24, outputs: 16, using: &generator)
     super.init(
       name: "together",
       phases: [

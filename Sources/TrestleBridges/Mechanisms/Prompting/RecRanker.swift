@@ -113,7 +113,7 @@ public final class RecRanker: BridgeStrategy, AnsweringBridge {
       side.promptFields = nil
       return
     }
-    let opinions = RankOpinions(context)
+    let opinions = RankOpinions(of: try context.domain.scores, context.histories)
     let places = (0...100).map { side.tokens(of: "\(configuration.place[0])\($0)\(configuration.place[1])") }
     let (opening, separator) = (
       side.tokens(of: configuration.opening), side.tokens(of: configuration.separator)
@@ -147,7 +147,9 @@ public final class RecRanker: BridgeStrategy, AnsweringBridge {
     guard phase.side == .language else { return }
     let side = try context.language.answering
     let asked = side.validationQuestions
-    let (domain, language) = (try scores(of: asked, context), side.answers(to: asked))
+    let (domain, language) = (
+      try context.domain.scores.makeScorer().scores(of: asked), side.answers(to: asked)
+    )
     let candidates = (0...10).map {
       Aggregation(share: Double($0) / 10, domain: .init(domain), language: .init(language))
     }
@@ -158,27 +160,11 @@ public final class RecRanker: BridgeStrategy, AnsweringBridge {
     context.log("\(name): the recommender's opinion counts \(aggregation?.share ?? 0) of 1")
   }
 
-  /// The recommender's scores of some pairs.
-  private func scores(of examples: [PromptExample], _ context: BridgeContext) throws -> [Float] {
-    let side = try context.domain.scores
-    var result = [Float](repeating: 0, count: examples.count)
-    let places = Dictionary(grouping: examples.indices, by: { examples[$0].user })
-    for users in places.keys.sorted().chunks(ofCount: 512) {
-      let scores = try side.scores(users: Array(users)).floats
-      for (row, user) in users.enumerated() {
-        for place in places[user] ?? [] {
-          result[place] = scores[row * context.split.itemCount + Int(examples[place].item)]
-        }
-      }
-    }
-    return result
-  }
-
   /// Both opinions together; the language model's alone before it has trained.
   public func answers(to examples: [PromptExample], _ context: BridgeContext) throws -> [Float] {
     let language = try context.language.answering.answers(to: examples)
     guard let aggregation else { return language }
-    return aggregation(try scores(of: examples, context), language)
+    return aggregation(try context.domain.scores.makeScorer().scores(of: examples), language)
   }
 
   /// The suggestions, and how the opinions are put together.
@@ -217,10 +203,14 @@ public final class RecRanker: BridgeStrategy, AnsweringBridge {
 
 /// Where a recommender that does not train any more puts items among those that a user has not had.
 private final class RankOpinions {
-  private let context: BridgeContext
+  // Not the whole context: what the language side holds must not hold the language side.
+  private let side: any ScoreProvider
+  private let histories: TrainingHistories
   private var percents: [Int32: [UInt8]] = [:]
 
-  init(_ context: BridgeContext) { self.context = context }
+  init(of side: any ScoreProvider, _ histories: TrainingHistories) {
+    (self.side, self.histories) = (side, histories)
+  }
 
   /// The share, in hundredths, of the other items the user has not had that are ranked below an item.
   func percent(of item: Int32, for user: Int32) -> Int {
@@ -230,8 +220,8 @@ private final class RankOpinions {
 
   // Prompts cannot fail: without scores an item is in the middle.
   private func all(for user: Int32) -> [UInt8]? {
-    guard let scores = try? context.domain.scores.scores(users: [user]).floats else { return nil }
-    let seen = Set(context.histories.matrix.items(of: Int(user)))
+    guard let scores = try? side.scores(users: [user]).floats else { return nil }
+    let seen = Set(histories.matrix.items(of: Int(user)))
     let others = scores.indices.filter { !seen.contains(Int32($0)) }.map { scores[$0] }.sorted()
     return scores.indices.map { item in
       let below = (0..<others.count).partitionPoint { others[$0] < scores[item] }

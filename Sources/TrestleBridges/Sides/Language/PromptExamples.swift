@@ -25,9 +25,9 @@ public struct PromptExample: Sendable, Hashable {
 }
 
 extension [PromptExample] {
-  /// The binary cross-entropy of each answer, softplus(x) − y·x, `[examples]`.
+  /// The binary cross-entropy of each answer, `[examples]`.
   func answerLosses(_ logits: Tensor) -> Tensor {
-    logits.softplus() - logits * Tensor(map(\.label)).converted(to: logits.dtype)
+    ExchangeLosses.answers(logits, labels: Tensor(map(\.label)))
   }
 
   /// The examples with the loss of each.

@@ -194,13 +194,7 @@ public final class PromptRankingSide: TrainableSide, ScoreProvider, InputInjecti
   }
 
   private func scorer(of users: [Int32]) throws -> any CatalogueScorer {
-    let table = try scores(users: users).floats
-    let places = Dictionary(uniqueKeysWithValues: users.enumerated().map { ($1, $0) })
-    let count = vocabulary.itemCount
-    return RowScorer(itemCount: count) { user in
-      let place = places[user] ?? 0
-      return Array(table[place * count..<(place + 1) * count])
-    }
+    RowScorer(try scores(users: users), of: users)
   }
 }
 

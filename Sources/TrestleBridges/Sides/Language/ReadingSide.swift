@@ -39,7 +39,7 @@ public final class ReadingSide: TrainableSide {
     public var cutoff = 10
     /// Whether there are two readers, each with half of the adapters' ranks and a map of its own, that learn from one half of the
     /// items each. What the other one reads of an item is no echo of what was learnt from it; an item that neither has learnt
-    /// from is read by both. Costs what one reader costs.
+    /// from is read by both. Training costs what one reader costs, reading all items twice as much.
     public var crossFitsAdapters = false
     /// Determines the order of items, dropout, the halves, and the rows at the beginning.
     public var seed: UInt64 = 0
@@ -198,8 +198,7 @@ public final class ReadingSide: TrainableSide {
       preconditionFailure("ReadingSide.step: the batch is of another side")
     }
     var generator = batch.generator
-    // Each by the reader that learns from it.
-    let readers = readingHalves.map { halves in batch.items.map { halves[Int($0)] } }
+    let readers = readers(of: batch.items)
     var states = scaling(read(batch.items, by: readers))
     if configuration.dropout > 0 { states = states.dropout(rate: configuration.dropout, using: &generator) }
     let rows = mapped(states, by: readers)
@@ -209,9 +208,14 @@ public final class ReadingSide: TrainableSide {
   }
 
   /// The same loss of some items, without dropout.
-  package func loss(of items: [Int32]) throws -> Tensor {
-    let readers = readingHalves.map { halves in items.map { halves[Int($0)] } }
+  package func loss(of items: [Int32]) -> Tensor {
+    let readers = readers(of: items)
     return loss(of: items, mapped(scaling(read(items, by: readers)), by: readers))
+  }
+
+  /// The reader that learns from each item; the first for an item that none learns from. `nil` if there is one.
+  private func readers(of items: [Int32]) -> [Int8]? {
+    readingHalves.map { halves in items.map { Swift.max(halves[Int($0)], 0) } }
   }
 
   private func loss(of items: [Int32], _ rows: Tensor) -> Tensor {
@@ -317,13 +321,14 @@ extension ReadingSide: CrossFittedReading {
 }
 
 extension ReadingSide: TrackedRepresentations {
-  /// The mean states of items' texts, before standardisation; gradients reach the adapters.
+  /// The mean states of items' texts, before standardisation; gradients reach the adapters. Of two readers the one that learns
+  /// from an item reads it, the first one what none learns from.
   public func trackedRepresentations(
     of kind: EntityKind, ids: Tensor, source: RepresentationSource
   ) throws -> Tensor? {
     guard kind == .item, source == .text else { return nil }
     let items = ids.scalars(as: Int32.self)
-    return read(items, by: readingHalves.map { halves in items.map { Swift.max(halves[Int($0)], 0) } })
+    return read(items, by: readers(of: items))
   }
 
   /// Items: their texts.

@@ -184,13 +184,3 @@ public final class ClosedFormSide: TrainableSide, ContextualRepresentations, Sco
   /// The scores of all items, `[users, items]`.
   public func scores(users: [Int32]) throws -> Tensor { try fit().scorer.allScores(of: users) }
 }
-
-extension CatalogueScorer {
-  /// The scores of all items, `[users, items]`.
-  func allScores(of users: [Int32]) throws -> Tensor {
-    var values = [Float](repeating: 0, count: users.count * itemCount)
-    var batch = try prepare(users: users)
-    try batch.write(items: 0..<itemCount, into: &values)
-    return Tensor(values, shape: [users.count, itemCount])
-  }
-}

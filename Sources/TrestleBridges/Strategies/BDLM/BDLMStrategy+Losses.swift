@@ -13,7 +13,7 @@ extension BDLMStrategy {
   func makeGate(_ phase: BridgePhase, _ context: BridgeContext) throws {
     gate = nil
     guard configuration.gatesDivergence, divergenceWeight(in: phase) > 0 else { return }
-    let other: SideRole = phase.side == .language ? .domain : .language
+    let other = phase.side.peer
     let weights = try DivergenceGate.weights(
       teacher: context.side(other).scores.makeScorer(), student: context.side(phase.side).scores.makeScorer(),
       split: context.split)
@@ -28,7 +28,7 @@ extension BDLMStrategy {
     let isLanguage = phase.side == .language
     let weight = divergenceWeight(in: phase)
     guard weight > 0, let scores = step.scores?() else { return nil }
-    let peer = try context.side(isLanguage ? .domain : .language).scores
+    let peer = try context.side(phase.side.peer).scores
     let users = scores.users.scalars(as: Int32.self)
     let candidates = context.candidates(users)
     var teacher = try peer.scores(users: users).detached

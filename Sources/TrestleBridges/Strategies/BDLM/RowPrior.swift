@@ -72,12 +72,7 @@ extension RowPrior {
     let name = name(kind)
     guard state.tensors["\(name).rows"] != nil else { return nil }
     let rows = try state.finiteTensor("\(name).rows", shape: shape)
-    let confidences = try state.finiteTensor("\(name).confidences", shape: [shape[0]])
-    if let wrong = confidences.floats.first(where: { !(0...1).contains($0) }) {
-      throw .invalidState(
-        path: "bridge state", place: "\(name).confidences", expected: "0...1", found: "\(wrong)")
-    }
-    return RowPrior(rows: rows, confidences: confidences)
+    return RowPrior(rows: rows, confidences: try state.shares("\(name).confidences", shape: [shape[0]]))
   }
 }
 

@@ -161,9 +161,10 @@ public final class ReadingStrategy: BridgeStrategy {
     let rows = Representations(users: sharing.users.rows, items: sharing.items.rows)
     let weights = itemWeights(context)
     let reading: RowReading
-    if configuration.writesKnownItems, let halves = try context.language.halves.readingHalves {
+    // Two readers' states are not of one space: each has a map of its own.
+    if let side = context.language as? any CrossFittedReading, let halves = side.readingHalves {
       reading = RowReading(
-        (try readings(context, by: 0), try readings(context, by: 1)), halves: halves, rows: rows,
+        (try readings(side, by: 0), try readings(side, by: 1)), halves: halves, rows: rows,
         weights: weights, maps: maps)
     } else {
       reading = RowReading(readings: try readings(context), rows: rows, weights: weights, maps: maps)
@@ -172,9 +173,9 @@ public final class ReadingStrategy: BridgeStrategy {
   }
 
   /// What one of two readers makes of every item's text.
-  private func readings(_ context: BridgeContext, by half: Int) throws -> Tensor {
-    let tuned = try context.language.halves.representations(
-      ofItems: Array(0..<Int32(context.split.itemCount)), readBy: half)
+  private func readings(_ side: any CrossFittedReading, by half: Int) throws -> Tensor {
+    let tuned = try side.representations(
+      ofItems: Array(0..<Int32(side.vocabulary.itemCount)), readBy: half)
     return RowReading.sideBySide([untrained, tuned].compactMap { $0 })
   }
 
