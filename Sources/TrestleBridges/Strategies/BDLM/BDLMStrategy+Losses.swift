@@ -25,7 +25,6 @@ extension BDLMStrategy {
   func scoreDivergence(
     _ step: SideStep, in phase: BridgePhase, _ context: BridgeContext
   ) throws -> Tensor? {
-    let isLanguage = phase.side == .language
     let weight = divergenceWeight(in: phase)
     guard weight > 0, let scores = step.scores?() else { return nil }
     let peer = try context.side(phase.side.peer).scores
