@@ -52,6 +52,11 @@ struct Options: ProgramCommand {
         "instead of all that: a synthetic world of N interactions, one epoch of MF-BPR and LightGCN, and the evaluation "
           + "of 10,000 users, with times and peak memory", \.scale),
       .flag(
+        "--sharded",
+        "--scale with ten interactions a user, and rows that are cut over the ranks of mpirun; as one process, beside models in "
+          + "one piece", \.sharded),
+      .number("--width", "N", in: 1...4096, "numbers a row for --sharded", \.width),
+      .flag(
         "--answers",
         "instead of a leaderboard: how long answers to single users take, exactly and by an index of the items, and what "
           + "the index misses; of the first of --models on the data, or of MF-BPR on --scale's world",
@@ -71,11 +76,17 @@ struct Options: ProgramCommand {
   var checkpoints: URL?
   var threads: Int?
   var scale: Int?
+  var sharded = false
+  var width = 64
   var answers = false
 
   var split: SplitStrategy { splitChoice.strategy }
 
   func run() throws {
+    guard !sharded || scale != nil else { throw UsageError("--sharded is for --scale N") }
+    if sharded, let scale {
+      return try ShardedScaleCheck(interactions: scale, dimension: width, threads: threads).run()
+    }
     if let threads { ThreadPool.shared.setThreadCount(threads) }
     if let scale { return try ScaleCheck(interactions: scale, answers: answers).run() }
     try LeaderboardRun(self).run()

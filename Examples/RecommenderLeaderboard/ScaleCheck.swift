@@ -89,7 +89,7 @@ struct ScaleCheck {
   }
 
   /// The most memory that the process has held so far, in MiB.
-  private static var peakMemory: Int {
+  static var peakMemory: Int {
     let status = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
     let line = status.split(separator: "\n").first { $0.hasPrefix("VmHWM:") } ?? ""
     return (line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) } ?? 0) / 1024

@@ -60,6 +60,10 @@ struct Train: ProgramCommand {
         "--accumulate", "N", in: 1...100_000,
         "how many batches' gradients make a step (one of each rank if absent): the same result on 1 to N ranks",
         \.accumulation),
+      .flag(
+        "--shard-tables",
+        "cuts rows and moments over the ranks, each of which then needs its share of their memory alone (MF-BPR, LightGCN)",
+        \.shardsTables),
       .flag("--resume", "goes on where an interrupted training of the same options stopped", \.resumes),
       .text("--user", "ID", "to whom it recommends in the end; someone with a few items if absent", \.user),
       .texts(
@@ -74,6 +78,7 @@ struct Train: ProgramCommand {
       trestle train --interactions loans.csv --items books.csv --bridge BDLM --noun Book --output my-hybrid
       trestle train --interactions loans.csv --items books.csv --bridge RLMRec-Con --noun Book --output my-hybrid
       mpirun -n 4 trestle train --interactions loans.csv --output my-recommender
+      mpirun -n 4 trestle train --interactions loans.csv --domain MF-BPR --shard-tables --output my-recommender
 
     Ctrl-C stops after the epoch, and --resume goes on from there; a second one ends at once. A model without epochs (EASE, SLIM, iALS,
     neighbours) has nothing to go on from: it is left, and the one that was measured is saved if there is one.
@@ -92,6 +97,7 @@ struct Train: ProgramCommand {
   var epochs: Int?
   var patience: Int?
   var accumulation: Int?
+  var shardsTables = false
   var settings: URL?
   var skipsRefit = false
   var resumes = false
@@ -102,7 +108,14 @@ struct Train: ProgramCommand {
   /// Where the state of the training is kept while it goes on.
   var checkpoint: URL { URL(filePath: output.relativePath + ".training") }
 
-  func run() throws { try Ranks.run(threads: threads, train) }
+  func run() throws {
+    guard !shardsTables || ModelKind.sharded.contains(kind) && bridge.mechanism == nil else {
+      let names = ModelKind.sharded.map(\.name).joined(separator: " or ")
+      throw UsageError(
+        "--shard-tables cuts the rows of --domain \(names), without a mechanism that trains them besides")
+    }
+    try Ranks.run(threads: threads, train)
+  }
 
   private func train(_ communicator: any Communicator) throws {
     do {
@@ -167,7 +180,9 @@ struct Train: ProgramCommand {
     (options.seed, options.epochs, options.patience, options.checkpoint) = (
       seed, epochs, patience, checkpoint
     )
-    (options.communicator, options.accumulation) = (communicator, accumulation)
+    (options.communicator, options.accumulation, options.shardsTables) = (
+      communicator, accumulation, shardsTables
+    )
     var why = kind.recommendation(for: split.training)
     do throws(DataError) {
       if let settings {

@@ -39,7 +39,7 @@ extension Communicator {
   }
 
   /// All ranks' rows in one tensor, where each rank knows how many the others have.
-  func allGatherRows(_ rows: Tensor, counts: [Int]) throws(CommunicatorError) -> Tensor {
+  package func allGatherRows(_ rows: Tensor, counts: [Int]) throws(CommunicatorError) -> Tensor {
     let own = rows.detached.dense()
     let rowSize = own.shape.dimensions.dropFirst().reduce(own.dtype.byteCount, *)
     let all = Tensor(uninitialized: own.shape.withRows(counts.reduce(0, +)), dtype: own.dtype)
@@ -59,6 +59,12 @@ extension Communicator {
     defer { keepAlive(result) }
     try broadcast(result.mutableBytes, from: root)
     return result
+  }
+
+  /// One rank's tensor, in the place of a dense one that nobody else holds.
+  package func broadcastInPlace(_ tensor: Tensor, from root: Int) throws(CommunicatorError) {
+    defer { keepAlive(tensor) }
+    try broadcast(tensor.mutableBytes, from: root)
   }
 
   /// One rank's value.
@@ -125,13 +131,28 @@ extension Communicator {
     let own = parts.count == 1 ? parts[0].detached.dense() : Tensor.concatenated(parts, along: 0).detached
     let counts = parts.map { $0.shape[0] }
     let received = try allGather(counts.map { Int64($0) }).map { Int($0[rank]) }
+    return try allToAllRows(own, counts: counts, receivedCounts: received).cut(received)
+  }
+
+  /// Gives every rank its rows of everybody's, where each rank knows how many the others send it.
+  ///
+  /// - Parameters:
+  ///   - rows: `[n, …]`, those for rank 0, 1, … one after the other.
+  ///   - counts: how many rows go to each rank.
+  ///   - receivedCounts: how many rows come from each rank.
+  /// - Returns: the rows from rank 0, 1, … one after the other.
+  /// - Throws: as ``allToAll(_:counts:into:receivedCounts:)``.
+  package func allToAllRows(
+    _ rows: Tensor, counts: [Int], receivedCounts: [Int]
+  ) throws(CommunicatorError) -> Tensor {
+    let own = rows.detached.dense()
     let rowSize = own.shape.dimensions.dropFirst().reduce(own.dtype.byteCount, *)
-    let all = Tensor(uninitialized: own.shape.withRows(received.reduce(0, +)), dtype: own.dtype)
+    let all = Tensor(uninitialized: own.shape.withRows(receivedCounts.reduce(0, +)), dtype: own.dtype)
     defer { keepAlive(own, all) }
     try allToAll(
       own.bytes, counts: counts.map { $0 * rowSize }, into: all.mutableBytes,
-      receivedCounts: received.map { $0 * rowSize })
-    return all.cut(received)
+      receivedCounts: receivedCounts.map { $0 * rowSize })
+    return all
   }
 
   /// Whether it is so on any rank.
@@ -168,6 +189,12 @@ extension Tensor {
   /// The bytes of a dense tensor that nobody else has seen yet.
   var mutableBytes: UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: data, count: elementCount * dtype.byteCount)
+  }
+
+  /// Overwrites rows of a dense tensor that nobody else holds.
+  package func overwriteRows(from row: Int, with rows: Tensor) {
+    write(rows.bytes, at: row * (bytes.count / Swift.max(shape[0], 1)))
+    keepAlive(self, rows)
   }
 
   /// Overwrites bytes of a dense tensor that nobody else has seen yet.

@@ -30,15 +30,14 @@ public final class EmbeddingTable {
   public struct Lookup {
     /// The distinct rows, `[distinct, width]`; a copy, to take gradients of.
     public let rows: Parameter
-    /// The rows' numbers in the table, in the order of the copy.
-    let names: [Int32]
+    let request: RowRequest
     private let places: [Int32: Int32]
 
-    init(names: [Int32], rows: Tensor) {
-      self.names = names
+    init(_ request: RowRequest, rows: Tensor) {
+      self.request = request
       self.rows = Parameter(rows)
       places = Dictionary(
-        zip(names, 0..<Int32(names.count)), uniquingKeysWith: { first, _ in first })
+        zip(request.names, 0..<Int32(request.names.count)), uniquingKeysWith: { first, _ in first })
     }
 
     /// The rows of some of the indices that were looked up, `[indices, width]`; tracked while gradients are taken.
@@ -66,7 +65,8 @@ public final class EmbeddingTable {
   public let communicator: any Communicator
   /// This rank's rows, `[own rows, width]`: what its optimizer moves.
   public let shard: Parameter
-  private var sum: SparseRows?
+  let cut: RowPartition
+  private var sums = RowSums()
   private var examples = 0
 
   /// A table of rows drawn from the normal distribution, each from a stream of its own.
@@ -87,69 +87,44 @@ public final class EmbeddingTable {
       (0...Int(Int32.max)).contains(rowCount), "EmbeddingTable: \(rowCount) rows, at most 2³¹ − 1")
     (self.rowCount, self.width, self.partition) = (rowCount, width, partition)
     self.communicator = communicator
-    let names = Self.names(of: communicator.rank, communicator.size, rowCount, partition)
-    let values = Tensor(uninitialized: [names.count, width], dtype: dtype)
-    for (place, name) in names.enumerated() {
-      var stream = generator.split(UInt64(name))
-      let row = Tensor.normal([width], deviation: deviation, dtype: dtype, using: &stream)
-      values.write(row.bytes, at: place * width * dtype.byteCount)
-      keepAlive(row)
+    let cut = RowPartition(kind: partition, rowCount: rowCount, size: communicator.size)
+    self.cut = cut
+    let rank = communicator.rank
+    let values = Tensor(uninitialized: [cut.count(of: rank), width], dtype: dtype)
+    let byteCount = width * dtype.byteCount
+    ThreadPool.shared.run((values.shape[0] + Self.grain - 1) / Self.grain) { task in
+      for place in task * Self.grain..<min((task + 1) * Self.grain, values.shape[0]) {
+        var stream = generator.split(UInt64(cut.row(at: place, of: rank)))
+        let row = Tensor.normal([width], deviation: deviation, dtype: dtype, using: &stream)
+        values.write(row.bytes, at: place * byteCount)
+        keepAlive(row)
+      }
     }
     shard = Parameter(values)
   }
 
+  /// Rows that one task draws.
+  private static let grain = 1024
+
   /// The rank that owns a row.
-  public func owner(of row: Int32) -> Int {
-    let (size, row) = (communicator.size, Int(row))
-    switch partition {
-    case .modulo: return row % size
-    case .range:
-      var rank = min(row * size / max(rowCount, 1), size - 1)
-      while row >= block(of: rank, size: size, count: rowCount).upperBound { rank += 1 }
-      return rank
-    }
+  public func owner(of row: Int32) -> Int { cut.owner(of: row) }
+
+  /// The rows of each rank, if ranks own ranges.
+  package var ranges: [Range<Int>] {
+    precondition(partition == .range, "EmbeddingTable.ranges: rows are dealt out in turn")
+    return (0..<communicator.size).map { block(of: $0, size: communicator.size, count: rowCount) }
   }
 
-  /// A row's place in its owner's shard.
-  private func place(of row: Int32) -> Int32 {
-    switch partition {
-    case .modulo: return row / Int32(communicator.size)
-    case .range:
-      return row
-        - Int32(block(of: owner(of: row), size: communicator.size, count: rowCount).lowerBound)
-    }
-  }
-
-  private static func names(
-    of rank: Int, _ size: Int, _ rowCount: Int, _ partition: Partition
-  ) -> [Int] {
-    switch partition {
-    case .modulo: Array(stride(from: rank, to: rowCount, by: size))
-    case .range: Array(block(of: rank, size: size, count: rowCount))
-    }
-  }
+  /// The rows that this rank owns, if ranks own ranges.
+  package var ownRange: Range<Int> { ranges[communicator.rank] }
 
   /// Gets rows from their owners, each once.
   ///
   /// - Parameter indices: the rows that this rank needs, in any order and number.
   /// - Throws: ``CommunicatorError`` if a rank is lost or the engine fails.
   public func lookup(_ indices: [Int32]) throws(CommunicatorError) -> Lookup {
-    precondition(
-      indices.allSatisfy { (0..<Int32(rowCount)).contains($0) },
-      "EmbeddingTable: an index is outside 0..<\(rowCount)")
-    let wanted = byOwner(Set(indices).sorted())
-    let asked = try communicator.allToAllRows(wanted.map { Tensor($0) })
-    let values = asked.map { names in
-      shard.detached.gatheredRows(Tensor(names.scalars(as: Int32.self).map(place)))
-    }
-    let rows = try communicator.allToAllRows(values)
-    return Lookup(names: Array(wanted.joined()), rows: .concatenated(rows, along: 0))
-  }
-
-  private func byOwner(_ names: [Int32]) -> [[Int32]] {
-    var parts: [[Int32]] = Array(repeating: [], count: communicator.size)
-    for name in names { parts[owner(of: name)].append(name) }
-    return parts
+    let request = try request(indices)
+    return Lookup(request, rows: try rows(request))
   }
 
   /// Sends the gradients of a batch's rows to their owners, which add them up.
@@ -167,32 +142,26 @@ public final class EmbeddingTable {
     var values = Tensor.zeros([0, width], dtype: shard.dtype)
     switch gradient?.coalesced().scaled(by: Double(exampleCount)) {
     case .rows(let rows)?:
-      names = rows.indices.scalars(as: Int32.self).map { lookup.names[Int($0)] }
+      names = rows.indices.scalars(as: Int32.self).map { lookup.request.names[Int($0)] }
       values = rows.values.detached
-    case .dense(let tensor)?: (names, values) = (lookup.names, tensor.detached)
+    case .dense(let tensor)?: (names, values) = (lookup.request.names, tensor.detached)
     case nil: break
     }
     // The looked-up rows are in the order of their owners already.
-    var parts: [(names: Tensor, values: Tensor)] = []
-    var first = 0
-    for part in byOwner(names) {
-      parts.append((Tensor(part), values.sliced(first..<first + part.count, along: 0)))
-      first += part.count
-    }
-    let found = try communicator.allToAllRows(parts.map(\.names))
-    let added = try communicator.allToAllRows(parts.map(\.values))
-    let places = Tensor(found.flatMap { $0.scalars(as: Int32.self).map(place) })
-    let before = sum.map { ($0.indices, $0.values) }
-    sum = SparseRows(
-      indices: .concatenated([before?.0, places].compactMap { $0 }, along: 0),
-      values: .concatenated([before?.1].compactMap { $0 } + added, along: 0), rowCount: shard.shape[0]
-    ).coalesced()
+    var counts = [Int](repeating: 0, count: communicator.size)
+    for name in names { counts[owner(of: name)] += 1 }
+    let received = try communicator.allGather(counts.map { Int64($0) }).map { Int($0[communicator.rank]) }
+    let found = try communicator.allToAllRows(Tensor(names), counts: counts, receivedCounts: received)
+    let added = try communicator.allToAllRows(values, counts: counts, receivedCounts: received)
+    let cut = cut
+    let places = Tensor(found.scalars(as: Int32.self).map { cut.place(of: $0) })
+    sums.add(SparseRows(indices: places, values: added, rowCount: shard.shape[0]))
   }
 
   /// The mean gradient of this rank's rows over all batches that were added since the last call; `nil` if none was.
   public func mean() -> Gradient? {
-    defer { (sum, examples) = (nil, 0) }
-    guard let sum, examples > 0 else { return nil }
+    defer { examples = 0 }
+    guard let sum = sums.take(), examples > 0 else { return nil }
     return Gradient.rows(sum).scaled(by: 1 / Double(examples))
   }
 

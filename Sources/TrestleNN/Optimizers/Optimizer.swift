@@ -70,7 +70,7 @@ open class Optimizer {
   /// The norm that the gradients of this optimizer's parameters together are clipped to; `nil` for no clipping.
   public var maximumNorm: Double?
   /// The number of updates so far.
-  public internal(set) var stepCount = 0
+  public package(set) var stepCount = 0
   /// The norm of the last update's gradients before clipping; `nil` if ``maximumNorm`` is.
   public private(set) var lastNorm: Double?
 

@@ -33,8 +33,10 @@ extension RankingEvaluator {
   /// Scores the candidates of a batch of users and hands them over, per user in ascending order of items.
   ///
   /// `body` gets the row in the batch, the items, the buffer and where in it their scores start.
+  ///
+  /// - Parameter range: the part of the catalogue that is scored; `nil` for all of it.
   func forEachScoredRange(
-    _ batchUsers: [Int32], _ scorer: some CatalogueScorer,
+    _ batchUsers: [Int32], _ scorer: some CatalogueScorer, among range: Range<Int>? = nil,
     _ body: (Int, ScoredItems, [Float], Int) throws -> Void
   ) throws {
     if let candidates, let scorer = scorer as? any CandidateScorer {
@@ -48,15 +50,17 @@ extension RankingEvaluator {
       return
     }
     var prepared = try scorer.prepare(users: batchUsers)
+    let range = range ?? 0..<relevant.itemCount
     let tileSize = min(configuration.tileSize, max(1, relevant.itemCount))
     var scores = [Float](repeating: 0, count: batchUsers.count * tileSize)
     // Where each user's masked items (or candidates) of the tiles to come start.
     var cursors = batchUsers.map { user in
-      candidates == nil ? masked.offsets[Int(user)] : 0
+      candidates == nil ? masked.place(of: user, from: range.lowerBound) : 0
     }
-    var setCursor = 0
-    for first in stride(from: 0, to: relevant.itemCount, by: tileSize) {
-      let tile = first..<min(first + tileSize, relevant.itemCount)
+    var setCursor =
+      candidateItems.map { set in set.indices.partitionPoint { Int(set[$0]) < range.lowerBound } } ?? 0
+    for first in stride(from: range.lowerBound, to: range.upperBound, by: tileSize) {
+      let tile = first..<min(first + tileSize, range.upperBound)
       let set = candidateItems.map { $0[setCursor...].prefix { Int($0) < tile.upperBound } }
       if let set {
         setCursor = set.endIndex
@@ -89,6 +93,11 @@ extension RankingEvaluator {
 }
 
 extension UserItemMatrix {
+  /// Where the items of a user from `item` on begin in ``items``.
+  func place(of user: Int32, from item: Int) -> Int {
+    (offsets[Int(user)]..<offsets[Int(user) + 1]).partitionPoint { Int(items[$0]) < item }
+  }
+
   /// The pairs of the given items, which are ascending.
   func restricted(to wanted: [Int32]) -> UserItemMatrix {
     var isWanted = [Bool](repeating: false, count: itemCount)

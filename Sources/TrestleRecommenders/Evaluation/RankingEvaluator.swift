@@ -158,6 +158,13 @@ public struct RankingEvaluator: Sendable {
     if configuration.metrics.contains(where: { $0.cutoff == nil }) {
       curves = try areasUnderCurves(scorer, batches)
     }
+    return result(batches, curves, since: start)
+  }
+
+  /// What is measured of all batches' lists.
+  func result(_ batches: [Batch], _ curves: [AreaUnderCurve], since start: ContinuousClock.Instant)
+    -> EvaluationResult
+  {
     let lists = batches.flatMap(\.lists)
     let listValues = ListMeasures(
       lists: lists, itemCount: relevant.itemCount, popularity: popularity, activeUsers: activeUsers
@@ -231,15 +238,21 @@ public struct RankingEvaluator: Sendable {
   }
 
   /// Runs `body` on every batch of ``users``, on the threads of the shared pool, and returns the results in order.
-  func forEachBatch<Output: Sendable>(_ body: @Sendable (Range<Int>) throws -> Output) throws -> [Output] {
+  ///
+  /// - Parameter places: which of the users; `nil` for all.
+  func forEachBatch<Output: Sendable>(
+    in places: Range<Int>? = nil, _ body: @Sendable (Range<Int>) throws -> Output
+  ) throws -> [Output] {
     let size = configuration.batchSize
-    let count = (users.count + size - 1) / size
+    let places = places ?? 0..<users.count
+    let count = (places.count + size - 1) / size
     let outputs = Mutex([Result<Output, any Error>?](repeating: nil, count: count))
     let failed = Atomic(false)
     ThreadPool.shared.run(count) { index in
       // After an error the remaining batches are pointless.
       guard !failed.load(ordering: .relaxed) else { return }
-      let output = Result { try body((index * size)..<min(users.count, (index + 1) * size)) }
+      let first = places.lowerBound + index * size
+      let output = Result { try body(first..<min(places.upperBound, first + size)) }
       if case .failure = output { failed.store(true, ordering: .relaxed) }
       outputs.withLock { $0[index] = output }
     }
@@ -247,25 +260,45 @@ public struct RankingEvaluator: Sendable {
   }
 
   private func rank(_ batchUsers: [Int32], _ scorer: some CatalogueScorer) throws -> Batch {
-    var tops = batchUsers.map { _ in TopItems(limit: listLength) }
-    var relevantScores = batchUsers.map {
-      [Float](repeating: -.infinity, count: relevant.count(of: Int($0)))
+    batch(of: batchUsers, try scored(batchUsers, scorer))
+  }
+
+  /// The best items of a user, and the scores of the relevant ones in the order of the items.
+  struct ScoredUser: Sendable {
+    var top: TopItems
+    var relevantScores: [Float]
+  }
+
+  /// Scores a part of the catalogue for a batch of users; relevant items elsewhere have −∞.
+  func scored(
+    _ batchUsers: [Int32], _ scorer: some CatalogueScorer, among range: Range<Int>? = nil
+  ) throws -> [ScoredUser] {
+    var scored = batchUsers.map {
+      ScoredUser(
+        top: TopItems(limit: listLength),
+        relevantScores: [Float](repeating: -.infinity, count: relevant.count(of: Int($0))))
     }
-    try forEachScoredRange(batchUsers, scorer) { row, items, scores, start in
-      let bad = tops[row].offer(scores, from: start, items: items)
-      if let bad {
+    try forEachScoredRange(batchUsers, scorer, among: range) { row, items, scores, start in
+      if let bad = scored[row].top.offer(scores, from: start, items: items) {
         throw DataError.notANumber(
           operation: "RankingEvaluator", user: Int(batchUsers[row]), item: bad)
       }
       for (place, item) in relevant.items(of: Int(batchUsers[row])).enumerated() {
-        if let offset = items.offset(of: Int(item)) { relevantScores[row][place] = scores[start + offset] }
+        if let offset = items.offset(of: Int(item)) {
+          scored[row].relevantScores[place] = scores[start + offset]
+        }
       }
     }
+    return scored
+  }
+
+  /// The lists of a batch of users.
+  func batch(of batchUsers: [Int32], _ scored: [ScoredUser]) -> Batch {
     var batch = Batch()
-    batch.relevantScores = relevantScores
-    for (row, user) in batchUsers.enumerated() {
-      batch.users.append(rankedUser(user, tops[row], relevantScores[row]))
-      batch.lists.append(tops[row].sorted().map(\.item))
+    for (user, scored) in zip(batchUsers, scored) {
+      batch.relevantScores.append(scored.relevantScores)
+      batch.users.append(rankedUser(user, scored.top, scored.relevantScores))
+      batch.lists.append(scored.top.sorted().map(\.item))
     }
     return batch
   }

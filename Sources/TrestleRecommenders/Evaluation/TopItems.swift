@@ -15,6 +15,29 @@ struct TopItems {
     items.reserveCapacity(limit)
   }
 
+  /// The best of several parts of a catalogue, each with its own best: as if one had seen all.
+  init(merging parts: [TopItems], limit: Int) {
+    self.init(limit: limit)
+    var all: [(score: Float, item: Int32)] = []
+    for part in parts {
+      for place in part.scores.indices { all.append((part.scores[place], part.items[place])) }
+    }
+    all.sort { $0.score == $1.score ? $0.item < $1.item : $0.score > $1.score }
+    // Worst first is a heap already.
+    for entry in all.prefix(limit).reversed() {
+      scores.append(entry.score)
+      items.append(entry.item)
+    }
+    guard let worst = scores.first, scores.count == limit else { return }
+    leftOutTies = all.dropFirst(limit).prefix { $0.score == worst }.count
+    for part in parts where part.scores.first == worst { leftOutTies += part.leftOutTies }
+  }
+
+  /// Items with their scores, of which further ones of the worst score were left out.
+  init(limit: Int, scores: [Float], items: [Int32], leftOutTies: Int) {
+    (self.limit, self.scores, self.items, self.leftOutTies) = (limit, scores, items, leftOutTies)
+  }
+
   /// Offers the items `first..<first + count` whose scores start at `start`; tiles come in ascending order of items.
   ///
   /// Scores of −∞ never enter. Returns the first item whose score is NaN, `nil` if there is none.

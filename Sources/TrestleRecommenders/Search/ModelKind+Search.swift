@@ -63,7 +63,7 @@ extension ModelKind {
     return words.joined(separator: ", ")
   }
 
-  private func check(_ settings: SearchSettings, _ training: Interactions) throws(DataError) {
+  func check(_ settings: SearchSettings, _ training: Interactions) throws(DataError) {
     guard !settings.isEmpty else { return }
     try (searchSpace(for: training) ?? SearchSpace([])).check(settings, of: name)
   }

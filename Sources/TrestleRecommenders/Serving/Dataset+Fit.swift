@@ -20,6 +20,9 @@ public struct FitOptions: Sendable {
   public var communicator: any Communicator = SingleProcess()
   /// How many batches' gradients make one step; `nil` for one of each rank.
   public var accumulation: Int?
+  /// Whether rows and their optimizer's moments are cut over the ranks while a model is trained, which those of
+  /// ``ModelKind/sharded`` can be. Every rank has the whole model in the end.
+  public var shardsTables = false
 
   /// The defaults.
   public init() {}
@@ -123,9 +126,9 @@ private struct ModelFit {
 
   /// Fits on the training part until the validation part no longer improves.
   func search(_ split: DataSplit) throws -> (any Recommender, [String: String]) {
-    let model = try kind.make(split.training, seed: options.seed, settings: options.settings)
-    guard let trainable = model as? any TrainableRecommender else {
-      return (model, described(model, epochs: nil, validation: nil, split.training))
+    let untrained = try make(split.training)
+    if let untrained, !(untrained is any TrainableRecommender) {
+      return (untrained, described(untrained, epochs: nil, validation: nil, split.training))
     }
     var configuration = try kind.training(split.training, seed: options.seed, settings: options.settings)
     configuration.epochs = options.epochs ?? configuration.epochs
@@ -133,11 +136,8 @@ private struct ModelFit {
     configuration.accumulation = options.accumulation
     // Without validation data there is nothing to stop at.
     if split.validation.isEmpty { configuration.evaluationInterval = configuration.epochs }
-    let trainer = try RecommenderTrainer(
-      trainable, training: split.training, configuration: configuration, communicator: options.communicator)
     var stopping = EarlyStopping(patience: configuration.patience)
-    let reports = try trainer.fit(split, checkpoint: options.checkpoint?.appending(path: "search")) {
-      report in
+    let (model, reports) = try train(untrained, split, configuration, checkpoint: "search") { report in
       if let value = report.validation, !split.validation.isEmpty {
         _ = stopping.note(value)
       }
@@ -159,23 +159,44 @@ private struct ModelFit {
 
   /// Fits on everything for so many epochs.
   func refit(_ interactions: Interactions, epochs: Int) throws -> any Recommender {
-    let model = try kind.make(interactions, seed: options.seed, settings: options.settings)
-    guard let trainable = model as? any TrainableRecommender else { return model }
+    let untrained = try make(interactions)
+    if let untrained, !(untrained is any TrainableRecommender) { return untrained }
     let nothing = Interactions.empty(userCount: interactions.userCount, itemCount: interactions.itemCount)
     let split = DataSplit(training: interactions, validation: nothing, test: nothing, strategy: "everything")
     var configuration = try kind.training(interactions, seed: options.seed, settings: options.settings)
     (configuration.epochs, configuration.evaluationInterval) = (epochs, epochs)
     configuration.accumulation = options.accumulation
-    let trainer = try RecommenderTrainer(
-      trainable, training: interactions, configuration: configuration, communicator: options.communicator)
-    try trainer.fit(split, checkpoint: options.checkpoint?.appending(path: "refit")) { report in
+    return try train(untrained, split, configuration, checkpoint: "refit") { report in
       try progress(
         FitProgress(
           phase: .refitting, epoch: report.epoch + 1, expectedEpochs: epochs, loss: report.loss,
           validation: nil,
           best: nil))
+    }.model
+  }
+
+  /// The model before its training; `nil` where no rank is to have it in one piece.
+  private func make(_ training: Interactions) throws -> (any Recommender)? {
+    if options.shardsTables { return nil }
+    return try kind.make(training, seed: options.seed, settings: options.settings)
+  }
+
+  /// Trains the model, in one piece or with its rows cut over the ranks.
+  private func train(
+    _ untrained: (any Recommender)?, _ split: DataSplit, _ configuration: TrainingConfiguration,
+    checkpoint name: String, _ progress: (EpochReport) throws -> Void
+  ) throws -> (model: any Recommender, reports: [EpochReport]) {
+    let folder = options.checkpoint?.appending(path: name)
+    if let trainable = untrained as? any TrainableRecommender {
+      let trainer = try RecommenderTrainer(
+        trainable, training: split.training, configuration: configuration, communicator: options.communicator)
+      return (trainable, try trainer.fit(split, checkpoint: folder, progress: progress))
     }
-    return model
+    let model = try kind.makeSharded(
+      split.training, seed: options.seed, settings: options.settings, communicator: options.communicator)
+    let trainer = try ShardedTrainer(model, training: split.training, configuration: configuration)
+    let reports = try trainer.fit(split, checkpoint: folder, progress: progress)
+    return (try model.whole(training: split.training), reports)
   }
 
   /// What the card says.

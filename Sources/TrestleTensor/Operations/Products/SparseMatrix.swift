@@ -93,6 +93,17 @@ public final class SparseMatrix: Sendable {
       mirrored: mirrored)
   }
 
+  /// A matrix from its compressed rows that is only ever multiplied forwards: its transpose is not made, and nothing is checked.
+  ///
+  /// - Parameters: as for the public initializer.
+  package static func forwardOnly(
+    rowCount: Int, columnCount: Int, rowStarts: [Int64], columns: [Int32], values: Tensor
+  ) -> SparseMatrix {
+    SparseMatrix(
+      rowCount: rowCount, columnCount: columnCount, rowStarts: rowStarts, columns: columns, values: values,
+      mirrored: nil)
+  }
+
   /// The transpose's starts, the row of each of its entries and that entry's place here: a stable counting sort by columns.
   private static func transposed(
     _ rowStarts: [Int64], _ columns: [Int32], _ columnCount: Int

@@ -20,7 +20,7 @@ public struct FuzzTarget {
 
   /// All of them. States are made as they are asked for, in a folder of this process.
   public static var all: [FuzzTarget] {
-    formats + texts + tables + models + states + served + clicks + hybrids
+    formats + texts + tables + models + states + sharded + served + clicks + hybrids
   }
 
   /// The target of a name.

@@ -1,0 +1,263 @@
+import Foundation
+import TrestleFormats
+import TrestleNN
+import TrestleTensor
+
+/// What the folder of a sharded training says of its files.
+private struct ShardedManifest: Codable {
+  static let name = "checkpoint.json"
+  static let currentFormat = "trestle-sharded-training"
+
+  var format = currentFormat
+  var version = 1
+  let run: SavedRun<TrainingConfiguration>
+  let stepCount: Int
+  /// How often users' and items' rows have been moved.
+  let updateCounts: [Int]
+  let userCount: Int
+  let itemCount: Int
+  let width: Int
+  /// Each rank's rows and moments, in the order of the ranks.
+  let files: [BestFile]
+  /// The rows at their best so far, by the ranks that there were then; none before the first evaluation.
+  let bestFiles: [BestFile]
+
+  /// Stops what no training leaves behind.
+  func validate(path: String) throws(DataError) {
+    func check(_ place: String, _ isFine: Bool, _ expected: String, _ found: Any) throws(DataError) {
+      guard isFine else {
+        throw .malformed(path: path, line: 1, column: 1, expected: "\(place): \(expected)", found: "\(found)")
+      }
+    }
+    try check("format", format == Self.currentFormat, Self.currentFormat, format)
+    try check("version", version == 1, "1", version)
+    let sizes = 1...Int(Int32.max)
+    try check("users", sizes.contains(userCount), "\(sizes)", userCount)
+    try check("items", sizes.contains(itemCount), "\(sizes)", itemCount)
+    try check("steps", (0...(1 << 48)).contains(stepCount), "a number of steps", stepCount)
+    try check(
+      "updates", updateCounts.count == 2 && updateCounts.allSatisfy { (0...stepCount).contains($0) },
+      "two numbers up to \(stepCount)", updateCounts)
+    let ranks = 1...65_536
+    try check("files", ranks.contains(files.count), "a file of each rank", "\(files.count) files")
+    try check(
+      "best rows", run.best == nil ? bestFiles.isEmpty : ranks.contains(bestFiles.count),
+      "a file of each rank if there is a best value", "\(bestFiles.count) files")
+    for (list, prefix) in [(files, ShardedFolder.prefix), (bestFiles, BestFile.prefix)] {
+      for file in list {
+        try check(
+          "files",
+          file.name.utf8.starts(with: prefix.utf8) && isPlainPath(file.name)
+            && !file.name.utf8.contains(UInt8(ascii: "/")), "a file of this folder", file.name)
+      }
+    }
+  }
+}
+
+/// The folder in which the ranks of a sharded training keep their rows.
+private struct ShardedFolder {
+  static let prefix = "rows-"
+  let url: URL
+
+  var manifest: URL { url.appending(path: ShardedManifest.name) }
+
+  /// The files of rows, those of killed trainings among them.
+  var names: [String] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
+    return names.filter {
+      ($0.hasPrefix(Self.prefix) || $0.hasPrefix(BestFile.prefix)) && $0.hasSuffix(".safetensors")
+    }
+  }
+
+  func otherRun(expected: String, found: String) -> DataError {
+    .malformed(path: manifest.path, line: 1, column: 1, expected: expected, found: found)
+  }
+}
+
+extension ShardedTrainer {
+  private var tables: [(name: String, table: EmbeddingTable)] {
+    [("users", model.users), ("items", model.items)]
+  }
+
+  /// Adam's memory of a row, beside the row.
+  private static let moments = ["mean", "variance"]
+
+  /// Saves every rank's rows under names of their own, and then the manifest that names them: killed at any moment, the folder
+  /// holds the former state or the new one.
+  func save(
+    _ run: inout SavedRun<TrainingConfiguration>, isBest: Bool, _ split: DataSplit, to url: URL
+  ) throws {
+    let folder = ShardedFolder(url: url)
+    let communicator = model.communicator
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    if isBest { bestFiles = try written(BestFile.prefix, bestSources(), to: url) }
+    run.best = bestFiles.first
+    (run.model, run.dataHash, run.configuration) = (model.name, split.hash, configuration)
+    run.configuration.accumulation = accumulation
+    let files = try written(ShardedFolder.prefix, sources(), to: url)
+    if communicator.rank == 0 {
+      let manifest = ShardedManifest(
+        run: run, stepCount: optimizer.stepCount,
+        updateCounts: tables.map { optimizer.state(of: $0.table.shard)?.updateCount ?? 0 },
+        userCount: model.userCount, itemCount: model.itemCount, width: model.users.width, files: files,
+        bestFiles: bestFiles)
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+      try AtomicFile.write(Array(encoder.encode(manifest)), to: folder.manifest)
+      let kept = Set((files + bestFiles).map(\.name))
+      for old in folder.names where !kept.contains(old) {
+        try? FileManager.default.removeItem(at: url.appending(path: old))
+      }
+      AtomicFile.removeLeftovers(in: url)
+    }
+    try communicator.barrier()
+  }
+
+  /// Writes a file of this rank; returns all ranks', once they are there.
+  private func written(
+    _ prefix: String, _ sources: [SafetensorsSource], to url: URL
+  ) throws -> [BestFile] {
+    let communicator = model.communicator
+    let name = "\(prefix)\(epoch)-\(communicator.rank)-of-\(communicator.size).safetensors"
+    let place = url.appending(path: name)
+    try SafetensorsWriter.write(sources, metadata: ["format": ShardedManifest.currentFormat], to: place)
+    let own = BestFile(name: name, sha256: try SavedFolder.hash(place))
+    return try (0..<communicator.size).map { try communicator.broadcast(own, from: $0) }
+  }
+
+  private func bestSources() -> [SafetensorsSource] {
+    tables.map { SafetensorsSource(name: $0.name, tensor: $0.table.shard.detached) }
+  }
+
+  private func sources() -> [SafetensorsSource] {
+    bestSources()
+      + tables.flatMap { name, table in
+        let state = optimizer.state(of: table.shard)
+        return Self.moments.compactMap { moment in
+          state?.tensors[moment].map { SafetensorsSource(name: "\(name).\(moment)", tensor: $0) }
+        }
+      }
+  }
+
+  /// Takes over the state in a folder, if there is one, once all ranks have checked what they need of it.
+  ///
+  /// - Returns: the run, and this rank's best rows so far; none before the first evaluation.
+  func resume(
+    from url: URL, _ split: DataSplit
+  ) throws -> (SavedRun<TrainingConfiguration>, [Tensor])? {
+    let folder = ShardedFolder(url: url)
+    let communicator = model.communicator
+    let found = try communicator.rank == 0 ? manifest(of: folder, split) : nil
+    guard let manifest = try communicator.broadcast(found) else { return nil }
+    let parts = try Self.parts(manifest.run.configuration.accumulation ?? 1, communicator.size)
+    let files = try shards(manifest.files, folder)
+    let bestShards = try shards(manifest.bestFiles, folder)
+    var rows: [[String: Tensor]] = []
+    for (index, (name, table)) in tables.enumerated() {
+      var found: [String: Tensor] = [:]
+      func read(_ key: String, _ name: String, _ files: [SafetensorsFile?]) throws {
+        found[key] = try Self.rows(table.ownRange, of: name, rowCount: table.rowCount, table.width, files)
+      }
+      try read("rows", name, files)
+      for moment in Self.moments where manifest.updateCounts[index] > 0 {
+        try read(moment, "\(name).\(moment)", files)
+      }
+      if !bestShards.isEmpty { try read("best", name, bestShards) }
+      rows.append(found)
+    }
+    // No rank has refused: from here on nothing can be.
+    try communicator.barrier()
+    accumulation = parts
+    optimizer.stepCount = manifest.stepCount
+    for (index, item) in tables.enumerated() {
+      rows[index]["rows"].map { item.table.shard.update(to: $0) }
+      var state = OptimizerState()
+      state.updateCount = manifest.updateCounts[index]
+      for moment in Self.moments { state.tensors[moment] = rows[index][moment] }
+      optimizer.setState(state.updateCount > 0 ? state : nil, of: item.table.shard)
+    }
+    bestFiles = manifest.bestFiles
+    epoch = manifest.run.reports.count
+    return (manifest.run, rows.compactMap { $0["best"] })
+  }
+
+  /// What the folder says, once it has been checked; `nil` if it holds no state.
+  private func manifest(of folder: ShardedFolder, _ split: DataSplit) throws -> ShardedManifest? {
+    guard FileManager.default.fileExists(atPath: folder.manifest.path) else { return nil }
+    // Read by the bounded parser first: it limits depth and size before the decoder sees the same bytes.
+    let bytes = try [UInt8](contentsOf: folder.manifest, limit: JSONLimits().byteCount)
+    _ = try bytes.withUnsafeBytes { try JSONValue(parsing: $0, source: folder.manifest.path) }
+    guard let manifest = try? JSONDecoder().decode(ShardedManifest.self, from: Data(bytes)) else {
+      throw folder.otherRun(expected: "the state of a sharded training", found: "another file")
+    }
+    try manifest.validate(path: folder.manifest.path)
+    let run = manifest.run
+    var saved = run.configuration
+    saved.epochs = configuration.epochs
+    saved.accumulation = configuration.accumulation.map { _ in saved.accumulation ?? 1 }
+    guard run.model == model.name, run.dataHash == split.hash, saved == configuration,
+      manifest.userCount == model.userCount, manifest.itemCount == model.itemCount,
+      manifest.width == model.users.width
+    else {
+      throw folder.otherRun(
+        expected: "the state of \(model.name) on the split \(split.hash) with the same configuration",
+        found: "\(run.model) on the split \(run.dataHash)")
+    }
+    try run.validate(patience: configuration.patience, path: folder.manifest.path)
+    return manifest
+  }
+
+  /// The files of former ranks, undamaged; `nil` for one that holds none of this rank's rows.
+  private func shards(_ files: [BestFile], _ folder: ShardedFolder) throws -> [SafetensorsFile?] {
+    try files.enumerated().map { index, file in
+      let isWanted = tables.contains { _, table in
+        block(of: index, size: files.count, count: table.rowCount).overlaps(table.ownRange)
+      }
+      guard isWanted else { return nil }
+      let mapped = try MappedFile(folder.url.appending(path: file.name), access: .copied)
+      var hash = SHA256()
+      hash.update(mapped.bytes)
+      let found = withExtendedLifetime(mapped) { hash.hexadecimal() }
+      guard found == file.sha256 else {
+        throw NNError.torn(
+          .init(mapped.path, at: "contents", expected: "SHA-256 \(file.sha256)", found: "SHA-256 \(found)"))
+      }
+      return try SafetensorsFile(mapped)
+    }
+  }
+
+  /// Some rows of a table, put together from the ranges of former ranks.
+  private static func rows(
+    _ range: Range<Int>, of name: String, rowCount: Int, _ width: Int, _ files: [SafetensorsFile?]
+  ) throws -> Tensor {
+    let result = Tensor(uninitialized: [range.count, width], dtype: .float32)
+    for (index, file) in files.enumerated() {
+      let theirs = block(of: index, size: files.count, count: rowCount)
+      let common = theirs.clamped(to: range)
+      guard !common.isEmpty, let file else { continue }
+      let value = try file.tensor(name)
+      guard value.shape == [theirs.count, width], value.dtype == .float32 else {
+        throw NNError.mismatch(
+          .init(
+            file.path, at: name, expected: "float32 [\(theirs.count), \(width)]",
+            found: "\(value.dtype) \(value.shape)"))
+      }
+      result.overwriteRows(
+        from: common.lowerBound - range.lowerBound,
+        with: value.sliced(
+          common.lowerBound - theirs.lowerBound..<common.upperBound - theirs.lowerBound, along: 0
+        ).dense())
+    }
+    return result
+  }
+
+  /// Stops unless all ranks train the same.
+  func requireAgreement(_ split: DataSplit) throws {
+    var settings = configuration
+    settings.accumulation = accumulation
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    try model.communicator.requireAgreement(on: Array(encoder.encode(settings)), about: "configuration")
+    try model.communicator.requireAgreement(on: Array(split.hash.utf8), about: "split")
+  }
+}
