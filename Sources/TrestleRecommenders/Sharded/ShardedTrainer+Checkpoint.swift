@@ -248,6 +248,12 @@ extension ShardedTrainer {
           common.lowerBound - theirs.lowerBound..<common.upperBound - theirs.lowerBound, along: 0
         ).dense())
     }
+    if let index = result.firstNonFiniteIndex {
+      throw NNError.mismatch(
+        .init(
+          files.compactMap { $0?.path }.joined(separator: ", "), at: name, expected: "finite numbers",
+          found: "another in row \(range.lowerBound + index / max(width, 1))"))
+    }
     return result
   }
 

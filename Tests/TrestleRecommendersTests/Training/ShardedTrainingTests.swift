@@ -1,5 +1,6 @@
 import Foundation
 import Testing
+import TrestleFormats
 import TrestleNN
 import TrestleRecommenders
 import TrestleTensor
@@ -172,6 +173,41 @@ import TrestleTestSupport
     let whole = try Self.trained(.factorization, split, ranks, accumulation: 1, epochs: 4)
     #expect(
       try Self.trained(.factorization, split, ranks, accumulation: 1, epochs: 4, checkpoint: folder) == whole)
+  }
+
+  /// Rows that are no numbers are refused, whoever has made the hash.
+  @Test func rowsThatAreNoNumbersAreRefused() throws {
+    let split = try #require(Self.small)
+    let temporary = try TemporaryFolder()
+    let folder = temporary.url
+    _ = try Self.trained(
+      .factorization, split, SingleProcess(), accumulation: 1, epochs: 2, checkpoint: folder)
+    let manifest = folder.appending(path: "checkpoint.json")
+    let intact = try String(contentsOf: manifest, encoding: .utf8)
+    for prefix in ["rows-", "best-"] {
+      let name = try #require(
+        try FileManager.default.contentsOfDirectory(atPath: folder.path).first { $0.hasPrefix(prefix) })
+      let file = folder.appending(path: name)
+      let bytes = try [UInt8](Data(contentsOf: file))
+      var damaged = bytes
+      damaged.replaceSubrange(damaged.count - 4..<damaged.count, with: [0, 0, 0xc0, 0x7f])
+      try Data(damaged).write(to: file)
+      func hash(_ bytes: [UInt8]) -> String {
+        var hash = SHA256()
+        hash.update(bytes)
+        return hash.hexadecimal()
+      }
+      #expect(intact.contains(hash(bytes)))
+      try intact.replacing(hash(bytes), with: hash(damaged)).write(
+        to: manifest, atomically: true, encoding: .utf8)
+      let model = Self.sharded(.factorization, split.training, SingleProcess())
+      let before = try model.users.rows(0..<model.userCount).floats
+      let trainer = try ShardedTrainer(
+        model, training: split.training, configuration: Self.configuration(epochs: 4, accumulation: 1))
+      #expect(throws: NNError.self) { try trainer.fit(split, checkpoint: folder) }
+      #expect(try model.users.rows(0..<model.userCount).floats == before && trainer.epoch == 0)
+      try Data(bytes).write(to: file)
+    }
   }
 
   @Test func shardsAreMeasuredAsOnePieceIs() throws {
