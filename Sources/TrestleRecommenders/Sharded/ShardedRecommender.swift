@@ -159,7 +159,7 @@ public final class ShardedFactorization: ShardedRecommender {
 
 /// Light graph convolution, as ``LightGCN``, with rows and graph cut over ranks.
 ///
-/// Each rank propagates the rows of its users, and hands on what they add to the items' rows; see ``ShardedGraph``. The items'
+/// Each rank propagates the rows of its users, and hands on what they add to the items' rows. The items'
 /// propagated rows are whole on every rank while a step lasts, so the catalogue must fit where the users need not.
 ///
 /// Any number of ranks trains in the same bits, given the number of batches a step. With one batch a step these are
