@@ -55,7 +55,9 @@ extension HybridFit {
     (options.settings, options.epochs, options.patience) = (
       self.options.settings, self.options.epochs, self.options.patience
     )
-    (options.communicator, options.accumulation) = (communicator, accumulation)
+    (options.communicator, options.accumulation, options.shardsTables) = (
+      communicator, accumulation, self.options.shardsTables
+    )
     let model = try dataset.fit(kind, split: new.split, options: options) { progress in
       if onProgress("\(kind.name) without new items", progress.epoch, progress.expectedEpochs) {
         throw BridgeError.interrupted(checkpoint: checkpoint?.path ?? "memory only")

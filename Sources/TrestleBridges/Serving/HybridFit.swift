@@ -86,8 +86,9 @@ public struct HybridFit {
   /// What of ``options`` tells a run from another's: nothing with the recommended settings.
   var fingerprint: String {
     let bounds = [options.epochs, options.patience].map { $0.map(String.init) ?? "" }
+    let name = options.shardsTables ? kind.name + " in shards" : kind.name
     return options.searchedInWords != nil || options.epochs != nil || options.patience != nil
-      ? "\(kind.name) \(options.searchedInWords ?? "") \(bounds)" : kind.name
+      ? "\(name) \(options.searchedInWords ?? "") \(bounds)" : name
   }
 
   var vocabulary: EntityVocabulary {

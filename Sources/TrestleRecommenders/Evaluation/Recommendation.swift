@@ -30,20 +30,45 @@ extension CatalogueScorer {
   public func recommend(
     user: Int, count: Int, without seen: some Sequence<Int32> = EmptyCollection<Int32>()
   ) throws -> [Recommendation] {
+    try best(count, for: [Int32(user)], among: 0..<itemCount, without: [Set(seen)])[0].recommendations
+  }
+
+  /// The best items of a part of the catalogue for some users.
+  ///
+  /// - Parameters:
+  ///   - count: how many items each user is to have.
+  ///   - users: those of one batch.
+  ///   - range: the part.
+  ///   - seen: what is not wanted, for each of the users.
+  /// - Throws: as ``recommend(user:count:without:)``.
+  func best(
+    _ count: Int, for users: [Int32], among range: Range<Int>, without seen: [Set<Int32>]
+  ) throws -> [TopItems] {
     precondition(count >= 0, "recommend: \(count) items")
-    let excluded = Set(seen)
-    var best = TopItems(limit: min(count, itemCount))
-    var prepared = try prepare(users: [Int32(user)])
-    let tileSize = min(16_384, max(itemCount, 1))
-    var scores = [Float](repeating: 0, count: tileSize)
-    for first in stride(from: 0, to: itemCount, by: tileSize) {
-      let tile = first..<min(first + tileSize, itemCount)
+    var best = users.map { _ in TopItems(limit: min(count, itemCount)) }
+    var prepared = try prepare(users: users)
+    let tileSize = min(16_384, max(range.count, 1))
+    var scores = [Float](repeating: 0, count: users.count * tileSize)
+    for first in stride(from: range.lowerBound, to: range.upperBound, by: tileSize) {
+      let tile = first..<min(first + tileSize, range.upperBound)
       try prepared.write(items: tile, into: &scores)
-      for item in excluded where tile.contains(Int(item)) { scores[Int(item) - first] = -.infinity }
-      if let item = best.offer(scores, from: 0, count: tile.count, first: first) {
-        throw DataError.notANumber(operation: "recommend", user: user, item: item)
+      for (row, user) in users.enumerated() {
+        let start = row * tile.count
+        for item in seen[row] where tile.contains(Int(item)) {
+          scores[start + Int(item) - first] = -.infinity
+        }
+        if let item = best[row].offer(scores, from: start, count: tile.count, first: first) {
+          throw DataError.notANumber(operation: "recommend", user: Int(user), item: item)
+        }
       }
     }
-    return best.sorted().map { Recommendation(item: Int($0.item), score: $0.score) }
+    return best
+  }
+}
+
+extension TopItems {
+  /// The items with their scores, from the best to the worst.
+  var recommendations: [Recommendation] {
+    sorted().map { Recommendation(item: Int($0.item), score: $0.score) }
   }
 }

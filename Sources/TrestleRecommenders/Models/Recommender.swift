@@ -133,7 +133,7 @@ extension PairwiseRecommender {
 
   /// Whether the tables are so small that gradients of whole tables cost less than rows: whatever the batch, so that an
   /// epoch's last, smaller one is no exception.
-  var updatesWholeTables: Bool { userCount + itemCount <= 8192 }
+  var updatesWholeTables: Bool { RankingTables.areSmall(userCount + itemCount) }
 
   /// Half the squared length of the batch's own rows, divided by the batch's size, times `weight`.
   public func rowPenalty(_ batch: PairwiseBatch, weight: Double) -> Tensor? {

@@ -30,11 +30,18 @@ struct Tuning {
     make: @escaping (Configuration, inout RandomGenerator) throws -> any Recommender
   ) {
     settings = list.map { SearchSpace.Setting($0.name, $0.domain, initial: $0.get(recommended)) }
-    self.make = { values, generator in
-      var configuration = recommended
-      for setting in list { values[setting.name].map { setting.set(&configuration, $0) } }
-      return try make(configuration, &generator)
-    }
+    self.make = { values, generator in try make(list.configured(recommended, values), &generator) }
+  }
+}
+
+extension Array {
+  /// A configuration with some settings changed.
+  func configured<Configuration>(
+    _ recommended: Configuration, _ values: SearchSettings
+  ) -> Configuration where Element == TunedSetting<Configuration> {
+    var configuration = recommended
+    for setting in self { values[setting.name].map { setting.set(&configuration, $0) } }
+    return configuration
   }
 }
 
@@ -45,6 +52,20 @@ extension ModelKind {
   private static let contrastWeights = SearchSpace.Domain.logUniform(0.005...0.5)
   private static let temperatures = SearchSpace.Domain.uniform(0.1...0.5)
   private static let rowPenalties = SearchSpace.Domain.logUniform(1e-5...0.1)
+
+  static var factorizationSettings: [TunedSetting<MatrixFactorization.Configuration>] {
+    [
+      .init("dimension", widths, \.dimension),
+      .init("regularization", .logUniform(1e-4...1), \.regularization),
+    ]
+  }
+
+  static var lightGCNSettings: [TunedSetting<LightGCN.Configuration>] {
+    [
+      .init("dimension", widths, \.dimension), .init("layers", .integer(1...4), \.layers),
+      .init("regularization", .logUniform(1e-4...0.3), \.regularization),
+    ]
+  }
 
   /// The model's settings as they are searched on such data; `nil` if it has none.
   func tuning(_ training: Interactions) -> Tuning? {
@@ -114,11 +135,7 @@ extension ModelKind {
     switch self {
     case .factorization:
       return Tuning(
-        MatrixFactorization.Configuration.recommended(for: DataProfile(training)),
-        [
-          .init("dimension", Self.widths, \.dimension),
-          .init("regularization", .logUniform(1e-4...1), \.regularization),
-        ]
+        MatrixFactorization.Configuration.recommended(for: DataProfile(training)), Self.factorizationSettings
       ) { MatrixFactorization(userCount: users, itemCount: items, configuration: $0, using: &$1) }
     case .neuMF:
       return Tuning(
@@ -147,11 +164,7 @@ extension ModelKind {
     switch self {
     case .lightGCN:
       return Tuning(
-        LightGCN.Configuration.recommended(for: data),
-        [
-          .init("dimension", Self.widths, \.dimension), .init("layers", .integer(1...4), \.layers),
-          .init("regularization", .logUniform(1e-4...0.3), \.regularization),
-        ]
+        LightGCN.Configuration.recommended(for: data), Self.lightGCNSettings
       ) { LightGCN(training: training, configuration: $0, using: &$1) }
     case .xSimGCL:
       // The contrasted layer stays the first, which any number of layers has.

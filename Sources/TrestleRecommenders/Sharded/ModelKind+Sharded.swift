@@ -22,18 +22,15 @@ extension ModelKind {
     let data = DataProfile(training)
     switch self {
     case .factorization:
-      var configuration = MatrixFactorization.Configuration.recommended(for: data)
-      settings["dimension"].map { configuration.dimension = Int($0) }
-      settings["regularization"].map { configuration.regularization = $0 }
       return ShardedFactorization(
-        training: training, configuration: configuration, communicator: communicator, using: generator)
+        training: training,
+        configuration: Self.factorizationSettings.configured(.recommended(for: data), settings),
+        communicator: communicator, using: generator)
     case .lightGCN:
-      var configuration = LightGCN.Configuration.recommended(for: data)
-      settings["dimension"].map { configuration.dimension = Int($0) }
-      settings["layers"].map { configuration.layers = Int($0) }
-      settings["regularization"].map { configuration.regularization = $0 }
       return ShardedLightGCN(
-        training: training, configuration: configuration, communicator: communicator, using: generator)
+        training: training,
+        configuration: Self.lightGCNSettings.configured(.recommended(for: data), settings),
+        communicator: communicator, using: generator)
     default:
       throw .invalidParameter(
         operation: "tables cut over ranks",

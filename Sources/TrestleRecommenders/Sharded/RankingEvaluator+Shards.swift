@@ -26,9 +26,7 @@ extension RankingEvaluator {
     for first in stride(from: 0, to: users.count, by: chunk) {
       let places = first..<min(first + chunk, users.count)
       let some = Array(users[places])
-      let scorer = PartScorer(
-        users: some, rows: try model.users.rows(model.users.request(some), of: rows.users),
-        items: rows.items, range: model.items.ownRange, itemCount: model.itemCount)
+      let scorer = try ShardScorer(model, rows, users: some)
       let own = try forEachBatch(in: places) { range in
         try scored(Array(users[range]), scorer, among: scorer.range)
       }
@@ -43,20 +41,37 @@ extension RankingEvaluator {
 }
 
 /// Scores some users by this rank's items.
-private struct PartScorer: CatalogueScorer {
-  /// The users, ascending.
-  let users: [Int32]
-  /// Their rows.
-  let rows: Tensor
-  /// This rank's items' rows.
-  let items: Tensor
-  /// Which items these are.
-  let range: Range<Int>
+struct ShardScorer: CatalogueScorer {
   let itemCount: Int
+  /// Which items are this rank's.
+  let range: Range<Int>
+  /// Their rows.
+  private let items: Tensor
+  /// The users' rows.
+  private let rows: Tensor
+  /// Where a user's row is.
+  private let places: [Int32: Int32]
 
-  func prepare(users wanted: [Int32]) -> any UserBatchScores {
-    let places = wanted.map { Int32(users.sortedIndex(of: $0) ?? 0) }
-    return Scores(users: rows.gatheredRows(Tensor(places)), items: items, range: range)
+  /// - Parameters:
+  ///   - model: on all ranks.
+  ///   - representations: this rank's rows of those that scores are made of.
+  ///   - users: whom this rank is to score, in any order.
+  /// - Throws: `CommunicatorError` if a rank is lost or the engine fails.
+  init(
+    _ model: some ShardedRecommender, _ representations: Representations, users: [Int32]
+  ) throws(CommunicatorError) {
+    let request = try model.users.request(users)
+    (itemCount, range, items) = (model.itemCount, model.items.ownRange, representations.items)
+    rows = try model.users.rows(request, of: representations.users)
+    places = Dictionary(zip(users, request.places), uniquingKeysWith: { first, _ in first })
+  }
+
+  func prepare(users: [Int32]) -> any UserBatchScores {
+    let names = users.map { user in
+      guard let place = places[user] else { preconditionFailure("ShardScorer: user \(user) was not named") }
+      return place
+    }
+    return Scores(users: rows.gatheredRows(Tensor(names)), items: items, range: range)
   }
 
   private struct Scores: UserBatchScores {

@@ -64,44 +64,25 @@ extension ShardedRecommender {
   ///   - users: for whom, the same on all ranks.
   ///   - count: how many items each.
   ///   - seen: what is not to be recommended to whom; `nil` for nothing.
-  /// - Returns: on every rank, for each user the items from the best on with their scores; of equal scores the lower item first.
+  /// - Returns: on every rank, for each user the items from the best on; of equal scores the lower item first.
   /// - Throws: ``DataError/notANumber(operation:user:item:)`` for a NaN score; `CommunicatorError` if a rank is lost or the
   ///   engine fails.
   public func recommend(
     to users: [Int32], count: Int, excluding seen: UserItemMatrix? = nil
-  ) throws -> [[(item: Int32, score: Float)]] {
-    let representations = try representations()
-    let rows = try self.users.rows(self.users.request(users), of: representations.users, for: users)
-    var tops = users.map { _ in TopItems(limit: count) }
-    let own = items.ownRange
-    for first in stride(from: 0, to: own.count, by: 2048) {
-      let tile = first..<min(first + 2048, own.count)
-      var scores = rows.matmul(representations.items.sliced(tile, along: 0), transposingOther: true).floats
-      for (row, user) in users.enumerated() {
-        let start = row * tile.count
-        for item in seen?.items(of: Int(user)) ?? [] {
-          let offset = Int(item) - own.lowerBound - first
-          if (0..<tile.count).contains(offset) { scores[start + offset] = -.infinity }
-        }
-        if let bad = tops[row].offer(
-          scores, from: start, count: tile.count, first: own.lowerBound + first)
-        {
-          throw DataError.notANumber(operation: "recommend", user: Int(user), item: bad)
-        }
-      }
+  ) throws -> [[Recommendation]] {
+    let scorer = try ShardScorer(self, representations(), users: users)
+    var tops: [TopItems] = []
+    for first in stride(from: 0, to: users.count, by: 128) {
+      let some = Array(users[first..<min(first + 128, users.count)])
+      tops += try scorer.best(
+        count, for: some, among: scorer.range,
+        without: some.map { user in seen.map { Set($0.items(of: Int(user))) } ?? [] })
     }
-    return try communicator.merged(tops, limit: count).map { $0.sorted() }
+    return try communicator.merged(tops, limit: count).map(\.recommendations)
   }
 }
 
 extension EmbeddingTable {
-  /// Rows for indices that may repeat, in their order.
-  func rows(_ request: RowRequest, of source: Tensor, for indices: [Int32]) throws(CommunicatorError)
-    -> Tensor
-  {
-    try rows(request, of: source).gatheredRows(Tensor(request.places))
-  }
-
   /// All rows, on every rank.
   func whole() throws(CommunicatorError) -> Tensor {
     try communicator.allGatherRows(shard.detached, counts: ranges.map(\.count))

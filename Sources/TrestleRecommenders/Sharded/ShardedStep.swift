@@ -77,7 +77,7 @@ struct ShardedStep {
     let (users, items) = (sums.users.take(), sums.items.take())
     guard propagated != nil else {
       // Small tables move as a whole, as those of one process do.
-      let isDense = model.userCount + model.itemCount <= 8192
+      let isDense = RankingTables.areSmall(model.userCount + model.itemCount)
       for (table, rows) in [(model.users, users), (model.items, items)] {
         guard let rows else { continue }
         let mean = isWeighed ? Gradient.rows(rows).scaled(by: factor) : .rows(rows)

@@ -18,9 +18,9 @@ private struct ShardedManifest: Codable {
   let itemCount: Int
   let width: Int
   /// Each rank's rows and moments, in the order of the ranks.
-  let files: [BestFile]
+  let files: [HashedFile]
   /// The rows at their best so far, by the ranks that there were then; none before the first evaluation.
-  let bestFiles: [BestFile]
+  let bestFiles: [HashedFile]
 
   /// Stops what no training leaves behind.
   func validate(path: String) throws(DataError) {
@@ -43,12 +43,9 @@ private struct ShardedManifest: Codable {
     try check(
       "best rows", run.best == nil ? bestFiles.isEmpty : ranks.contains(bestFiles.count),
       "a file of each rank if there is a best value", "\(bestFiles.count) files")
-    for (list, prefix) in [(files, ShardedFolder.prefix), (bestFiles, BestFile.prefix)] {
+    for (list, prefix) in [(files, ShardedFolder.prefix), (bestFiles, HashedFile.prefix)] {
       for file in list {
-        try check(
-          "files",
-          file.name.utf8.starts(with: prefix.utf8) && isPlainPath(file.name)
-            && !file.name.utf8.contains(UInt8(ascii: "/")), "a file of this folder", file.name)
+        try check("files", file.isPlain(prefix), "a file of this folder", file.name)
       }
     }
   }
@@ -65,12 +62,8 @@ private struct ShardedFolder {
   var names: [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
     return names.filter {
-      ($0.hasPrefix(Self.prefix) || $0.hasPrefix(BestFile.prefix)) && $0.hasSuffix(".safetensors")
+      ($0.hasPrefix(Self.prefix) || $0.hasPrefix(HashedFile.prefix)) && $0.hasSuffix(".safetensors")
     }
-  }
-
-  func otherRun(expected: String, found: String) -> DataError {
-    .malformed(path: manifest.path, line: 1, column: 1, expected: expected, found: found)
   }
 }
 
@@ -90,7 +83,7 @@ extension ShardedTrainer {
     let folder = ShardedFolder(url: url)
     let communicator = model.communicator
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
-    if isBest { bestFiles = try written(BestFile.prefix, bestSources(), to: url) }
+    if isBest { bestFiles = try written(HashedFile.prefix, bestSources(), to: url) }
     run.best = bestFiles.first
     (run.model, run.dataHash, run.configuration) = (model.name, split.hash, configuration)
     run.configuration.accumulation = accumulation
@@ -116,12 +109,12 @@ extension ShardedTrainer {
   /// Writes a file of this rank; returns all ranks', once they are there.
   private func written(
     _ prefix: String, _ sources: [SafetensorsSource], to url: URL
-  ) throws -> [BestFile] {
+  ) throws -> [HashedFile] {
     let communicator = model.communicator
     let name = "\(prefix)\(epoch)-\(communicator.rank)-of-\(communicator.size).safetensors"
     let place = url.appending(path: name)
     try SafetensorsWriter.write(sources, metadata: ["format": ShardedManifest.currentFormat], to: place)
-    let own = BestFile(name: name, sha256: try SavedFolder.hash(place))
+    let own = HashedFile(name: name, sha256: try SavedFolder.hash(place))
     return try (0..<communicator.size).map { try communicator.broadcast(own, from: $0) }
   }
 
@@ -149,7 +142,6 @@ extension ShardedTrainer {
     let communicator = model.communicator
     let found = try communicator.rank == 0 ? manifest(of: folder, split) : nil
     guard let manifest = try communicator.broadcast(found) else { return nil }
-    let parts = try Self.parts(manifest.run.configuration.accumulation ?? 1, communicator.size)
     let files = try shards(manifest.files, folder)
     let bestShards = try shards(manifest.bestFiles, folder)
     var rows: [[String: Tensor]] = []
@@ -167,7 +159,7 @@ extension ShardedTrainer {
     }
     // No rank has refused: from here on nothing can be.
     try communicator.barrier()
-    accumulation = parts
+    accumulation = manifest.run.configuration.accumulation ?? 1
     optimizer.stepCount = manifest.stepCount
     for (index, item) in tables.enumerated() {
       rows[index]["rows"].map { item.table.shard.update(to: $0) }
@@ -188,41 +180,30 @@ extension ShardedTrainer {
     let bytes = try [UInt8](contentsOf: folder.manifest, limit: JSONLimits().byteCount)
     _ = try bytes.withUnsafeBytes { try JSONValue(parsing: $0, source: folder.manifest.path) }
     guard let manifest = try? JSONDecoder().decode(ShardedManifest.self, from: Data(bytes)) else {
-      throw folder.otherRun(expected: "the state of a sharded training", found: "another file")
+      throw DataError.otherRun(
+        folder.manifest.path, expected: "the state of a sharded training", found: "another file")
     }
     try manifest.validate(path: folder.manifest.path)
-    let run = manifest.run
-    var saved = run.configuration
-    saved.epochs = configuration.epochs
-    saved.accumulation = configuration.accumulation.map { _ in saved.accumulation ?? 1 }
-    guard run.model == model.name, run.dataHash == split.hash, saved == configuration,
-      manifest.userCount == model.userCount, manifest.itemCount == model.itemCount,
+    guard manifest.userCount == model.userCount, manifest.itemCount == model.itemCount,
       manifest.width == model.users.width
     else {
-      throw folder.otherRun(
-        expected: "the state of \(model.name) on the split \(split.hash) with the same configuration",
-        found: "\(run.model) on the split \(run.dataHash)")
+      throw DataError.otherRun(
+        folder.manifest.path,
+        expected: "\(model.userCount) users, \(model.itemCount) items and width \(model.users.width)",
+        found: "\(manifest.userCount), \(manifest.itemCount) and \(manifest.width)")
     }
-    try run.validate(patience: configuration.patience, path: folder.manifest.path)
+    try manifest.run.check(
+      model.name, split, configuration, ranks: model.communicator.size, path: folder.manifest.path)
     return manifest
   }
 
   /// The files of former ranks, undamaged; `nil` for one that holds none of this rank's rows.
-  private func shards(_ files: [BestFile], _ folder: ShardedFolder) throws -> [SafetensorsFile?] {
+  private func shards(_ files: [HashedFile], _ folder: ShardedFolder) throws -> [SafetensorsFile?] {
     try files.enumerated().map { index, file in
       let isWanted = tables.contains { _, table in
         block(of: index, size: files.count, count: table.rowCount).overlaps(table.ownRange)
       }
-      guard isWanted else { return nil }
-      let mapped = try MappedFile(folder.url.appending(path: file.name), access: .copied)
-      var hash = SHA256()
-      hash.update(mapped.bytes)
-      let found = withExtendedLifetime(mapped) { hash.hexadecimal() }
-      guard found == file.sha256 else {
-        throw NNError.torn(
-          .init(mapped.path, at: "contents", expected: "SHA-256 \(file.sha256)", found: "SHA-256 \(found)"))
-      }
-      return try SafetensorsFile(mapped)
+      return isWanted ? try file.tensors(in: folder.url) : nil
     }
   }
 
@@ -255,15 +236,5 @@ extension ShardedTrainer {
           found: "another in row \(range.lowerBound + index / max(width, 1))"))
     }
     return result
-  }
-
-  /// Stops unless all ranks train the same.
-  func requireAgreement(_ split: DataSplit) throws {
-    var settings = configuration
-    settings.accumulation = accumulation
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    try model.communicator.requireAgreement(on: Array(encoder.encode(settings)), about: "configuration")
-    try model.communicator.requireAgreement(on: Array(split.hash.utf8), about: "split")
   }
 }

@@ -27,7 +27,7 @@ public final class ShardedTrainer: EpochTrainer {
   public internal(set) var accumulation: Int
   private let batches: PairwiseBatches
   /// The files of all ranks' rows at their best so far; none before the first evaluation.
-  var bestFiles: [BestFile] = []
+  var bestFiles: [HashedFile] = []
 
   /// A trainer of a model's rows on `training`.
   ///
@@ -53,22 +53,17 @@ public final class ShardedTrainer: EpochTrainer {
     self.model = model
     self.configuration = configuration
     let size = model.communicator.size
-    accumulation = try Self.parts(configuration.accumulation ?? size, size)
+    accumulation = configuration.accumulation ?? size
+    guard (size...max(size, 1 << 20)).contains(accumulation) else {
+      throw .invalidParameter(
+        operation: "training", expected: "at least one batch a step for each rank",
+        found: "\(accumulation) of \(size) ranks: start fewer ranks, or accumulate more")
+    }
     optimizer = Adam(
       [model.users.shard, model.items.shard], learningRate: configuration.learningRate,
       weightDecay: configuration.weightDecay)
     batches = PairwiseBatches(
       training: training, batchSize: configuration.batchSize, seed: configuration.seed, negatives: negatives)
-  }
-
-  /// The number of batches a step, which must be enough for the ranks.
-  static func parts(_ count: Int, _ ranks: Int) throws(DataError) -> Int {
-    guard (ranks...max(ranks, 1 << 20)).contains(count) else {
-      throw .invalidParameter(
-        operation: "training", expected: "at least one batch a step for each rank",
-        found: "\(count) of \(ranks) ranks: start fewer ranks, or accumulate more")
-    }
-    return count
   }
 
   /// The number of steps of an epoch.
@@ -118,26 +113,20 @@ public final class ShardedTrainer: EpochTrainer {
   public func fit(
     _ split: DataSplit, checkpoint: URL? = nil, progress: (EpochReport) throws -> Void = { _ in }
   ) throws -> [EpochReport] {
-    let evaluator = RankingEvaluator(
-      split, on: .validation,
-      configuration: .init(only: [configuration.metric], userLimit: configuration.validationUsers))
-    let canValidate = !evaluator.users.isEmpty
-    var run = SavedRun(
-      stopping: EarlyStopping(patience: configuration.patience), configuration: configuration)
-    var best: [Tensor] = []
-    if let checkpoint { (run, best) = try resume(from: checkpoint, split) ?? (run, best) }
-    try requireAgreement(split)
-    try train(
-      model, &run, best: best, epochs: configuration.epochs,
-      measure: {
-        guard canValidate,
-          epoch % configuration.evaluationInterval == 0 || epoch == configuration.epochs
-        else { return nil }
-        return try evaluator.evaluate(model).mean(configuration.metric) ?? 0
-      },
+    try fit(
+      model, configuration, split,
+      resume: {
+        let saved = try checkpoint.flatMap { try resume(from: $0, split) }
+        try model.communicator.requireAgreement(on: configuration, accumulation: accumulation, split)
+        return saved
+      }, measure: measured,
       save: { run, isBest in
         if let checkpoint { try save(&run, isBest: isBest, split, to: checkpoint) }
       }, progress: progress)
-    return run.reports
+  }
+
+  /// The metric, on all ranks at once.
+  private func measured(_ evaluator: RankingEvaluator) throws -> Double {
+    try evaluator.evaluate(model).mean(configuration.metric) ?? 0
   }
 }

@@ -10,6 +10,42 @@ protocol EpochTrainer {
 }
 
 extension EpochTrainer {
+  /// Trains on a split until its validation part no longer improves, and leaves the model at its best; where no user has a
+  /// validation item, trains all epochs.
+  ///
+  /// - Parameters:
+  ///   - model: the model in training.
+  ///   - configuration: epochs, patience, and what is measured how often on how many users.
+  ///   - split: where the evaluator comes from.
+  ///   - resume: the state that the training goes on from, with the best parameters so far; `nil` for none.
+  ///   - measure: the metric by the evaluator.
+  ///   - save: keeps the run after an epoch, and the parameters if they are the best so far.
+  ///   - progress: called after that.
+  /// - Returns: the reports of all epochs, those before a resumption included.
+  func fit(
+    _ model: any Module, _ configuration: TrainingConfiguration, _ split: DataSplit,
+    resume: () throws -> (SavedRun<TrainingConfiguration>, [Tensor])?,
+    measure: (RankingEvaluator) throws -> Double,
+    save: (inout SavedRun<TrainingConfiguration>, _ isBest: Bool) throws -> Void,
+    progress: (EpochReport) throws -> Void
+  ) throws -> [EpochReport] {
+    let evaluation = RankingEvaluator.Configuration(
+      only: [configuration.metric], userLimit: configuration.validationUsers)
+    let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
+    let canValidate = !evaluator.users.isEmpty
+    var run = SavedRun(
+      stopping: EarlyStopping(patience: configuration.patience), configuration: configuration)
+    var best: [Tensor] = []
+    if let saved = try resume() { (run, best) = saved }
+    try train(
+      model, &run, best: best, epochs: configuration.epochs,
+      measure: {
+        let isDue = epoch % configuration.evaluationInterval == 0 || epoch == configuration.epochs
+        return canValidate && isDue ? try measure(evaluator) : nil
+      }, save: save, progress: progress)
+    return run.reports
+  }
+
   /// Trains until what is measured no longer improves, and leaves the model at its best; where nothing is measured, trains all
   /// epochs and leaves the model as the last one left it.
   ///

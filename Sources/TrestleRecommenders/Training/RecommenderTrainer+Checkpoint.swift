@@ -35,13 +35,7 @@ extension RecommenderTrainer {
 
   /// Stops unless all ranks train the same.
   func requireAgreement(_ split: DataSplit) throws {
-    guard communicator.size > 1 else { return }
-    var settings = configuration
-    settings.accumulation = accumulation
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = .sortedKeys
-    try communicator.requireAgreement(on: Array(encoder.encode(settings)), about: "configuration")
-    try communicator.requireAgreement(on: Array(split.hash.utf8), about: "split")
+    try communicator.requireAgreement(on: configuration, accumulation: accumulation, split)
     try communicator.requireSameParameters(model)
   }
 
@@ -50,22 +44,23 @@ extension RecommenderTrainer {
     from folder: RunFolder, _ split: DataSplit
   ) throws -> (run: SavedRun<TrainingConfiguration>, best: [Tensor])? {
     try folder.restore(model, optimizer) { run in
-      // More epochs may be asked for than before.
-      var saved = run.configuration
-      saved.epochs = configuration.epochs
-      saved.accumulation = configuration.accumulation.map { _ in saved.accumulation ?? 1 }
-      guard run.model == model.name, run.dataHash == split.hash, saved == configuration else {
-        throw folder.otherRun(
-          expected: "the state of \(model.name) on the split \(split.hash) with the same configuration",
-          found: "\(run.model) on the split \(run.dataHash)")
-      }
-      try run.validate(patience: configuration.patience, path: folder.manifest.path)
-      let (batches, ranks) = (run.configuration.accumulation ?? 1, communicator.size)
-      guard (ranks...max(ranks, 1 << 20)).contains(batches) else {
-        throw folder.otherRun(
-          expected: "at least one batch a step for each rank",
-          found: "\(batches) of \(ranks) ranks: start fewer ranks")
-      }
+      try run.check(
+        model.name, split, configuration, ranks: communicator.size, path: folder.manifest.path)
     }
+  }
+}
+
+extension Communicator {
+  /// Stops unless all ranks train alike on the same data.
+  func requireAgreement(
+    on configuration: TrainingConfiguration, accumulation: Int, _ split: DataSplit
+  ) throws {
+    guard size > 1 else { return }
+    var settings = configuration
+    settings.accumulation = accumulation
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    try requireAgreement(on: Array(encoder.encode(settings)), about: "configuration")
+    try requireAgreement(on: Array(split.hash.utf8), about: "split")
   }
 }

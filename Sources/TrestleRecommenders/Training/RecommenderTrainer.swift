@@ -159,27 +159,16 @@ public final class RecommenderTrainer: EpochTrainer {
   public func fit(
     _ split: DataSplit, checkpoint: URL? = nil, progress: (EpochReport) throws -> Void = { _ in }
   ) throws -> [EpochReport] {
-    let evaluation = RankingEvaluator.Configuration(
-      only: [configuration.metric], userLimit: configuration.validationUsers)
-    let evaluator = RankingEvaluator(split, on: .validation, configuration: evaluation)
-    let canValidate = !evaluator.users.isEmpty
-    var run = SavedRun(
-      stopping: EarlyStopping(patience: configuration.patience), configuration: configuration)
-    var best: [Tensor] = []
-    if let checkpoint { (run, best) = try resume(from: checkpoint, split) ?? (run, best) }
-    try requireAgreement(split)
-    try train(
-      model, &run, best: best, epochs: configuration.epochs,
-      measure: {
-        guard canValidate,
-          epoch % configuration.evaluationInterval == 0 || epoch == configuration.epochs
-        else { return nil }
-        return try measured(evaluator)
-      },
+    try fit(
+      model, configuration, split,
+      resume: {
+        let saved = try checkpoint.flatMap { try resume(from: $0, split) }
+        try requireAgreement(split)
+        return saved
+      }, measure: measured,
       save: { run, isBest in
         if let checkpoint, communicator.rank == 0 { try save(&run, isBest: isBest, split, to: checkpoint) }
       }, progress: progress)
-    return run.reports
   }
 
   /// The metric, measured by the first rank while the others leave it the machine.

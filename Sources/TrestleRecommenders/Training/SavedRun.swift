@@ -11,7 +11,7 @@ struct SavedRun<Configuration: Codable>: Codable {
   /// What the data hashes to.
   var dataHash = ""
   var configuration: Configuration
-  var best: BestFile?
+  var best: HashedFile?
 
   private enum CodingKeys: String, CodingKey {
     case stopping, reports, model, configuration, best
@@ -45,18 +45,66 @@ struct SavedRun<Configuration: Codable>: Codable {
       best?.name ?? "none")
     guard let best else { return }
     try check(
-      "best parameters",
-      best.name.utf8.starts(with: BestFile.prefix.utf8) && isPlainPath(best.name)
-        && !best.name.utf8.contains(UInt8(ascii: "/")), "a file of this folder", best.name)
+      "best parameters", best.isPlain(HashedFile.prefix), "a file of this folder", best.name)
   }
 }
 
-/// The file of the best parameters, which changes its name with its contents.
-struct BestFile: Codable {
+extension SavedRun<TrainingConfiguration> {
+  /// Stops unless this is the state of the same training, of which more epochs may be asked for than before, and so many ranks
+  /// can go on with it.
+  func check(
+    _ model: String, _ split: DataSplit, _ configuration: TrainingConfiguration, ranks: Int, path: String
+  ) throws(DataError) {
+    var saved = self.configuration
+    saved.epochs = configuration.epochs
+    saved.accumulation = configuration.accumulation.map { _ in saved.accumulation ?? 1 }
+    guard self.model == model, dataHash == split.hash, saved == configuration else {
+      throw .otherRun(
+        path, expected: "the state of \(model) on the split \(split.hash) with the same configuration",
+        found: "\(self.model) on the split \(dataHash)")
+    }
+    try validate(patience: configuration.patience, path: path)
+    let batches = self.configuration.accumulation ?? 1
+    guard (ranks...max(ranks, 1 << 20)).contains(batches) else {
+      throw .otherRun(
+        path, expected: "at least one batch a step for each rank",
+        found: "\(batches) of \(ranks) ranks: start fewer ranks")
+    }
+  }
+}
+
+extension DataError {
+  /// A file that holds the state of another training.
+  static func otherRun(_ path: String, expected: String, found: String) -> DataError {
+    .malformed(path: path, line: 1, column: 1, expected: expected, found: found)
+  }
+}
+
+/// A file of a training, such as the best parameters, which changes its name with its contents.
+struct HashedFile: Codable {
+  /// What the names of best parameters begin with.
   static let prefix = "best-"
 
   let name: String
   let sha256: String
+
+  /// Whether the name is that of a file of the folder itself, and begins so.
+  func isPlain(_ prefix: String) -> Bool {
+    name.utf8.starts(with: prefix.utf8) && isPlainPath(name) && !name.utf8.contains(UInt8(ascii: "/"))
+  }
+
+  /// The tensors of the file, which must be there and undamaged.
+  func tensors(in folder: URL) throws -> SafetensorsFile {
+    let mapped = try MappedFile(folder.appending(path: name), access: .copied)
+    var hash = SHA256()
+    hash.update(mapped.bytes)
+    let found = withExtendedLifetime(mapped) { hash.hexadecimal() }
+    guard found == sha256 else {
+      throw NNError.torn(
+        .init(mapped.path, at: "contents", expected: "SHA-256 \(sha256)", found: "SHA-256 \(found)"))
+    }
+    return try SafetensorsFile(mapped)
+  }
 }
 
 /// The folder that a training is saved in after every epoch.
@@ -67,7 +115,7 @@ struct RunFolder {
 
   private var bestNames: [String] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: url.path)) ?? []
-    return names.filter { $0.hasPrefix(BestFile.prefix) && $0.hasSuffix(".safetensors") }
+    return names.filter { $0.hasPrefix(HashedFile.prefix) && $0.hasSuffix(".safetensors") }
   }
 
   /// Saves the state after `epoch` epochs. The best parameters go to a file of their own name first, the manifest then names
@@ -78,9 +126,9 @@ struct RunFolder {
   ) throws {
     try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     if isBest {
-      let name = "\(BestFile.prefix)\(epoch).safetensors"
+      let name = "\(HashedFile.prefix)\(epoch).safetensors"
       try model.save(to: url.appending(path: name))
-      run.best = BestFile(name: name, sha256: try SavedFolder.hash(url.appending(path: name)))
+      run.best = HashedFile(name: name, sha256: try SavedFolder.hash(url.appending(path: name)))
     }
     try Checkpoint.save(model, optimizers: ["": optimizer], cursor: run, to: url)
     for name in bestNames where name != run.best?.name {
@@ -108,20 +156,12 @@ struct RunFolder {
 
   /// Says that the folder holds the state of another training.
   func otherRun(expected: String, found: String) -> DataError {
-    .malformed(path: manifest.path, line: 1, column: 1, expected: expected, found: found)
+    .otherRun(manifest.path, expected: expected, found: found)
   }
 
   /// The best parameters, which must be there, undamaged, and of the model's shapes and types.
-  private func bestParameters(_ best: BestFile, of model: any Module) throws -> [Tensor] {
-    let mapped = try MappedFile(url.appending(path: best.name), access: .copied)
-    var hash = SHA256()
-    hash.update(mapped.bytes)
-    let found = withExtendedLifetime(mapped) { hash.hexadecimal() }
-    guard found == best.sha256 else {
-      throw NNError.torn(
-        .init(mapped.path, at: "contents", expected: "SHA-256 \(best.sha256)", found: "SHA-256 \(found)"))
-    }
-    let file = try SafetensorsFile(mapped)
+  private func bestParameters(_ best: HashedFile, of model: any Module) throws -> [Tensor] {
+    let file = try best.tensors(in: url)
     return try model.namedParameters.map { item in
       let value = try file.tensor(item.name)
       guard value.shape == item.parameter.shape, value.dtype == item.parameter.dtype else {

@@ -263,7 +263,7 @@ import TrestleTestSupport
       to: users, count: 7, excluding: seen)
     #expect(whole.allSatisfy { $0.count == 7 } && whole[0].map(\.item) == whole[3].map(\.item))
     for (user, list) in zip(users, whole) {
-      #expect(list.allSatisfy { !seen.contains(user: Int(user), item: $0.item) })
+      #expect(list.allSatisfy { !seen.contains(user: Int(user), item: Int32($0.item)) })
       #expect(zip(list, list.dropFirst()).allSatisfy { $0.score >= $1.score })
     }
     let results = ThreadCommunicator.run(ranks: 4) { ranks in
@@ -271,6 +271,35 @@ import TrestleTestSupport
         .map { $0.map(\.item) }
     }
     for result in results { #expect(try result.get() == whole.map { $0.map(\.item) }) }
+  }
+
+  @Test func negativesAreDrawnAsForAWholeModel() throws {
+    let split = try #require(Self.small)
+    let model = Self.sharded(.factorization, split.training, SingleProcess())
+    var configuration = Self.configuration(epochs: 2, accumulation: 1)
+    configuration.negatives = .popularity()
+    try withSteadyInstructionSet {
+      let plain = try model.whole(training: split.training)
+      let whole = try RecommenderTrainer(plain, training: split.training, configuration: configuration)
+      let sharded = try ShardedTrainer(model, training: split.training, configuration: configuration)
+      #expect(try sharded.trainEpoch() == whole.trainEpoch())
+      #expect(try model.users.rows(0..<model.userCount).floats == plain.tables.users.detached.floats)
+    }
+    configuration.negatives = .dynamic()
+    #expect(throws: DataError.self) {
+      try ShardedTrainer(model, training: split.training, configuration: configuration)
+    }
+  }
+
+  @Test func settingsReachAShardedModel() throws {
+    let split = try #require(Self.small)
+    let model = try ModelKind.lightGCN.makeSharded(
+      split.training, seed: 1, settings: ["dimension": 32, "layers": 1], communicator: SingleProcess())
+    let configuration = try #require(model as? ShardedLightGCN).configuration
+    #expect(configuration.dimension == 32 && configuration.layers == 1 && model.users.width == 32)
+    #expect(throws: DataError.self) {
+      try ModelKind.ease.makeSharded(split.training, seed: 1, communicator: SingleProcess())
+    }
   }
 
   @Test func tooFewBatchesForTheRanksAreRefused() throws {

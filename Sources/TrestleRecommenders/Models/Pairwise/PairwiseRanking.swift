@@ -40,6 +40,9 @@ package struct RankingTables {
   }
 
   var width: Int { users.shape[1] }
+
+  /// Whether gradients of whole tables of so many rows together cost less than rows.
+  static func areSmall(_ rowCount: Int) -> Bool { rowCount <= 8192 }
 }
 
 /// The penalty on the rows that a batch names: weight / (2 · batch) · Σ ‖row‖², each row as often as it is named.
