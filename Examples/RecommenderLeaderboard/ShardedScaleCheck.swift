@@ -1,7 +1,7 @@
 import Foundation
 import Trestle
 
-/// One epoch of MF-BPR and LightGCN and an evaluation on a large synthetic world, with rows cut over the ranks that `mpirun`
+/// One epoch of MF-BPR, two towers and LightGCN and an evaluation on a large synthetic world, with rows cut over the ranks that `mpirun`
 /// started; as one process, the same beside models in one piece.
 struct ShardedScaleCheck {
   let interactions: Int
@@ -38,6 +38,7 @@ struct ShardedScaleCheck {
       ShardedFactorization(
         training: data, configuration: factorization, communicator: communicator, using: generator), data,
       configuration)
+    try twoTowerEpochs(data, configuration)
     // The whole graph is propagated each step: a batch in proportion to it keeps an epoch linear.
     configuration.batchSize = max(2048, Int(Double(interactions) / 20_000_000 * Double(1 << 17)))
     var graph = LightGCN.Configuration()
@@ -92,6 +93,23 @@ struct ShardedScaleCheck {
       try trainer.trainEpoch()
     }
     say("  loss \(loss)")
+  }
+
+  /// Vectors of users and items through a hidden layer each; each pair's negatives are the others of its batch.
+  private func twoTowerEpochs(_ data: Interactions, _ configuration: TrainingConfiguration) throws {
+    var configuration = configuration
+    // Each pair is scored against its whole batch.
+    configuration.batchSize = 1024
+    var towers = TwoTowers.Configuration()
+    (towers.dimension, towers.hidden, towers.outputs) = (dimension, [dimension], dimension)
+    let model = try ShardedTwoTowers(
+      training: data, configuration: towers, communicator: communicator, using: RandomGenerator(seed: 0))
+    if communicator.size == 1 {
+      let whole = try model.whole(
+        users: (0..<data.userCount).map { "u\($0)" }, items: (0..<data.itemCount).map { "i\($0)" })
+      try plainEpoch(whole, data, configuration)
+    }
+    try shardedEpoch(model, data, configuration)
   }
 
   private func shardedEpoch(

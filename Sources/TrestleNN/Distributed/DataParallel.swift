@@ -37,7 +37,7 @@ public final class DataParallel {
   public let accumulation: Int
   private let parameters: [Parameter]
   private let reducer: GradientReducer
-  private let dropout: [Dropout]
+  private let dropout: PartDropout
 
   /// Steps of a module's training.
   ///
@@ -68,7 +68,7 @@ public final class DataParallel {
     self.accumulation = parts
     self.parameters = parameters ?? module.trainableParameters
     reducer = GradientReducer(self.parameters, communicator)
-    dropout = module.namedModules.compactMap { $0.module as? Dropout }
+    dropout = PartDropout(module)
   }
 
   /// Computes the mean loss of a step's parts and its gradients.
@@ -96,10 +96,26 @@ public final class DataParallel {
   }
 
   private func compute(_ part: Part, _ step: Int, _ number: Int) throws -> GradientReducer.Part {
-    let before = dropout.map(\.generator)
-    for layer in dropout { layer.generator = layer.generator.split(UInt64(step)).split(UInt64(number)) }
-    defer { for (layer, generator) in zip(dropout, before) { layer.generator = generator } }
-    let (value, gradients) = try valueAndGradients(of: parameters) { try part.loss() }
+    let (value, gradients) = try dropout.drawing(step: step, part: number) {
+      try valueAndGradients(of: parameters) { try part.loss() }
+    }
     return GradientReducer.Part(gradients, exampleCount: part.exampleCount, loss: value.item)
+  }
+}
+
+/// The dropout layers of a module, whose masks are drawn by a step's and a part's number: they do not depend on which rank
+/// computes the part.
+package struct PartDropout {
+  private let layers: [Dropout]
+
+  /// The layers of `module`.
+  package init(_ module: some Module) { layers = module.namedModules.compactMap { $0.module as? Dropout } }
+
+  /// What `body` computes with the masks of a part. The layers' own generators are as before in the end.
+  package func drawing<Output>(step: Int, part: Int, _ body: () throws -> Output) rethrows -> Output {
+    let before = layers.map(\.generator)
+    for layer in layers { layer.generator = layer.generator.split(UInt64(step)).split(UInt64(part)) }
+    defer { for (layer, generator) in zip(layers, before) { layer.generator = generator } }
+    return try body()
   }
 }

@@ -16,7 +16,7 @@ extension ModelKind {
   ///   ``make(_:seed:settings:)`` for settings.
   public func makeSharded(
     _ training: Interactions, seed: UInt64, settings: SearchSettings = [:], communicator: any Communicator
-  ) throws(DataError) -> any ShardedRecommender {
+  ) throws(DataError) -> any ShardedPairwiseRecommender {
     try check(settings, training)
     let generator = RandomGenerator(seed: seed)
     let data = DataProfile(training)

@@ -5,6 +5,9 @@ import TrestleTensor
 ///
 /// Each rank owns a range of the users' rows and one of the items', with what the optimizer remembers of them. Every rank
 /// calls the same methods in the same order.
+///
+/// A model says which rows a batch needs and what its loss is, given these; ``ShardedTrainer`` fetches the rows, and brings the
+/// gradients back to their owners. Most models rank pairs of items: see ``ShardedPairwiseRecommender``.
 public protocol ShardedRecommender: Module {
   /// The name that tables show.
   var name: String { get }
@@ -12,10 +15,14 @@ public protocol ShardedRecommender: Module {
   var users: EmbeddingTable { get }
   /// The items' own rows, in ranges.
   var items: EmbeddingTable { get }
-  /// The weight of the penalty on a batch's own rows; see ``PairwiseRecommender/rowPenalty(_:weight:)``.
-  var regularization: Double { get }
+  /// What every rank holds whole and all train alike, such as layers over the rows; `nil` for nothing. Without buffers.
+  var network: (any Module)? { get }
+  /// Whether a step moves the rows of its batches only; the others' moments then rest.
+  var updatesOnlyTouchedRows: Bool { get }
+  /// Whether losses are made of the tables' own rows, too, where there are propagated ones.
+  var lossReadsOwnRows: Bool { get }
 
-  /// This rank's rows of those whose inner products are scores; `nil` if they are the tables' own rows.
+  /// This rank's rows of those that batches' losses are made of; `nil` if they are the tables' own rows.
   ///
   /// - Throws: `CommunicatorError` if a rank is lost or the engine fails.
   func propagated() throws(CommunicatorError) -> Representations?
@@ -25,38 +32,56 @@ public protocol ShardedRecommender: Module {
   /// - Throws: `CommunicatorError` if a rank is lost or the engine fails.
   func gradients(_ propagated: Representations) throws(CommunicatorError) -> Representations
 
-  /// The same model in one piece, to be filled with the whole tables.
+  /// This rank's rows of those whose inner products are scores, on all ranks at once.
   ///
-  /// - Parameter training: what the model was trained on.
-  func unsharded(training: Interactions) -> any PairwiseRecommender
+  /// - Throws: `CommunicatorError` if a rank is lost or the engine fails.
+  func representations() throws(CommunicatorError) -> Representations
+
+  /// The batches of a training.
+  ///
+  /// - Parameters:
+  ///   - training: what to train on, the same on all ranks.
+  ///   - configuration: the batch size, the seed and the negatives are the batches' business.
+  /// - Throws: ``DataError`` for a setting that the model cannot follow.
+  func makeBatches(
+    training: Interactions, configuration: TrainingConfiguration
+  ) throws(DataError) -> any ShardedBatches
+
+  /// The mean loss of a batch, a tensor of one element.
+  ///
+  /// - Parameters:
+  ///   - batch: this rank's.
+  ///   - users: the rows of its users.
+  ///   - items: the rows of its items.
+  /// - Throws: what keeps the model from computing it.
+  func loss(of batch: ShardedBatch, users: ShardedRows, items: ShardedRows) throws -> Tensor
 }
 
 extension ShardedRecommender {
+  /// Nothing.
+  public var network: (any Module)? { nil }
+  /// Only they are moved.
+  public var updatesOnlyTouchedRows: Bool { true }
+  /// They are not.
+  public var lossReadsOwnRows: Bool { false }
+  /// Losses are made of the tables' own rows.
+  public func propagated() throws(CommunicatorError) -> Representations? { nil }
+  /// The tables' gradients are those of the rows.
+  public func gradients(_ propagated: Representations) throws(CommunicatorError) -> Representations {
+    propagated
+  }
+
+  /// The rows that losses are made of.
+  public func representations() throws(CommunicatorError) -> Representations {
+    try propagated() ?? Representations(users: users.shard.detached, items: items.shard.detached)
+  }
+
   /// The ranks.
   public var communicator: any Communicator { users.communicator }
   /// The number of users.
   public var userCount: Int { users.rowCount }
   /// The number of items.
   public var itemCount: Int { items.rowCount }
-
-  /// This rank's rows of those whose inner products are scores, on all ranks at once.
-  ///
-  /// - Throws: `CommunicatorError` if a rank is lost or the engine fails.
-  public func representations() throws(CommunicatorError) -> Representations {
-    try propagated() ?? Representations(users: users.shard.detached, items: items.shard.detached)
-  }
-
-  /// The model in one piece, on every rank: what is saved and served where one machine holds it.
-  ///
-  /// - Parameter training: what the model was trained on.
-  /// - Throws: `CommunicatorError` if a rank is lost or the engine fails.
-  public func whole(training: Interactions) throws(CommunicatorError) -> any PairwiseRecommender {
-    let model = unsharded(training: training)
-    for (table, parameter) in [(users, model.tables.users), (items, model.tables.items)] {
-      parameter.update(to: try table.whole())
-    }
-    return model
-  }
 
   /// The best items of some users, each rank looking through its own items.
   ///
@@ -82,6 +107,44 @@ extension ShardedRecommender {
   }
 }
 
+/// What one rank computes of a step at a time.
+public struct ShardedBatch: Sendable {
+  /// The users whose rows the loss needs.
+  public let users: [Int32]
+  /// The items whose rows the loss needs.
+  public let items: [Int32]
+  /// The number of examples that the loss is the mean over.
+  public let exampleCount: Int
+
+  /// A batch.
+  public init(users: [Int32], items: [Int32], exampleCount: Int) {
+    (self.users, self.items, self.exampleCount) = (users, items, exampleCount)
+  }
+}
+
+/// The batches of a training, epoch by epoch.
+public protocol ShardedBatches {
+  /// The number of batches of an epoch.
+  var count: Int { get }
+
+  /// Some of the batches of an epoch, chosen by their number: those of one rank. They depend on the seed and the epoch's number
+  /// only: a resumed training sees the same ones.
+  func epoch(_ epoch: Int, where isWanted: @escaping (Int) -> Bool) -> AnySequence<ShardedBatch>
+}
+
+/// The rows of a batch's users or items, which their owners have sent.
+public struct ShardedRows {
+  /// The distinct rows that the loss is made of, `[distinct, width]`, tracked while gradients are taken.
+  public let rows: Tensor
+  /// The distinct rows of the table; the same ones, unless the model propagates.
+  public let own: Tensor
+  /// Which of the rows each index of the batch stands for.
+  public let places: [Int32]
+
+  /// A row for each index of the batch, `[indices, width]`.
+  public var gathered: Tensor { rows.gatheredRows(Tensor(places)) }
+}
+
 extension EmbeddingTable {
   /// All rows, on every rank.
   func whole() throws(CommunicatorError) -> Tensor {
@@ -89,127 +152,17 @@ extension EmbeddingTable {
   }
 }
 
-/// Matrix factorisation by Bayesian personalised ranking, as ``MatrixFactorization``, with its rows cut over ranks.
-///
-/// N ranks of N batches a step train in the bits of one process with as many batches a step, sharded or not.
-public final class ShardedFactorization: ShardedRecommender {
-  /// MF-BPR.
-  public let name = "MF-BPR"
-  /// How the model was built.
-  public let configuration: MatrixFactorization.Configuration
-  /// The users' rows.
-  public let users: EmbeddingTable
-  /// The items' rows.
-  public let items: EmbeddingTable
-  private let userRows: Parameter
-  private let itemRows: Parameter
-
-  /// A model with rows drawn by Xavier's normal rule, each by its number.
-  ///
-  /// - Parameters:
-  ///   - training: its users and items.
-  ///   - configuration: how the model is built; `nil` for what suits the data.
-  ///   - communicator: the ranks.
-  ///   - generator: draws the rows; the same on all ranks.
-  public init(
-    training: Interactions, configuration: MatrixFactorization.Configuration? = nil,
-    communicator: any Communicator, using generator: RandomGenerator
-  ) {
-    let configuration = configuration ?? .recommended(for: DataProfile(training))
-    self.configuration = configuration
-    (users, items) = EmbeddingTable.pair(for: training, configuration.dimension, communicator, generator)
-    (userRows, itemRows) = (users.shard, items.shard)
-  }
-
-  /// The weight of the penalty on a batch's rows.
-  public var regularization: Double { configuration.regularization }
-
-  /// Scores are made of the tables' own rows.
-  public func propagated() -> Representations? { nil }
-
-  /// The tables' gradients are those of the rows.
-  public func gradients(_ propagated: Representations) -> Representations { propagated }
-
-  /// A model of the same settings.
-  public func unsharded(training: Interactions) -> any PairwiseRecommender {
-    var generator = RandomGenerator(seed: 0)
-    return MatrixFactorization(
-      userCount: userCount, itemCount: itemCount, configuration: configuration, using: &generator)
-  }
-}
-
-/// Light graph convolution, as ``LightGCN``, with rows and graph cut over ranks.
-///
-/// Each rank propagates the rows of its users, and hands on what they add to the items' rows. The items'
-/// propagated rows are whole on every rank while a step lasts, so the catalogue must fit where the users need not.
-///
-/// Any number of ranks trains in the same bits, given the number of batches a step. With one batch a step these are
-/// ``LightGCN``'s; with several, that one propagates each batch's gradient by itself, and this one their mean at once.
-public final class ShardedLightGCN: ShardedRecommender {
-  /// LightGCN.
-  public let name = "LightGCN"
-  /// How the model was built.
-  public let configuration: LightGCN.Configuration
-  /// The users' own rows, E⁽⁰⁾.
-  public let users: EmbeddingTable
-  /// The items' own rows.
-  public let items: EmbeddingTable
-  private let userRows: Parameter
-  private let itemRows: Parameter
-  private let graph: ShardedGraph
-
-  /// A model over the graph of `training`, with rows drawn by Xavier's normal rule, each by its number.
-  ///
-  /// - Parameters:
-  ///   - training: the graph.
-  ///   - configuration: how the model is built; `nil` for what suits the data.
-  ///   - communicator: the ranks.
-  ///   - generator: draws the rows; the same on all ranks.
-  /// - Precondition: the penalty is that of ``LightGCN/Penalty/squares``.
-  public init(
-    training: Interactions, configuration: LightGCN.Configuration? = nil,
-    communicator: any Communicator, using generator: RandomGenerator
-  ) {
-    let configuration = configuration ?? .recommended(for: DataProfile(training))
-    precondition(
-      configuration.penalty == .squares,
-      "ShardedLightGCN: the penalty \(configuration.penalty), expected squares")
-    self.configuration = configuration
-    (users, items) = EmbeddingTable.pair(for: training, configuration.dimension, communicator, generator)
-    (userRows, itemRows) = (users.shard, items.shard)
-    graph = ShardedGraph(training, users: users, items: items)
-  }
-
-  /// The weight of the penalty on a batch's own rows.
-  public var regularization: Double { configuration.regularization }
-
-  /// The propagated rows, E.
-  public func propagated() throws(CommunicatorError) -> Representations? {
-    try graph.propagatedMean(
-      Representations(users: userRows.detached, items: itemRows.detached), layers: configuration.layers)
-  }
-
-  /// The matrix of the graph is symmetric: gradients are propagated as rows are.
-  public func gradients(_ propagated: Representations) throws(CommunicatorError) -> Representations {
-    try graph.propagatedMean(propagated, layers: configuration.layers)
-  }
-
-  /// A model of the same settings and graph.
-  public func unsharded(training: Interactions) -> any PairwiseRecommender {
-    var generator = RandomGenerator(seed: 0)
-    return LightGCN(training: training, configuration: configuration, using: &generator)
-  }
-}
-
 extension EmbeddingTable {
-  /// Tables of users and items in ranges, drawn by Xavier's normal rule.
+  /// Tables of users and items in ranges, drawn by Xavier's normal rule unless a deviation is given.
   static func pair(
-    for training: Interactions, _ width: Int, _ communicator: any Communicator, _ generator: RandomGenerator
+    for training: Interactions, _ width: Int, deviation: Double? = nil, _ communicator: any Communicator,
+    _ generator: RandomGenerator
   ) -> (users: EmbeddingTable, items: EmbeddingTable) {
     func table(_ count: Int, _ stream: UInt64) -> EmbeddingTable {
       EmbeddingTable(
         rowCount: count, width: width, partition: .range, communicator: communicator,
-        deviation: (2 / Double(max(count + width, 1))).squareRoot(), using: generator.split(stream))
+        deviation: deviation ?? (2 / Double(max(count + width, 1))).squareRoot(),
+        using: generator.split(stream))
     }
     return (table(training.userCount, 0), table(training.itemCount, 1))
   }

@@ -6,17 +6,22 @@ import TrestleTensor
 /// All ranks add a batch, or none, at the same time; the sums are in the order of the ranks and of the calls.
 struct ShardedStep {
   private let model: any ShardedRecommender
-  /// This rank's rows of those that scores are made of; `nil` if they are the tables' own.
+  /// The step's number, which decides dropout masks.
+  private let number: Int
+  /// This rank's rows of those that losses are made of; `nil` if they are the tables' own.
   private let propagated: Representations?
   /// Whether several batches' gradients are weighed by their examples.
   private let isWeighed: Bool
+  private let network: ShardedNetwork?
   private var sums: (users: RowSums, items: RowSums) = (RowSums(), RowSums())
-  private var penalties: (users: RowSums, items: RowSums) = (RowSums(), RowSums())
+  private var ownSums: (users: RowSums, items: RowSums) = (RowSums(), RowSums())
   private(set) var exampleCount = 0
   private var totalLoss = 0.0
 
-  init(_ model: any ShardedRecommender, partCount: Int) throws(CommunicatorError) {
-    self.model = model
+  init(
+    _ model: any ShardedRecommender, _ network: ShardedNetwork?, number: Int, partCount: Int
+  ) throws(CommunicatorError) {
+    (self.model, self.network, self.number) = (model, network, number)
     propagated = try model.propagated()
     isWeighed = partCount > 1
   }
@@ -26,62 +31,55 @@ struct ShardedStep {
 
   /// Adds a batch of each rank.
   ///
-  /// - Parameter batch: this rank's; `nil` if there is none left for it.
-  /// - Throws: `CommunicatorError` if a rank is lost or the engine fails.
-  mutating func add(_ batch: PairwiseBatch?) throws(CommunicatorError) {
-    let side = try Side(model.users, batch?.users.scalars() ?? [], propagated?.users)
-    let items = batch.map { $0.positives.scalars() + $0.negatives.scalars() } ?? [Int32]()
-    let other = try Side(model.items, items, propagated?.items)
-    var found: (loss: Double, gradients: Gradients)?
-    if let batch {
-      let variables = [side.rows, other.rows, side.own, other.own]
-      let (value, gradients) = valueAndGradients(
-        of: propagated == nil ? Array(variables.prefix(2)) : variables
-      ) {
-        Self.loss(side, other, batch.count, penalty: model.regularization)
-      }
-      found = (value.item, gradients)
-    }
-    let header = [Int64(batch?.count ?? 0), Int64(bitPattern: (found?.loss ?? 0).bitPattern)]
+  /// - Parameters:
+  ///   - batch: this rank's; `nil` if there is none left for it.
+  ///   - part: the batch's number within the step.
+  /// - Throws: what the loss throws; `CommunicatorError` if a rank is lost or the engine fails.
+  mutating func add(_ batch: ShardedBatch?, part: Int) throws {
+    let side = try Side(model.users, batch?.users ?? [], propagated?.users)
+    let other = try Side(model.items, batch?.items ?? [], propagated?.items)
+    let found = try batch.map { try computed($0, side, other, part: part) }
+    let header = [Int64(batch?.exampleCount ?? 0), Int64(bitPattern: (found?.loss ?? 0).bitPattern)]
     for part in try model.communicator.allGather(header) {
       exampleCount += Int(part[0])
       totalLoss += Double(bitPattern: UInt64(bitPattern: part[1])) * Double(part[0])
     }
-    let weight = isWeighed ? Double(batch?.count ?? 0) : 1
+    let weight = isWeighed ? Double(batch?.exampleCount ?? 0) : 1
     sums.users.add(try side.gather(found?.gradients[side.rows], weight))
     sums.items.add(try other.gather(found?.gradients[other.rows], weight))
-    if propagated != nil && model.regularization > 0 {
-      penalties.users.add(try side.gather(found?.gradients[side.own], weight))
-      penalties.items.add(try other.gather(found?.gradients[other.own], weight))
+    if propagated != nil && model.lossReadsOwnRows {
+      ownSums.users.add(try side.gather(found?.gradients[side.own], weight))
+      ownSums.items.add(try other.gather(found?.gradients[other.own], weight))
     }
+    try network?.add(found, exampleCount: batch?.exampleCount ?? 0, isWeighed: isWeighed)
   }
 
-  private static func loss(_ users: Side, _ items: Side, _ count: Int, penalty weight: Double) -> Tensor {
-    let places = Tensor(items.request.places)
-    return Tensor.pairwiseRankingLoss(
-      RankingTables(users: users.rows.value, items: items.rows.value),
-      RankingTriples(
-        users: Tensor(users.request.places), positives: places.sliced(0..<count, along: 0),
-        negatives: places.sliced(count..<2 * count, along: 0)),
-      penalty: weight > 0
-        ? RankingPenalty(users: users.own.value, items: items.own.value, weight: weight) : nil,
-      hasDenseGradients: true)
+  private func computed(
+    _ batch: ShardedBatch, _ users: Side, _ items: Side, part: Int
+  ) throws -> (loss: Double, gradients: Gradients) {
+    var variables = [users.rows, items.rows]
+    if propagated != nil { variables += [users.own, items.own] }
+    func taken() throws -> (value: Tensor, gradients: Gradients) {
+      try valueAndGradients(of: variables + (network?.parameters ?? [])) {
+        try model.loss(of: batch, users: users.batchRows, items: items.batchRows)
+      }
+    }
+    let (value, gradients) = try network?.dropout.drawing(step: number, part: part, taken) ?? taken()
+    return (value.item, gradients)
   }
 
-  /// The mean gradient of this rank's rows over all batches.
+  /// The mean gradient of this rank's rows, and of what all ranks hold, over all batches.
   ///
   /// - Throws: `CommunicatorError` if a rank is lost or the engine fails.
   mutating func gradients() throws(CommunicatorError) -> Gradients {
     let factor = isWeighed ? 1 / Double(max(exampleCount, 1)) : 1
-    var result = Gradients()
+    var result = try network?.mean(isWeighed: isWeighed) ?? Gradients()
     let (users, items) = (sums.users.take(), sums.items.take())
     guard propagated != nil else {
-      // Small tables move as a whole, as those of one process do.
-      let isDense = RankingTables.areSmall(model.userCount + model.itemCount)
       for (table, rows) in [(model.users, users), (model.items, items)] {
         guard let rows else { continue }
         let mean = isWeighed ? Gradient.rows(rows).scaled(by: factor) : .rows(rows)
-        result[table.shard] = isDense ? .dense(mean.dense()) : mean
+        result[table.shard] = model.updatesOnlyTouchedRows ? mean : .dense(mean.dense())
       }
       return result
     }
@@ -94,7 +92,7 @@ struct ShardedStep {
     result[model.users.shard] = .dense(own.users)
     result[model.items.shard] = .dense(own.items)
     var added = Gradients()
-    for (table, rows) in [(model.users, penalties.users.take()), (model.items, penalties.items.take())] {
+    for (table, rows) in [(model.users, ownSums.users.take()), (model.items, ownSums.items.take())] {
       guard let rows else { continue }
       added[table.shard] = isWeighed ? Gradient.rows(rows).scaled(by: factor) : .rows(rows)
     }
@@ -106,9 +104,9 @@ struct ShardedStep {
   private struct Side {
     let table: EmbeddingTable
     let request: RowRequest
-    /// The distinct rows that scores are made of.
+    /// The distinct rows that losses are made of.
     let rows: Parameter
-    /// The distinct rows of the table: the same ones, if scores are made of them.
+    /// The distinct rows of the table: the same ones, if losses are made of them.
     let own: Parameter
 
     init(_ table: EmbeddingTable, _ indices: [Int32], _ propagated: Tensor?) throws(CommunicatorError) {
@@ -122,10 +120,55 @@ struct ShardedStep {
       }
     }
 
+    /// What the loss sees, tracked while gradients are taken.
+    var batchRows: ShardedRows {
+      ShardedRows(rows: rows.value, own: own.value, places: request.places)
+    }
+
     /// Sends a gradient of these rows to their owners.
     func gather(_ gradient: Gradient?, _ weight: Double) throws(CommunicatorError) -> SparseRows {
       let values = gradient?.dense() ?? .zeros([request.names.count, table.width])
       return try table.gather(weight == 1 ? values : values * weight, request)
     }
+  }
+}
+
+/// What every rank holds whole of a sharded recommender, with its gradients' sums.
+final class ShardedNetwork {
+  let parameters: [Parameter]
+  let dropout: PartDropout
+  private let reducer: GradientReducer
+  /// The only batch's gradients, where there is one a step.
+  private var only = Gradients()
+
+  /// - Throws: `CommunicatorError` for a module with running statistics, which would depend on which rank has which batch.
+  init?(_ model: any ShardedRecommender) throws(CommunicatorError) {
+    guard let network = model.network else { return nil }
+    if let buffer = network.namedBuffers.first {
+      throw .unsuitable(
+        expected: "layers without running statistics over rows that are cut",
+        found: "the buffer '\(buffer.name)'")
+    }
+    parameters = network.trainableParameters
+    dropout = PartDropout(network)
+    reducer = GradientReducer(parameters, model.communicator)
+  }
+
+  func add(
+    _ found: (loss: Double, gradients: Gradients)?, exampleCount: Int, isWeighed: Bool
+  ) throws(CommunicatorError) {
+    guard isWeighed else {
+      only = found?.gradients ?? Gradients()
+      return
+    }
+    _ = try reducer.add(
+      found.map { GradientReducer.Part($0.gradients, exampleCount: exampleCount, loss: $0.loss) })
+  }
+
+  func mean(isWeighed: Bool) throws(CommunicatorError) -> Gradients {
+    let gradients = isWeighed ? try reducer.mean()?.gradients ?? Gradients() : only
+    var result = Gradients()
+    for parameter in parameters { result[parameter] = gradients[parameter] }
+    return result
   }
 }

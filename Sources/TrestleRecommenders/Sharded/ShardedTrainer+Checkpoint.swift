@@ -12,7 +12,7 @@ private struct ShardedManifest: Codable {
   var version = 1
   let run: SavedRun<TrainingConfiguration>
   let stepCount: Int
-  /// How often users' and items' rows have been moved.
+  /// How often users' and items' rows have been moved, and then each parameter of the network.
   let updateCounts: [Int]
   let userCount: Int
   let itemCount: Int
@@ -36,8 +36,8 @@ private struct ShardedManifest: Codable {
     try check("items", sizes.contains(itemCount), "\(sizes)", itemCount)
     try check("steps", (0...(1 << 48)).contains(stepCount), "a number of steps", stepCount)
     try check(
-      "updates", updateCounts.count == 2 && updateCounts.allSatisfy { (0...stepCount).contains($0) },
-      "two numbers up to \(stepCount)", updateCounts)
+      "updates", updateCounts.count >= 2 && updateCounts.allSatisfy { (0...stepCount).contains($0) },
+      "two numbers or more up to \(stepCount)", updateCounts.prefix(100))
     let ranks = 1...65_536
     try check("files", ranks.contains(files.count), "a file of each rank", "\(files.count) files")
     try check(
@@ -72,6 +72,9 @@ extension ShardedTrainer {
     [("users", model.users), ("items", model.items)]
   }
 
+  /// What all ranks hold alike, and the first one saves.
+  private var whole: ArraySlice<NamedParameter> { trained.namedParameters.dropFirst(tables.count) }
+
   /// Adam's memory of a row, beside the row.
   private static let moments = ["mean", "variance"]
 
@@ -91,7 +94,7 @@ extension ShardedTrainer {
     if communicator.rank == 0 {
       let manifest = ShardedManifest(
         run: run, stepCount: optimizer.stepCount,
-        updateCounts: tables.map { optimizer.state(of: $0.table.shard)?.updateCount ?? 0 },
+        updateCounts: trained.parameters.map { optimizer.state(of: $0)?.updateCount ?? 0 },
         userCount: model.userCount, itemCount: model.itemCount, width: model.users.width, files: files,
         bestFiles: bestFiles)
       let encoder = JSONEncoder()
@@ -118,16 +121,21 @@ extension ShardedTrainer {
     return try (0..<communicator.size).map { try communicator.broadcast(own, from: $0) }
   }
 
+  /// What this rank saves: its rows, the first one the network, too.
+  private var saved: some Sequence<NamedParameter> {
+    trained.namedParameters.prefix(model.communicator.rank == 0 ? .max : tables.count)
+  }
+
   private func bestSources() -> [SafetensorsSource] {
-    tables.map { SafetensorsSource(name: $0.name, tensor: $0.table.shard.detached) }
+    saved.map { SafetensorsSource(name: $0.name, tensor: $0.parameter.detached) }
   }
 
   private func sources() -> [SafetensorsSource] {
     bestSources()
-      + tables.flatMap { name, table in
-        let state = optimizer.state(of: table.shard)
+      + saved.flatMap { item in
+        let state = optimizer.state(of: item.parameter)
         return Self.moments.compactMap { moment in
-          state?.tensors[moment].map { SafetensorsSource(name: "\(name).\(moment)", tensor: $0) }
+          state?.tensors[moment].map { SafetensorsSource(name: "\(item.name).\(moment)", tensor: $0) }
         }
       }
   }
@@ -144,33 +152,41 @@ extension ShardedTrainer {
     guard let manifest = try communicator.broadcast(found) else { return nil }
     let files = try shards(manifest.files, folder)
     let bestShards = try shards(manifest.bestFiles, folder)
-    var rows: [[String: Tensor]] = []
-    for (index, (name, table)) in tables.enumerated() {
-      var found: [String: Tensor] = [:]
-      func read(_ key: String, _ name: String, _ files: [SafetensorsFile?]) throws {
-        found[key] = try Self.rows(table.ownRange, of: name, rowCount: table.rowCount, table.width, files)
+    var values: [[String: Tensor]] = []
+    func read(_ updateCount: Int, _ name: String, _ value: (String, [SafetensorsFile?]) throws -> Tensor)
+      throws
+    {
+      var tensors = ["value": try value(name, files)]
+      for moment in Self.moments where updateCount > 0 {
+        tensors[moment] = try value("\(name).\(moment)", files)
       }
-      try read("rows", name, files)
-      for moment in Self.moments where manifest.updateCounts[index] > 0 {
-        try read(moment, "\(name).\(moment)", files)
+      if !bestShards.isEmpty { tensors["best"] = try value(name, bestShards) }
+      values.append(tensors)
+    }
+    for ((name, table), count) in zip(tables, manifest.updateCounts) {
+      try read(count, name) { name, files in
+        try Self.rows(table.ownRange, of: name, rowCount: table.rowCount, table.width, files)
       }
-      if !bestShards.isEmpty { try read("best", name, bestShards) }
-      rows.append(found)
+    }
+    for (item, count) in zip(whole, manifest.updateCounts.dropFirst(tables.count)) {
+      try read(count, item.name) { name, files in
+        try Self.tensor(name, shape: item.parameter.shape, files.first ?? nil)
+      }
     }
     // No rank has refused: from here on nothing can be.
     try communicator.barrier()
     accumulation = manifest.run.configuration.accumulation ?? 1
     optimizer.stepCount = manifest.stepCount
-    for (index, item) in tables.enumerated() {
-      rows[index]["rows"].map { item.table.shard.update(to: $0) }
+    for ((parameter, tensors), count) in zip(zip(trained.parameters, values), manifest.updateCounts) {
+      tensors["value"].map { parameter.update(to: $0) }
       var state = OptimizerState()
-      state.updateCount = manifest.updateCounts[index]
-      for moment in Self.moments { state.tensors[moment] = rows[index][moment] }
-      optimizer.setState(state.updateCount > 0 ? state : nil, of: item.table.shard)
+      state.updateCount = count
+      for moment in Self.moments { state.tensors[moment] = tensors[moment] }
+      optimizer.setState(count > 0 ? state : nil, of: parameter)
     }
     bestFiles = manifest.bestFiles
     epoch = manifest.run.reports.count
-    return (manifest.run, rows.compactMap { $0["best"] })
+    return (manifest.run, values.compactMap { $0["best"] })
   }
 
   /// What the folder says, once it has been checked; `nil` if it holds no state.
@@ -192,17 +208,25 @@ extension ShardedTrainer {
         expected: "\(model.userCount) users, \(model.itemCount) items and width \(model.users.width)",
         found: "\(manifest.userCount), \(manifest.itemCount) and \(manifest.width)")
     }
+    guard manifest.updateCounts.count == trained.parameters.count else {
+      throw DataError.otherRun(
+        folder.manifest.path, expected: "\(trained.parameters.count) parameters",
+        found: "\(manifest.updateCounts.count)")
+    }
     try manifest.run.check(
       model.name, split, configuration, ranks: model.communicator.size, path: folder.manifest.path)
     return manifest
   }
 
-  /// The files of former ranks, undamaged; `nil` for one that holds none of this rank's rows.
+  /// The files of former ranks, undamaged; `nil` for one that holds nothing of this rank's.
   private func shards(_ files: [HashedFile], _ folder: ShardedFolder) throws -> [SafetensorsFile?] {
-    try files.enumerated().map { index, file in
-      let isWanted = tables.contains { _, table in
-        block(of: index, size: files.count, count: table.rowCount).overlaps(table.ownRange)
-      }
+    let hasNetwork = !whole.isEmpty
+    return try files.enumerated().map { index, file in
+      let isWanted =
+        index == 0 && hasNetwork
+        || tables.contains { _, table in
+          block(of: index, size: files.count, count: table.rowCount).overlaps(table.ownRange)
+        }
       return isWanted ? try file.tensors(in: folder.url) : nil
     }
   }
@@ -229,12 +253,27 @@ extension ShardedTrainer {
           common.lowerBound - theirs.lowerBound..<common.upperBound - theirs.lowerBound, along: 0
         ).dense())
     }
-    if let index = result.firstNonFiniteIndex {
-      throw NNError.mismatch(
-        .init(
-          files.compactMap { $0?.path }.joined(separator: ", "), at: name, expected: "finite numbers",
-          found: "another in row \(range.lowerBound + index / max(width, 1))"))
-    }
+    let place = result.firstNonFiniteIndex.map { "row \(range.lowerBound + $0 / max(width, 1))" }
+    try requireFinite(place, name, files.compactMap { $0?.path })
     return result
+  }
+
+  /// A tensor of the network, of the first rank's file.
+  private static func tensor(_ name: String, shape: Shape, _ file: SafetensorsFile?) throws -> Tensor {
+    guard let file else { preconditionFailure("\(name): the first rank's file was not read") }
+    let value = try file.tensor(name)
+    guard value.shape == shape, value.dtype == .float32 else {
+      throw NNError.mismatch(
+        .init(file.path, at: name, expected: "float32 \(shape)", found: "\(value.dtype) \(value.shape)"))
+    }
+    try requireFinite(value.firstNonFiniteIndex.map { "element \($0)" }, name, [file.path])
+    return value
+  }
+
+  private static func requireFinite(_ place: String?, _ name: String, _ paths: [String]) throws {
+    guard let place else { return }
+    throw NNError.mismatch(
+      .init(paths.joined(separator: ", "), at: name, expected: "finite numbers", found: "another in \(place)")
+    )
   }
 }

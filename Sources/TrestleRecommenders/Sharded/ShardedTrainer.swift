@@ -25,7 +25,10 @@ public final class ShardedTrainer: EpochTrainer {
   public internal(set) var epoch = 0
   /// How many batches' gradients make one step.
   public internal(set) var accumulation: Int
-  private let batches: PairwiseBatches
+  private let batches: any ShardedBatches
+  private let network: ShardedNetwork?
+  /// What is trained of the model, in an order that its class does not decide.
+  let trained: TrainedParts
   /// The files of all ranks' rows at their best so far; none before the first evaluation.
   var bestFiles: [HashedFile] = []
 
@@ -35,35 +38,27 @@ public final class ShardedTrainer: EpochTrainer {
   ///   - model: the model, on all ranks.
   ///   - training: what it is trained on, the same on all ranks.
   ///   - configuration: how it is trained.
-  /// - Throws: ``DataError/invalidParameter(operation:expected:found:)`` for fewer batches a step than ranks, and for negatives
-  ///   that the model would have to choose.
+  /// - Throws: ``DataError/invalidParameter(operation:expected:found:)`` for fewer batches a step than ranks, and for what
+  ///   the model cannot follow, such as negatives that it would have to choose; `CommunicatorError` for a network with running
+  ///   statistics.
   public init(
     _ model: any ShardedRecommender, training: Interactions, configuration: TrainingConfiguration
-  ) throws(DataError) {
-    let negatives: (any NegativeSampler)?
-    switch configuration.negatives {
-    case .uniform: negatives = nil
-    case .dynamic:
-      throw .invalidParameter(
-        operation: "training", expected: "negatives that can be drawn without the whole tables",
-        found: "dynamic ones")
-    case .popularity, .inBatch:
-      negatives = configuration.negatives.sampler(avoiding: training) { { _, _ in [] } }
-    }
+  ) throws {
     self.model = model
     self.configuration = configuration
     let size = model.communicator.size
     accumulation = configuration.accumulation ?? size
     guard (size...max(size, 1 << 20)).contains(accumulation) else {
-      throw .invalidParameter(
+      throw DataError.invalidParameter(
         operation: "training", expected: "at least one batch a step for each rank",
         found: "\(accumulation) of \(size) ranks: start fewer ranks, or accumulate more")
     }
+    network = try ShardedNetwork(model)
+    trained = TrainedParts(users: model.users.shard, items: model.items.shard, network: model.network)
     optimizer = Adam(
-      [model.users.shard, model.items.shard], learningRate: configuration.learningRate,
+      trained.trainableParameters, learningRate: configuration.learningRate,
       weightDecay: configuration.weightDecay)
-    batches = PairwiseBatches(
-      training: training, batchSize: configuration.batchSize, seed: configuration.seed, negatives: negatives)
+    batches = try model.makeBatches(training: training, configuration: configuration)
   }
 
   /// The number of steps of an epoch.
@@ -76,15 +71,15 @@ public final class ShardedTrainer: EpochTrainer {
   @discardableResult
   public func trainEpoch() throws -> Double {
     let (rank, size, parts) = (model.communicator.rank, model.communicator.size, accumulation)
-    var own = batches.epoch(epoch) { $0 % parts % size == rank }.makeIterator()
+    let own = batches.epoch(epoch) { $0 % parts % size == rank }.makeIterator()
     var total = 0.0
     var examples = 0
     for first in stride(from: 0, to: batches.count, by: parts) {
-      var step = try ShardedStep(model, partCount: parts)
+      var step = try ShardedStep(model, network, number: optimizer.stepCount, partCount: parts)
       for round in stride(from: first, to: min(first + parts, batches.count), by: size) {
         let number = round + rank
         let isOwn = number < min(first + parts, batches.count)
-        try step.add(isOwn ? own.next()?.batch : nil)
+        try step.add(isOwn ? own.next() : nil, part: number - first)
       }
       guard step.loss.isFinite else {
         throw TensorError.nonFinite(
@@ -114,7 +109,7 @@ public final class ShardedTrainer: EpochTrainer {
     _ split: DataSplit, checkpoint: URL? = nil, progress: (EpochReport) throws -> Void = { _ in }
   ) throws -> [EpochReport] {
     try fit(
-      model, configuration, split,
+      trained, configuration, split,
       resume: {
         let saved = try checkpoint.flatMap { try resume(from: $0, split) }
         try model.communicator.requireAgreement(on: configuration, accumulation: accumulation, split)
@@ -129,4 +124,11 @@ public final class ShardedTrainer: EpochTrainer {
   private func measured(_ evaluator: RankingEvaluator) throws -> Double {
     try evaluator.evaluate(model).mean(configuration.metric) ?? 0
   }
+}
+
+/// The parts of a sharded recommender that are trained and saved.
+struct TrainedParts: Module {
+  let users: Parameter
+  let items: Parameter
+  let network: (any Module)?
 }

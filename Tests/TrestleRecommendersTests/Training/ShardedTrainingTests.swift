@@ -30,7 +30,7 @@ import TrestleTestSupport
 
   private static func sharded(
     _ kind: Kind, _ training: Interactions, _ ranks: any Communicator
-  ) -> any ShardedRecommender {
+  ) -> any ShardedPairwiseRecommender {
     let generator = RandomGenerator(seed: 5)
     return switch kind {
     case .factorization:

@@ -43,6 +43,17 @@ public final class TwoTowers: TrainableRecommender, EmbeddingRecommender {
 
     /// The defaults.
     public init() {}
+
+    func check() throws(DataError) {
+      guard temperature > 0, temperature.isFinite, ([dimension, outputs] + hidden).allSatisfy({ $0 > 0 }),
+        (0..<1).contains(dropout)
+      else {
+        throw .invalidParameter(
+          operation: "TwoTowers",
+          expected: "widths from 1, a temperature above 0 and a rate of dropout in 0..<1",
+          found: "\(dimension), \(hidden), \(outputs), \(temperature), \(dropout)")
+      }
+    }
   }
 
   /// TwoTowers.
@@ -74,19 +85,21 @@ public final class TwoTowers: TrainableRecommender, EmbeddingRecommender {
       }
       _ = try table.batch(rows: 0..<min(1, table.rowCount))
     }
-    guard configuration.temperature > 0, configuration.temperature.isFinite,
-      ([configuration.dimension, configuration.outputs] + configuration.hidden).allSatisfy({ $0 > 0 })
-    else {
-      throw .invalidParameter(
-        operation: "TwoTowers", expected: "widths from 1 and a temperature above 0",
-        found:
-          "\(configuration.dimension), \(configuration.hidden), \(configuration.outputs), \(configuration.temperature)"
-      )
-    }
+    try configuration.check()
     self.configuration = configuration
     (self.users, self.items) = (users, items)
     userTower = Tower(users.schema, configuration, using: &generator)
     itemTower = Tower(items.schema, configuration, using: &generator)
+    setTraining(false)
+  }
+
+  /// A model of towers that are there.
+  init(
+    users: FeatureTable, items: FeatureTable, configuration: Configuration,
+    _ towers: (user: Tower, item: Tower)
+  ) {
+    (self.users, self.items, self.configuration) = (users, items, configuration)
+    (userTower, itemTower) = towers
     setTraining(false)
   }
 
@@ -204,65 +217,34 @@ public final class TwoTowers: TrainableRecommender, EmbeddingRecommender {
         expected: "\(userCount) users and \(itemCount) items, and a batch of one pair at least",
         found: "\(training.userCount), \(training.itemCount), \(configuration.batchSize)")
     }
-    let total = Double(max(training.count, 1))
-    // An item without interactions is in no batch.
-    let logProbabilities = training.itemCounts().map { Float(log(max(Double($0), 1) / total)) }
     return Steps(
-      model: self, training: training, logProbabilities: logProbabilities, batchSize: configuration.batchSize,
-      source: RandomGenerator(seed: configuration.seed))
+      model: self,
+      pairs: PairBatches(
+        training: training, batchSize: configuration.batchSize, seed: configuration.seed,
+        probabilities: ItemProbabilities(training)))
   }
 
   private struct Steps: TrainingSteps {
     unowned let model: TwoTowers
-    let training: Interactions
-    let logProbabilities: [Float]
-    let batchSize: Int
-    let source: RandomGenerator
+    let pairs: PairBatches
 
-    var count: Int { (training.count + batchSize - 1) / batchSize }
+    var count: Int { pairs.count }
 
-    func epoch(_ epoch: Int) -> AnySequence<TrainingStep> {
-      var generator = source.split(UInt64(epoch))
-      let order = generator.permutation(of: training.count).map(Int.init)
-      let starts = stride(from: 0, to: order.count, by: batchSize)
-      return AnySequence(
-        starts.lazy.map { first in
-          let rows = order[first..<min(first + batchSize, order.count)]
-          return TrainingStep(exampleCount: rows.count) { try loss(of: rows) }
+    func epoch(_ epoch: Int) -> AnySequence<TrainingStep> { self.epoch(epoch) { _ in true } }
+
+    func epoch(_ epoch: Int, where isWanted: @escaping (Int) -> Bool) -> AnySequence<TrainingStep> {
+      AnySequence(
+        pairs.epoch(epoch, where: isWanted).lazy.map { batch in
+          TrainingStep(exampleCount: batch.users.count) { try loss(of: batch) }
         })
     }
 
-    private func loss(of rows: ArraySlice<Int>) throws(DataError) -> Tensor {
-      let items = rows.map { Int(training.items[$0]) }
-      let users = try model.users.batch(rows: rows.lazy.map { Int(training.users[$0]) })
-      let batch = try model.items.batch(rows: items)
+    private func loss(of pairs: PairBatches.Batch) throws(DataError) -> Tensor {
+      let users = try model.users.batch(rows: pairs.users.lazy.map { Int($0) })
+      let items = try model.items.batch(rows: pairs.items.lazy.map { Int($0) })
       model.setTraining(true)
       defer { model.setTraining(false) }
-      return model.loss(
-        users: users, items: batch, logProbabilities: Tensor(items.map { logProbabilities[$0] }))
+      return model.loss(users: users, items: items, logProbabilities: pairs.logProbabilities)
     }
-  }
-}
-
-/// The network of one side.
-private final class Tower: Module {
-  let vectors: FieldEmbeddings
-  let network: MLP
-  let normalizes: Bool
-
-  init(
-    _ schema: FeatureSchema, _ configuration: TwoTowers.Configuration, using generator: inout RandomGenerator
-  ) {
-    vectors = FieldEmbeddings(schema, width: configuration.dimension, deviation: 0.25, using: &generator)
-    network = MLP(
-      widths: [vectors.fieldCount * configuration.dimension] + configuration.hidden + [configuration.outputs],
-      dropout: configuration.dropout, using: &generator)
-    normalizes = configuration.normalizes
-  }
-
-  /// `[rows, outputs]`.
-  func callAsFunction(_ batch: FeatureBatch) -> Tensor {
-    let x = network(vectors(batch).reshaped(to: [batch.rowCount, -1]))
-    return normalizes ? x.unitNormalized() : x
   }
 }

@@ -47,6 +47,15 @@ public final class FieldEmbeddings: Module {
       ? nil : Parameter(.normal([numberCount, width], deviation: deviation, using: &generator))
   }
 
+  /// A copy for a schema with one column of ids more, the last one, whose known rows are given, `[ids, width]`.
+  init(_ other: FieldEmbeddings, schema: FeatureSchema, id name: String, rows: Tensor) {
+    (self.schema, width, includesNumbers) = (schema, other.width, other.includesNumbers)
+    var tables = other.tables.mapValues { EmbeddingBag(weight: $0.weight.detached.copied()) }
+    tables[name] = EmbeddingBag(weight: .concatenated([.zeros([1, width]), rows], along: 0))
+    self.tables = tables
+    numberRows = other.numberRows.map { Parameter($0.detached.copied()) }
+  }
+
   /// The number of vectors of an example.
   public var fieldCount: Int { (numberRows?.shape[0] ?? 0) + schema.categorical.count }
 

@@ -32,7 +32,7 @@ public struct FeatureTable: Sendable {
   public private(set) var users: [Int32] = []
   private(set) var columns: [String: Column] = [:]
   /// Whether the schema was given and stays as it is.
-  private let isFixed: Bool
+  private var isFixed: Bool
 
   /// A table without columns.
   ///
@@ -144,6 +144,24 @@ public struct FeatureTable: Sendable {
       }
     }
     return part
+  }
+
+  /// A table with one column of ids more, of which each row has one of its own.
+  ///
+  /// - Throws: ``DataError/invalidParameter(operation:expected:found:)`` for a name that a column has, and for ids that two rows
+  ///   share or that are empty.
+  func addingIDs(_ name: String, _ ids: [String]) throws(DataError) -> FeatureTable {
+    var copy = self
+    copy.isFixed = false
+    guard schema.vocabularies[name] == nil else {
+      throw Self.fault(name, "a name that no vocabulary has", "a second vocabulary of that name")
+    }
+    try copy.addCategories(name, ids)
+    guard copy.schema.codeCount(of: name) == rowCount + 1 else {
+      throw Self.fault(name, "an id for each row, of its own", "\(copy.schema.codeCount(of: name) - 1) ids")
+    }
+    copy.isFixed = isFixed
+    return copy
   }
 
   // MARK: Checks
