@@ -41,6 +41,10 @@ struct Train: ProgramCommand {
         "--reading-epochs", "N", in: 0...1000,
         "the most epochs of the language model that reads; 0 leaves it as it is (6 for BDLM and 0 for the others if absent)",
         \.readingEpochs),
+      .flag(
+        "--less-memory",
+        "computes the language model's blocks again when it learns, instead of keeping their values: for larger models",
+        \.savesMemory),
       .choice("--split", "NAME", "how a tenth is held out for choosing and a tenth for measuring", \.split),
       .number("--seed", "N", in: 0...UInt64.max, "where the split and random numbers come from", \.seed),
       .number(
@@ -91,6 +95,7 @@ struct Train: ProgramCommand {
   var model: URL?
   var noun = ""
   var readingEpochs: Int?
+  var savesMemory = false
   var output = URL(filePath: "trestle-output")
   var split = SplitChoice.ratio
   var seed: UInt64 = 0

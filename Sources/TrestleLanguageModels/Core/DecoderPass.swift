@@ -5,6 +5,8 @@ import TrestleTensor
 struct DecoderPass {
   /// The rows of trained positions, which are added to embeddings, `[tokens, hidden]`; `nil` if the blocks place tokens.
   var positions: Tensor?
+  /// The trainable parameters of a block, if passes through it are computed again when gradients are taken; `nil` if all is kept.
+  var recomputed: ((Int) -> [Parameter])?
   /// Applies the block with the given number to the states of the layer of that number.
   let block: (Int, Tensor) -> Tensor
   /// The last normalisation.
@@ -12,9 +14,20 @@ struct DecoderPass {
 
   /// What enters the first block.
   func entrance(_ embeddings: Tensor) -> Tensor { positions.map { embeddings + $0 } ?? embeddings }
+
+  /// The states after a block.
+  func states(after layer: Int, _ x: Tensor) -> Tensor {
+    guard let recomputed else { return block(layer, x) }
+    return .recomputed([x], parameters: recomputed(layer)) { block(layer, $0[0]) }
+  }
 }
 
 extension LanguageModel {
+  /// What a pass through `layers` computes again: nothing where a cache keeps what it has made.
+  func recomputed(_ layers: [some Module], _ cache: KeyValueCache?) -> ((Int) -> [Parameter])? {
+    recomputesBlocks && cache == nil ? { layers[$0].trainableParameters } : nil
+  }
+
   /// Prepares a pass over sequences that lie where the cache, if there is one, has placed them.
   typealias PassMaker = (_ sequences: PackedSequences, _ dtype: DType, _ cache: KeyValueCache?) -> DecoderPass
 
@@ -28,7 +41,7 @@ extension LanguageModel {
     )
     let pass = makePass(cache?.extended(by: sequences) ?? sequences, embeddings.dtype, cache)
     var x = pass.entrance(embeddings)
-    for layer in 0..<layerCount { x = pass.block(layer, x) }
+    for layer in 0..<layerCount { x = pass.states(after: layer, x) }
     cache?.advance(by: sequences)
     return pass.norm(x)
   }
@@ -51,7 +64,7 @@ extension LanguageModel {
     var x = start == 0 ? pass.entrance(inputs) : inputs
     for layer in start...last {
       if layers.contains(layer) { collected[layer] = layer == layerCount ? pass.norm(x) : x }
-      if layer < last { x = pass.block(layer, x) }
+      if layer < last { x = pass.states(after: layer, x) }
     }
     return layers.map { collected[$0] ?? x }
   }

@@ -227,6 +227,9 @@ public final class GPT2: LanguageModel {
     }
   }
 
+  /// Whether blocks are computed again when gradients are taken; see ``LanguageModel/recomputesBlocks``.
+  public var recomputesBlocks = false
+
   /// The embedding rows of tokens, `[tokens, hidden]`; positions are added in ``hiddenStates(_:sequences:cache:)``.
   public func embed(_ tokens: [Int32]) -> Tensor { backbone.tokens.gatheredRows(tokens) }
 
@@ -248,7 +251,7 @@ public final class GPT2: LanguageModel {
 
   private func pass(_ sequences: PackedSequences, _ dtype: DType, _ cache: KeyValueCache?) -> DecoderPass {
     let positions = backbone.positions.value.gatheredRows(Tensor(sequences.queryPositions))
-    return DecoderPass(positions: positions) { [backbone] in
+    return DecoderPass(positions: positions, recomputed: recomputed(backbone.layers, cache)) { [backbone] in
       backbone.layers[$0]($1, sequences: sequences, cache: cache)
     } norm: { [backbone] in
       backbone.norm($0)

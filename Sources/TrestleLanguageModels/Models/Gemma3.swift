@@ -186,6 +186,9 @@ public final class Gemma3: LanguageModel {
     didSet { for layer in namedLinears { layer.linear.arithmetic = arithmetic } }
   }
 
+  /// Whether blocks are computed again when gradients are taken; see ``LanguageModel/recomputesBlocks``.
+  public var recomputesBlocks = false
+
   private var embeddingScale: Double { Double(hiddenSize).squareRoot() }
 
   /// The embedding rows of tokens times √hidden, `[tokens, hidden]`.
@@ -210,7 +213,7 @@ public final class Gemma3: LanguageModel {
     let context = Gemma3Context(
       sequences: sequences, local: localRotary.angles(at: positions, dtype: dtype),
       global: globalRotary.angles(at: positions, dtype: dtype), cache: cache)
-    return DecoderPass { [backbone] in
+    return DecoderPass(recomputed: recomputed(backbone.layers, cache)) { [backbone] in
       backbone.layers[$0]($1, context)
     } norm: { [backbone] in
       backbone.norm($0)

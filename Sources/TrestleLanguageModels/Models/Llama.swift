@@ -214,6 +214,9 @@ public final class Llama: LanguageModel {
     didSet { for layer in namedLinears { layer.linear.arithmetic = arithmetic } }
   }
 
+  /// Whether blocks are computed again when gradients are taken; see ``LanguageModel/recomputesBlocks``.
+  public var recomputesBlocks = false
+
   /// The embedding rows of tokens, `[tokens, hidden]`.
   public func embed(_ tokens: [Int32]) -> Tensor { backbone.embedding.gatheredRows(tokens) }
 
@@ -235,7 +238,7 @@ public final class Llama: LanguageModel {
     let angles = rotary.angles(at: sequences.queryPositions, dtype: dtype)
     let context = DecoderContext(
       sequences: sequences, cosines: angles.cosines, sines: angles.sines, cache: cache)
-    return DecoderPass { [backbone] in
+    return DecoderPass(recomputed: recomputed(backbone.layers, cache)) { [backbone] in
       backbone.layers[$0]($1, context)
     } norm: { [backbone, configuration] in
       $0.rmsNormalized(gain: backbone.norm.value, epsilon: configuration.normEpsilon)

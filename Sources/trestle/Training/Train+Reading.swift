@@ -24,6 +24,7 @@ extension Train {
     guard bridge != .none else {
       let given = [
         ("--model", model != nil), ("--noun", !noun.isEmpty), ("--reading-epochs", readingEpochs != nil),
+        ("--less-memory", savesMemory),
       ]
       for (name, isGiven) in given where isGiven {
         throw UsageError("\(name) is for a language model that reads: add --bridge BDLM")
@@ -64,6 +65,7 @@ extension Train {
     (fit.communicator, fit.accumulation, fit.options) = (options.communicator, accumulation, options)
     fit.log = { say("  " + $0) }
     let loaded = try LoadedModel(contentsOf: url)
+    loaded.model.recomputesBlocks = savesMemory
     return try stages { stages in
       fit.onProgress = watching(stages, options.communicator)
       let tuned = try fit.tune(
