@@ -6,7 +6,7 @@ import Trestle
 /// The cases whose name ends in `f32` or `bf16` hold dense weights in that type, as Transformers does; `_q4` stands for
 /// products straight from the file's blocks.
 enum LanguageModelCases {
-  static var all: [ModelBenchmark] { [load] + quantized + [.float32, .bfloat16].flatMap(dense) }
+  static var all: [ModelBenchmark] { [load] + quantized + [.float32, .bfloat16].flatMap(dense) + [ranks] }
 
   private static func model(
     _ setting: ModelBenchmark.Setting, _ storage: WeightStorage, _ arithmetic: Arithmetic
@@ -162,6 +162,61 @@ enum LanguageModelCases {
     ModelBenchmark(
       name: name, shape: "8x128 forward+backward", measure: .rate(1024, "tok/s"), warmups: 1, repeats: 5,
       arithmetic: { _ in arithmetic }, prepare: prepare)
+  }
+
+  /// LoRA, entity rows and the item head over a file's blocks, which stay as they are: a step of the optimizer on 8 histories of 128
+  /// tokens, block by block.
+  ///
+  /// - Parameters:
+  ///   - suffix: what follows in the case's name.
+  ///   - arithmetic: as for prefill.
+  static func trainingOverBlocks(
+    _ suffix: String, _ arithmetic: Arithmetic?,
+    _ model: @escaping (ModelBenchmark.Setting, Arithmetic) throws -> (any LanguageModel)?
+  ) -> ModelBenchmark {
+    ModelBenchmark(
+      name: "lm_train_entities_\(arithmetic == .bfloat16 ? "bf16_" : "")q4\(suffix)",
+      shape: "8x128, a step", measure: .rate(1024, "tok/s"), warmups: 1, repeats: 2,
+      arithmetic: { arithmetic ?? $0.arithmetic }
+    ) { setting in
+      guard arithmetic != .bfloat16 || Arithmetic.fastest == .bfloat16,
+        let model = try model(setting, arithmetic ?? setting.arithmetic)
+      else { return nil }
+      model.recomputesBlocks = true
+      let recommender = try itemModel(model)
+      let sequences = itemBatch(recommender)
+      let trained = recommender.parameters.filter(\.isTrainable)
+      let optimizer = AdamW(trained, learningRate: 1e-3)
+      return {
+        let (_, gradients) = valueAndGradients(of: trained) { recommender.sequenceLoss(sequences) }
+        optimizer.update(with: gradients)
+      }
+    }
+  }
+
+  /// A step of two parts, four histories of 128 tokens each, by all ranks that `mpirun` started: adapters, entity rows and the item
+  /// head, with the optimizer.
+  private static var ranks: ModelBenchmark {
+    ModelBenchmark(
+      name: "lm_train_ranks_f32", shape: "2 parts of 4x128", measure: .rate(1024, "tok/s"), warmups: 1,
+      repeats: 5, arithmetic: { _ in .float32 }
+    ) { setting in
+      guard let model = try model(setting, .float32, .float32) else { return nil }
+      let recommender = try itemModel(model)
+      let sequences = itemBatch(recommender)
+      let trained = recommender.parameters.filter(\.isTrainable)
+      let optimizer = AdamW(trained, learningRate: 1e-3)
+      let parallel = try DataParallel(
+        recommender, parameters: trained, communicator: setting.communicator, accumulation: 2)
+      return {
+        let mean = try parallel.step(optimizer.stepCount) { part in
+          DataParallel.Part(exampleCount: 4) {
+            recommender.sequenceLoss(Array(sequences[4 * part..<4 * part + 4]))
+          }
+        }
+        if let mean { optimizer.update(with: mean.gradients) }
+      }
+    }
   }
 
   private static func step(_ parameters: [Parameter], _ loss: () -> Tensor) {

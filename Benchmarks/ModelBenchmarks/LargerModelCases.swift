@@ -13,6 +13,7 @@ enum LargerModelCases {
     File(name: "gemma3_270m", path: "gemma3-270m/gemma-3-270m-q4_k_m.gguf"),
     File(name: "qwen2.5_0.5b", path: "qwen2.5-0.5b/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf"),
     File(name: "qwen2.5_1.5b", path: "qwen2.5-1.5b/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf"),
+    File(name: "qwen2.5_7b_shape", path: "shapes/qwen2.5-7b.gguf"),
   ]
 
   static var all: [ModelBenchmark] { files.flatMap(cases) }
@@ -32,6 +33,9 @@ enum LargerModelCases {
       LanguageModelCases.decoding(
         "_" + file.name, sequences: count, arithmetic, warmups: 1, repeats: 3, model)
     }
+    func training(_ arithmetic: Arithmetic?) -> ModelBenchmark {
+      LanguageModelCases.trainingOverBlocks("_" + file.name, arithmetic, model)
+    }
     func prefill(_ arithmetic: Arithmetic?) -> ModelBenchmark {
       LanguageModelCases.prefill("_" + file.name, arithmetic, warmups: 1, repeats: 3, model)
     }
@@ -47,6 +51,7 @@ enum LargerModelCases {
       },
       prefill(nil), prefill(.bfloat16),
       decoding(1, nil), decoding(4, nil), decoding(1, .int8), decoding(4, .int8),
+      training(nil), training(.bfloat16),
     ]
   }
 }

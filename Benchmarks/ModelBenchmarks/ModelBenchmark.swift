@@ -18,6 +18,8 @@ struct ModelBenchmark {
     var assets: URL
     /// In what cases compute that leave it open.
     var arithmetic = Arithmetic.float32
+    /// The processes that take part.
+    var communicator: any Communicator = SingleProcess()
   }
 
   let name: String

@@ -15,6 +15,10 @@ struct ModelBenchmarks: ProgramCommand {
       .choice(
         "--arithmetic", "NAME", "what the products are computed in where a case leaves it open",
         \.arithmetic),
+      .file(
+        "--make-shape", "FILE",
+        "writes a GGUF file of the shape of Qwen2.5's 7-billion model, with weights from a seed (4.7 GB), and ends; the cases "
+          + "look for it in DIR/shapes/qwen2.5-7b.gguf", \.shapeFile),
     ]
   }
 
@@ -32,12 +36,27 @@ struct ModelBenchmarks: ProgramCommand {
   }
 
   var common = Options()
+  var shapeFile: URL?
   var assets = Assets().folder
   var arithmetic = Choice.f32
 
   func run() throws {
     try common.apply()
+    if let shapeFile {
+      let shape = ShapeFile.qwen7B
+      try shape.write(to: shapeFile)
+      print("\(shapeFile.path): \(shape.name), \(shape.bytesPerToken) bytes of weights read for a token")
+      return
+    }
+    var common = common
+    let communicator = try MPICommunicator.launched()
+    if communicator.rank > 0 {
+      // The first rank speaks for all.
+      common.json = nil
+      dup2(open("/dev/null", O_WRONLY), STDOUT_FILENO)
+    }
     var setting = ModelBenchmark.Setting(assets: assets)
+    setting.communicator = communicator
     setting.arithmetic = arithmetic.arithmetic
     let all = LanguageModelCases.all + LargerModelCases.all + TextCases.all + RecommenderCases.all
     let benchmarks = try common.wanted(all) { $0.name }
@@ -54,5 +73,6 @@ struct ModelBenchmarks: ProgramCommand {
         item.name, shape: item.shape, timing, rate: rate, unit: unit, arithmetic: item.arithmetic?(setting))
     }
     try report.finish()
+    try (communicator as? MPICommunicator)?.end()
   }
 }

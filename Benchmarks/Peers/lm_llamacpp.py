@@ -4,7 +4,7 @@
 
 Cases: lm_load_gguf (seconds until the model is ready; the file is in the page cache), lm_prefill_q4 (one batch of 512
 tokens, logits of the last position), lm_decode_q4 (128 single tokens in turn). Its own arithmetic on the file's weights.
-Without more, of SmolLM2-135M; with _gemma3_270m, _qwen2.5_0.5b or _qwen2.5_1.5b after the name, of that model, if
+Without more, of SmolLM2-135M; with _gemma3_270m, _qwen2.5_0.5b, _qwen2.5_1.5b or _qwen2.5_7b_shape after the name, of that model, if
 `Scripts/fetch-assets --models` has fetched it.
 """
 
@@ -25,6 +25,7 @@ FILES = {
     "_gemma3_270m": "gemma3-270m/gemma-3-270m-q4_k_m.gguf",
     "_qwen2.5_0.5b": "qwen2.5-0.5b/qwen2.5-coder-0.5b-instruct-q4_k_m.gguf",
     "_qwen2.5_1.5b": "qwen2.5-1.5b/qwen2.5-coder-1.5b-instruct-q4_k_m.gguf",
+    "_qwen2.5_7b_shape": "shapes/qwen2.5-7b.gguf",
 }
 
 
