@@ -113,6 +113,107 @@ BLOCK_LINES(gemv_q8_0, TRESTLE_Q8_0, 1)
 BLOCK_LINES(gemv_q4_0, TRESTLE_Q4_0, 2)
 BLOCK_LINES(gemv_q4_1, TRESTLE_Q4_1, 2)
 
+// ---- Blocks of 256 -------------------------------------------------------------------------------------------------------
+//
+// Two groups of 32 to a vector, for formats that take many instructions to decode. An element is two chains over the pairs of
+// groups and one over the offsets, whatever the number of rows and lines.
+
+// Which of a block's scales each lane of a pair's dot products takes: of eight groups, or of sixteen halves.
+static const int32_t group_lanes[4][16] = {
+    {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1},
+    {2, 2, 2, 2, 2, 2, 2, 2, 3, 3, 3, 3, 3, 3, 3, 3},
+    {4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5},
+    {6, 6, 6, 6, 6, 6, 6, 6, 7, 7, 7, 7, 7, 7, 7, 7},
+};
+static const int32_t half_lanes[4][16] = {
+    {0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3},
+    {4, 4, 4, 4, 5, 5, 5, 5, 6, 6, 6, 6, 7, 7, 7, 7},
+    {8, 8, 8, 8, 9, 9, 9, 9, 10, 10, 10, 10, 11, 11, 11, 11},
+    {12, 12, 12, 12, 13, 13, 13, 13, 14, 14, 14, 14, 15, 15, 15, 15},
+};
+
+// 32 bytes twice, shifted to the right by one count and by another, their neighbours' bits coming in from the left.
+INLINE __m512i shifted_twice(const uint8_t *bytes, const int first, const int second) {
+  const __m512i counts = _mm512_inserti64x4(_mm512_set1_epi16((short)first), _mm256_set1_epi16((short)second), 1);
+  return _mm512_srlv_epi16(_mm512_broadcast_i64x4(_mm256_loadu_si256((const __m256i *)bytes)), counts);
+}
+
+// The numbers q of groups 2 p and 2 p + 1.
+INLINE __m512i pair_bytes(const int storage, const uint8_t *block, const int p) {
+  if (storage == TRESTLE_Q6_K) {
+    __m512i low = _mm512_loadu_si512(block + 64 * (p / 2));
+    if (p % 2) low = _mm512_srli_epi16(low, 4);
+    const __m512i high = shifted_twice(block + 128 + 32 * (p / 2), 4 * (p % 2), 4 * (p % 2) + 2);
+    return _mm512_or_si512(_mm512_and_si512(low, _mm512_set1_epi8(15)),
+                           _mm512_slli_epi16(_mm512_and_si512(high, _mm512_set1_epi8(3)), 4));
+  }
+  const __m512i low = _mm512_and_si512(shifted_twice(block + 48 + 32 * p, 0, 4), _mm512_set1_epi8(15));
+  const __m512i high = _mm512_and_si512(shifted_twice(block + 16, 2 * p, 2 * p + 1), _mm512_set1_epi8(1));
+  return _mm512_or_si512(low, _mm512_slli_epi16(high, 4));
+}
+
+// One line and `rows` rows.
+INLINE void large_int8_dots(const int storage, const int bytes, const int rows, const trestle_gemv *product,
+                            const trestle_int8_rows *x, int64_t first_row, int64_t line) {
+  const int64_t groups = product->k / 32;
+  const uint8_t *block = (const uint8_t *)product->w.data + line * product->w.stride;
+  __m512 sums[4][2], rest[4];
+  UNROLL for (int i = 0; i < rows; i++) sums[i][0] = sums[i][1] = rest[i] = _mm512_setzero_ps();
+  _Pragma("clang loop unroll(disable)") for (int64_t g = 0; g + 8 <= groups; g += 8, block += bytes) {
+    UNROLL for (int ahead = 0; ahead < bytes; ahead += 64) {
+      _mm_prefetch((const char *)block + BLOCK_PREFETCH_DISTANCE + ahead, _MM_HINT_T0);
+    }
+    float scales[16], offsets[16];
+    large_block_heads(storage, 1, block, scales, offsets);
+    __m512 products[4];
+    UNROLL for (int i = 0; i < rows; i++) {
+      const int64_t place = (first_row + i) * groups + g;
+      rest[i] = _mm512_fmadd_ps(_mm512_loadu_ps(offsets), _mm512_loadu_ps(x->half_sums + 2 * place), rest[i]);
+      const __m512 factors = _mm512_castps256_ps512(_mm256_loadu_ps(x->scales + place));
+      if (storage == TRESTLE_Q6_K) {
+        const __m512i twice = _mm512_set_epi32(7, 7, 6, 6, 5, 5, 4, 4, 3, 3, 2, 2, 1, 1, 0, 0);
+        products[i] = _mm512_mul_ps(_mm512_loadu_ps(scales), _mm512_permutexvar_ps(twice, factors));
+      } else {
+        products[i] = _mm512_castps256_ps512(_mm256_mul_ps(_mm256_loadu_ps(scales), _mm512_castps512_ps256(factors)));
+      }
+    }
+    UNROLL for (int p = 0; p < 4; p++) {
+      const __m512i w = pair_bytes(storage, block, p);
+      const __m512i lanes = _mm512_loadu_si512(storage == TRESTLE_Q6_K ? half_lanes[p] : group_lanes[p]);
+      UNROLL for (int i = 0; i < rows; i++) {
+        const int8_t *values = x->values + ((first_row + i) * groups + g + 2 * p) * 32;
+        const __m512i dots = _mm512_dpbusd_epi32(_mm512_setzero_si512(), w, _mm512_loadu_si512(values));
+        sums[i][p % 2] =
+            _mm512_fmadd_ps(_mm512_cvtepi32_ps(dots), _mm512_permutexvar_ps(lanes, products[i]), sums[i][p % 2]);
+      }
+    }
+  }
+  UNROLL for (int i = 0; i < rows; i++) {
+    const f32_vector sum = (f32_vector)_mm512_add_ps(_mm512_add_ps(sums[i][0], sums[i][1]), rest[i]);
+    store_result(product, first_row + i, line, sum_float_lanes(&sum));
+  }
+}
+
+#define LARGE_ROWS(name, storage, bytes, rows)                                                                         \
+  static __attribute__((noinline)) void name(const trestle_gemv *product, const trestle_int8_rows *x,                  \
+                                             int64_t first_row, int64_t first_line, int64_t lines) {                   \
+    for (int64_t line = first_line; line < first_line + lines; line++) {                                               \
+      large_int8_dots(storage, bytes, rows, product, x, first_row, line);                                              \
+    }                                                                                                                  \
+  }
+#define LARGE_LINES(name, storage, bytes)                                                                              \
+  LARGE_ROWS(name##_pairs_4, storage, bytes, 4)                                                                        \
+  LARGE_ROWS(name##_pairs_2, storage, bytes, 2)                                                                        \
+  LARGE_ROWS(name##_pairs_1, storage, bytes, 1)                                                                        \
+  static void name(const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_line, int64_t lines) {       \
+    int64_t row = 0;                                                                                                   \
+    for (; row + 4 <= product->rows; row += 4) name##_pairs_4(product, x, row, first_line, lines);                     \
+    for (; row + 2 <= product->rows; row += 2) name##_pairs_2(product, x, row, first_line, lines);                     \
+    for (; row < product->rows; row++) name##_pairs_1(product, x, row, first_line, lines);                             \
+  }
+LARGE_LINES(gemv_q5_k, TRESTLE_Q5_K, 176)
+LARGE_LINES(gemv_q6_k, TRESTLE_Q6_K, 210)
+
 void trestle_gemv_int8_vnni(const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_line,
                             int64_t lines) {
   const int is_small = product->k / 32 * 4 <= LARGEST_PAIRS;
@@ -120,6 +221,8 @@ void trestle_gemv_int8_vnni(const trestle_gemv *product, const trestle_int8_rows
     case TRESTLE_Q8_0: gemv_q8_0(product, x, first_line, lines); break;
     case TRESTLE_Q4_0: gemv_q4_0(product, x, first_line, lines); break;
     case TRESTLE_Q4_1: gemv_q4_1(product, x, first_line, lines); break;
+    case TRESTLE_Q5_K: gemv_q5_k(product, x, first_line, lines); break;
+    case TRESTLE_Q6_K: gemv_q6_k(product, x, first_line, lines); break;
     default: trestle_gemv_int8_avx512(product, x, first_line, lines);
   }
 }
