@@ -50,7 +50,8 @@ import TrestleText
 
   /// Puts damaged copies of a file where `load` finds them.
   private static func run(
-    _ original: [UInt8], at file: URL, below limit: Int? = nil, seed: UInt64, _ load: () throws -> Void
+    _ original: [UInt8], at file: URL, below limit: Int? = nil, count: Int = count, seed: UInt64,
+    _ load: () throws -> Void
   ) throws -> Outcome {
     var outcome = Outcome()
     let source = RandomGenerator(seed: seed)
@@ -178,6 +179,23 @@ import TrestleText
         }
         #expect(outcome.loaded > 20 && outcome.refused > 500, "\(name): \(outcome)")
       }
+    }
+  }
+
+  @Test(arguments: ["modules.json", "2_Dense/config.json", "2_Dense/model.safetensors"])
+  func modulesOfSentenceEncodersLoadOrThrow(name: String) throws {
+    let source = try Fixture("embeddinggemma").folder
+    let original = try Array(Data(contentsOf: source.appending(path: name)))
+    try withFolder { folder in
+      let copy = folder.appending(path: "encoder")
+      try FileManager.default.copyItem(at: source, to: copy)
+      let outcome = try Self.run(
+        original, at: copy.appending(path: name), below: min(original.count, 400), count: 1000, seed: 5
+      ) {
+        let encoder = try SentenceEncoder(folder: copy)
+        #expect(encoder.encode(["a", ""]).shape == [2, encoder.width])
+      }
+      #expect(outcome.loaded > 10 && outcome.refused > 100, "\(outcome)")
     }
   }
 }

@@ -52,6 +52,27 @@ struct TokenizerFileTests {
     #expect(sentencePiece.decode([4, 3, 4]) == "ab a")
   }
 
+  /// Gemma's files split at the spaces that their normalizer has replaced before.
+  @Test func aSplitAtReplacedSpacesDoesNothing() throws {
+    let split =
+      #"{"type":"Split","pattern":{"String":" "},"behavior":"MergedWithPrevious","invert":false}"#
+    let unescape =
+      #""decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},"#
+      + #"{"type":"ByteFallback"},{"type":"Fuse"}]}"#
+    let metaspace = #"{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false}"#
+    let file = Self.sentencePiece
+      .replacing(#""decoder":"# + metaspace, with: unescape)
+      .replacing(#""pre_tokenizer":"# + metaspace, with: #""pre_tokenizer":"# + split)
+    let escape = #""normalizer":{"type":"Replace","pattern":{"String":" "},"content":"▁"}"#
+    let escaping = file.replacing(#""normalizer":null"#, with: escape)
+    let tokenizer = try Self.load(escaping)
+    #expect(tokenizer.encode("ab zz ab") == [2, 3, 1, 0, 4, 3])
+    #expect(tokenizer.decode([2, 3, 4]) == "ab a")
+    for wrong in [file, escaping.replacing(#""invert":false"#, with: #""invert":true"#)] {
+      #expect(throws: TextError.self) { try Self.load(wrong) }
+    }
+  }
+
   /// Each fault: the file, what to replace, by what, and a word of the place that the error must name.
   static let faults: [(base: String, of: String, by: String, place: String)] = [
     (bytePair, "\"BPE\"", "\"Unigram\"", "model.type"),

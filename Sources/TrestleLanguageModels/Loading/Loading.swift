@@ -12,7 +12,8 @@ public enum LanguageModels {
   /// Loads a decoder from a GGUF file or a Hugging Face folder (`config.json` beside safetensors).
   ///
   /// Files are mapped and checked in full; every tensor in them must be one that the model needs, and the other way
-  /// round.
+  /// round. A model whose tokens see those after them, as EmbeddingGemma's do, is no decoder and is refused:
+  /// ``loadTextEncoder(_:storage:)`` loads it.
   /// - Parameters:
   ///   - url: a `.gguf` file, or a folder.
   ///   - storage: how weights are held in memory.
@@ -111,10 +112,32 @@ public enum LanguageModels {
   private static func loadGemma3(
     _ url: URL, _ json: JSONValue, _ path: String, _ storage: WeightStorage, _ access: MappedFile.Access
   ) throws(LanguageModelError) -> Gemma3 {
-    let configuration = try Gemma3Configuration(json: json, path: path)
-    let weights = FileWeights(try tensors(of: url, access), storage: storage)
+    guard try !Gemma3Configuration.isBidirectional(ConfigurationReader(json: json, path: path)) else {
+      throw .unsupported(
+        .init(
+          path, at: "use_bidirectional_attention",
+          expected: "false, as a decoder has it (SentenceEncoder and loadTextEncoder load encoders)",
+          found: "true"))
+    }
+    var configuration = try Gemma3Configuration(json: json, path: path)
+    let file = try tensors(of: url, access)
+    let isBare = file.names.contains("embed_tokens.weight")
+    if isBare { configuration.tiesEmbeddings = true }
+    let weights = FileWeights(file, storage: storage, naming: names(leavingOut: isBare ? "model." : ""))
     let model = try Gemma3(configuration, weights: weights)
     try weights.finish { $0 == "lm_head.weight" && configuration.tiesEmbeddings }
+    return model
+  }
+
+  private static func loadGemma3Encoder(
+    _ url: URL, _ json: JSONValue, _ path: String, _ storage: WeightStorage
+  ) throws(LanguageModelError) -> Gemma3Encoder {
+    let configuration = try Gemma3Configuration(json: json, path: path)
+    let file = try tensors(of: url, .mapped)
+    let isBare = file.names.contains("embed_tokens.weight")
+    let weights = FileWeights(file, storage: storage, naming: names(leavingOut: isBare ? "model." : ""))
+    let model = try Gemma3Encoder(configuration, weights: weights)
+    try weights.finish { $0 == "lm_head.weight" }
     return model
   }
 
@@ -159,15 +182,19 @@ public enum LanguageModels {
     return model
   }
 
-  /// Loads a BERT encoder, or a decoder as one, from a Hugging Face folder.
+  /// Loads an encoder from a Hugging Face folder: a ``Bert``, a ``Gemma3Encoder`` (`gemma3_text` with
+  /// `use_bidirectional_attention`), or any decoder of ``load(_:storage:access:)`` as one.
   ///
   /// - Throws: ``LanguageModelError``, naming the file, the place, what was expected and what was found.
   public static func loadTextEncoder(
     _ url: URL, storage: WeightStorage = .asStored
   ) throws(LanguageModelError) -> any TextEncoder {
     let (json, path) = try configuration(of: url)
-    if try ConfigurationReader(json: json, path: path).string("model_type") == "bert" {
-      return try loadEncoder(url, storage: storage)
+    let reader = ConfigurationReader(json: json, path: path)
+    let type = try reader.string("model_type")
+    if type == "bert" { return try loadEncoder(url, storage: storage) }
+    if type == Gemma3Configuration.modelType, try Gemma3Configuration.isBidirectional(reader) {
+      return try loadGemma3Encoder(url, json, path, storage)
     }
     return DecoderEncoder(try load(url, storage: storage))
   }
@@ -180,7 +207,7 @@ public enum LanguageModels {
     return (try reading { () throws(FormatError) in try JSONValue(contentsOf: configURL) }, configURL.path)
   }
 
-  private static func tensors(
+  static func tensors(
     of url: URL, _ access: MappedFile.Access
   ) throws(LanguageModelError) -> ShardedSafetensors {
     try reading { () throws(FormatError) in

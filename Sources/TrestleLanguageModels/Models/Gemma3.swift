@@ -7,6 +7,8 @@ struct Gemma3Context {
   let local: (cosines: Tensor, sines: Tensor)
   let global: (cosines: Tensor, sines: Tensor)
   let cache: KeyValueCache?
+  /// Whether tokens see those after them, too.
+  let isBidirectional: Bool
 }
 
 /// The norm x / rms(x) · (1 + w).
@@ -57,7 +59,7 @@ final class Gemma3Attention: Module {
     self.layer = layer
   }
 
-  /// softmax(Q Kᵀ / √s) V, heads joined and projected.
+  /// softmax(Q Kᵀ / √s) V, heads joined and projected. In both directions a local block sees half of the window to each side.
   ///
   /// - Parameter x: `[tokens, hidden]`.
   func callAsFunction(_ x: Tensor, _ context: Gemma3Context) -> Tensor {
@@ -67,9 +69,14 @@ final class Gemma3Attention: Module {
     let q = queryNorm(heads(projections[0])).rotated(cosines: angles.cosines, sines: angles.sines)
     let k = keyNorm(heads(projections[1])).rotated(cosines: angles.cosines, sines: angles.sines)
     let v = heads(projections[2])
-    let mixed = q.decoderAttention(
-      keys: k, values: v, sequences: context.sequences, window: window, scale: scale, layer: layer,
-      cache: context.cache)
+    let mixed =
+      context.isBidirectional
+      ? q.attention(
+        keys: k, values: v, sequences: context.sequences, isCausal: false,
+        window: kind == .local ? window / 2 + 1 : 0, scale: scale)
+      : q.decoderAttention(
+        keys: k, values: v, sequences: context.sequences, window: window, scale: scale, layer: layer,
+        cache: context.cache)
     return output(mixed.reshaped(to: [x.shape[0], -1]))
   }
 }
@@ -120,6 +127,10 @@ final class Gemma3Backbone: Module {
   let embedding: LinearWeight
   let layers: [Gemma3Block]
   let norm: Gemma3Norm
+  /// What rows of the embedding are multiplied by.
+  let embeddingScale: Double
+  private let localRotary: RotaryEmbedding
+  private let globalRotary: RotaryEmbedding
 
   init(_ configuration: Gemma3Configuration, weights: some WeightSource) throws(LanguageModelError) {
     let c = configuration
@@ -129,6 +140,24 @@ final class Gemma3Backbone: Module {
     for layer in 0..<c.layerCount { layers.append(try Gemma3Block(c, layer: layer, weights: weights)) }
     self.layers = layers
     norm = try Gemma3Norm("model.norm.weight", width: c.hiddenSize, epsilon: c.normEpsilon, weights: weights)
+    embeddingScale = Double(c.hiddenSize).squareRoot()
+    localRotary = RotaryEmbedding(rotatedSize: c.headSize, base: c.localRopeBase, scaling: nil)
+    globalRotary = RotaryEmbedding(
+      rotatedSize: c.headSize, base: c.ropeBase,
+      scaling: c.ropeFactor == 1 ? nil : .linear(factor: c.ropeFactor))
+  }
+
+  func embed(_ tokens: [Int32]) -> Tensor { embedding.gatheredRows(tokens) * embeddingScale }
+
+  /// What the blocks share in a pass over sequences.
+  func context(
+    _ sequences: PackedSequences, _ dtype: DType, cache: KeyValueCache?, isBidirectional: Bool
+  ) -> Gemma3Context {
+    let positions = sequences.queryPositions
+    return Gemma3Context(
+      sequences: sequences, local: localRotary.angles(at: positions, dtype: dtype),
+      global: globalRotary.angles(at: positions, dtype: dtype), cache: cache,
+      isBidirectional: isBidirectional)
   }
 }
 
@@ -147,8 +176,6 @@ public final class Gemma3: LanguageModel {
   let backbone: Gemma3Backbone
   /// `nil` when the embedding serves as the output matrix.
   let head: LinearWeight?
-  private let localRotary: RotaryEmbedding
-  private let globalRotary: RotaryEmbedding
 
   init(_ configuration: Gemma3Configuration, weights: some WeightSource) throws(LanguageModelError) {
     try configuration.validate(path: weights.path)
@@ -157,10 +184,6 @@ public final class Gemma3: LanguageModel {
     backbone = try Gemma3Backbone(c, weights: weights)
     head = try weights.outputMatrix(
       isEmbedding: c.tiesEmbeddings, rows: c.vocabularySize, columns: c.hiddenSize)
-    localRotary = RotaryEmbedding(rotatedSize: c.headSize, base: c.localRopeBase, scaling: nil)
-    globalRotary = RotaryEmbedding(
-      rotatedSize: c.headSize, base: c.ropeBase,
-      scaling: c.ropeFactor == 1 ? nil : .linear(factor: c.ropeFactor))
   }
 
   /// A model with random weights.
@@ -189,10 +212,8 @@ public final class Gemma3: LanguageModel {
   /// Whether blocks are computed again when gradients are taken; see ``LanguageModel/recomputesBlocks``.
   public var recomputesBlocks = false
 
-  private var embeddingScale: Double { Double(hiddenSize).squareRoot() }
-
   /// The embedding rows of tokens times √hidden, `[tokens, hidden]`.
-  public func embed(_ tokens: [Int32]) -> Tensor { backbone.embedding.gatheredRows(tokens) * embeddingScale }
+  public func embed(_ tokens: [Int32]) -> Tensor { backbone.embed(tokens) }
 
   /// The top-layer states, after the last norm, `[tokens, hidden]`; see ``LanguageModel``.
   public func hiddenStates(
@@ -209,10 +230,7 @@ public final class Gemma3: LanguageModel {
   }
 
   private func pass(_ sequences: PackedSequences, _ dtype: DType, _ cache: KeyValueCache?) -> DecoderPass {
-    let positions = sequences.queryPositions
-    let context = Gemma3Context(
-      sequences: sequences, local: localRotary.angles(at: positions, dtype: dtype),
-      global: globalRotary.angles(at: positions, dtype: dtype), cache: cache)
+    let context = backbone.context(sequences, dtype, cache: cache, isBidirectional: false)
     return DecoderPass(recomputed: recomputed(backbone.layers, cache)) { [backbone] in
       backbone.layers[$0]($1, context)
     } norm: { [backbone] in
@@ -228,6 +246,57 @@ public final class Gemma3: LanguageModel {
   /// The mean of the rows that ``embed(_:)`` gives, and the standard deviation of their entries about it.
   public func embeddingStatistics() -> (mean: Tensor, deviation: Double) {
     let (mean, deviation) = backbone.embedding.rowStatistics()
-    return (mean * embeddingScale, deviation * embeddingScale)
+    return (mean * backbone.embeddingScale, deviation * backbone.embeddingScale)
+  }
+}
+
+/// Gemma 3 as an encoder: EmbeddingGemma.
+///
+/// Its tokens see those after them as well as those before, in local blocks those that are at most half of
+/// ``Gemma3Configuration/slidingWindow`` (rounded down) away. It is no ``LanguageModel``: what has seen the next token cannot
+/// predict it, and states that change with every new token cannot be kept in a ``KeyValueCache``.
+///
+/// Source: Schechter Vera et al., *EmbeddingGemma* (2025).
+public final class Gemma3Encoder: TextEncoder {
+  /// The parts have the names that they have in checkpoints of the encoder alone.
+  public static let checkpointKeys = ["backbone": ""]
+  /// The sizes and variants; whether embeddings are tied says nothing here.
+  public let configuration: Gemma3Configuration
+  let backbone: Gemma3Backbone
+
+  init(_ configuration: Gemma3Configuration, weights: some WeightSource) throws(LanguageModelError) {
+    try configuration.validate(path: weights.path)
+    self.configuration = configuration
+    backbone = try Gemma3Backbone(configuration, weights: weights)
+  }
+
+  /// An encoder with random weights.
+  ///
+  /// - Throws: ``LanguageModelError/configuration(_:)`` if the configuration makes no model.
+  public convenience init(
+    _ configuration: Gemma3Configuration, dtype: DType = .float32, using generator: RandomGenerator
+  ) throws(LanguageModelError) {
+    try self.init(configuration, weights: RandomWeights(dtype: dtype, using: generator))
+  }
+
+  /// The number of tokens.
+  public var vocabularySize: Int { configuration.vocabularySize }
+  /// The width of the states.
+  public var hiddenSize: Int { configuration.hiddenSize }
+  /// The longest sequence that the model was made for.
+  public var contextLength: Int { configuration.contextLength }
+
+  /// In what the products with the weights are computed.
+  public var arithmetic = Arithmetic.float32 {
+    didSet { for layer in namedLinears { layer.linear.arithmetic = arithmetic } }
+  }
+
+  /// The top-layer states of token sequences, after the last norm, `[tokens, hidden]`.
+  public func hiddenStates(tokens: [[Int32]]) -> Tensor {
+    var x = backbone.embed(Array(tokens.joined()))
+    let context = backbone.context(
+      PackedSequences(lengths: tokens.map(\.count)), x.dtype, cache: nil, isBidirectional: true)
+    for block in backbone.layers { x = block(x, context) }
+    return backbone.norm(x)
   }
 }

@@ -26,7 +26,8 @@ public struct Gemma3Configuration: Codable, Sendable, Hashable {
   public var ropeFactor = 1.0
   /// The base of the rotary embedding's frequencies in local blocks.
   public var localRopeBase = 10000.0
-  /// How many of the last tokens a local block sees.
+  /// How many of the last tokens a local block sees. In a ``Gemma3Encoder`` it sees those at most half as far away, on both
+  /// sides.
   public var slidingWindow = 512
   /// What each block sees.
   public var layerKinds: [LayerKind]
@@ -105,7 +106,12 @@ extension Gemma3Configuration {
   /// The model type whose `config.json` this configuration understands.
   static let modelType = "gemma3_text"
 
-  /// Reads Hugging Face's `config.json`.
+  /// Whether a `config.json` is that of an encoder, whose tokens see those after them.
+  static func isBidirectional(_ reader: ConfigurationReader) throws(LanguageModelError) -> Bool {
+    try reader.bool("use_bidirectional_attention") ?? false
+  }
+
+  /// Reads Hugging Face's `config.json`; whether it is a decoder's, ``isBidirectional(_:)`` says.
   ///
   /// - Throws: ``LanguageModelError/configuration(_:)``, ``LanguageModelError/unsupported(_:)`` or
   ///   ``LanguageModelError/format(_:)``.
@@ -151,7 +157,6 @@ extension Gemma3Configuration {
   private func refuseVariants(_ reader: ConfigurationReader) throws(LanguageModelError) {
     try reader.expect("hidden_activation", "gelu_pytorch_tanh")
     try reader.expect("attention_bias", false)
-    try reader.expect("use_bidirectional_attention", false)
     for key in ["attn_logit_softcapping", "final_logit_softcapping"] {
       if let cap = try reader.double(key) {
         throw .unsupported(.init(reader.path, at: key, expected: "null", found: "\(cap)"))

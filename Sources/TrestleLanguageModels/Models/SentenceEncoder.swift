@@ -4,7 +4,7 @@ import TrestleNN
 import TrestleTensor
 import TrestleText
 
-/// Texts as vectors: an encoder, its tokenizer, and how states are pooled.
+/// Texts as vectors: an encoder, its tokenizer, how states are pooled, and what follows.
 ///
 /// ```swift
 /// let encoder = try SentenceEncoder(folder: URL(filePath: "all-MiniLM-L6-v2"))
@@ -20,9 +20,11 @@ import TrestleText
 /// | BGE | first | `Represent this sentence for searching relevant passages: ` | – |
 /// | E5 | mean | `query: ` | `passage: ` |
 /// | Qwen3-Embedding | last | `Instruct: …\nQuery:`, in its files | – |
+/// | EmbeddingGemma | mean, then two linear layers | in its files | in its files |
 ///
 /// Source: Reimers and Gurevych, *Sentence-BERT* (2019); Xiao et al., *C-Pack* (2023); Wang et al., *Text Embeddings by
-/// Weakly-Supervised Contrastive Pre-training* (2022); the Qwen3 Embedding report (2025).
+/// Weakly-Supervised Contrastive Pre-training* (2022); the Qwen3 Embedding report (2025); Schechter Vera et al.,
+/// *EmbeddingGemma* (2025).
 public final class SentenceEncoder {
   /// How the states of a text's tokens become one vector.
   public enum Pooling: String, Sendable, Codable {
@@ -40,18 +42,33 @@ public final class SentenceEncoder {
   public let tokenizer: any Tokenizer
   /// How states are pooled.
   public let pooling: Pooling
-  /// Whether vectors are divided by their length.
-  public let isNormalized: Bool
+  /// What is done to the pooled vectors, in this order.
+  public let layers: [Layer]
   /// The longest token sequence; longer ones are cut, their last special tokens kept.
   public let maximumLength: Int
+  /// The width of the vectors.
+  public let width: Int
   /// What stands before a text, by what it is for, as the model's files have it: `query`, `document`.
   public let prompts: [String: String]
 
-  /// Puts an encoder together.
+  /// Puts an encoder together whose vectors are those that are pooled, divided by their length or not.
   ///
   /// - Precondition: the maximum length is at least 1, and every id of the tokenizer has a row in the model's table.
-  public init(
+  public convenience init(
     model: any TextEncoder, tokenizer: any Tokenizer, pooling: Pooling = .mean, isNormalized: Bool = true,
+    maximumLength: Int? = nil, prompts: [String: String] = [:]
+  ) {
+    self.init(
+      model: model, tokenizer: tokenizer, pooling: pooling, layers: isNormalized ? [.normalization] : [],
+      maximumLength: maximumLength, prompts: prompts)
+  }
+
+  /// Puts an encoder together with layers after the pooling.
+  ///
+  /// - Precondition: the maximum length is at least 1, every id of the tokenizer has a row in the model's table, and each
+  ///   layer takes vectors of the width that those before it give.
+  public init(
+    model: any TextEncoder, tokenizer: any Tokenizer, pooling: Pooling = .mean, layers: [Layer],
     maximumLength: Int? = nil, prompts: [String: String] = [:]
   ) {
     precondition(
@@ -61,28 +78,41 @@ public final class SentenceEncoder {
     self.model = model
     self.tokenizer = tokenizer
     self.pooling = pooling
-    self.isNormalized = isNormalized
+    self.layers = layers
+    width = layers.width(after: model.hiddenSize)
     self.maximumLength = min(maximumLength ?? .max, model.contextLength)
     self.prompts = prompts
   }
 
-  /// Loads a sentence encoder from its folder: `config.json`, safetensors, the tokenizer, and, if there,
-  /// `modules.json` with the pooling that it names, `sentence_bert_config.json`, and `config_sentence_transformers.json`
-  /// with its prompts. The model is a BERT, or any decoder that ``LanguageModels`` loads.
+  /// Loads a sentence encoder from its folder, as sentence-transformers saves it: `config.json`, safetensors, the tokenizer,
+  /// and, if there, `modules.json` with the pooling and the layers (`Dense`, `Normalize`) that it names,
+  /// `sentence_bert_config.json`, and `config_sentence_transformers.json` with its prompts. The model is one of those that
+  /// ``LanguageModels/loadTextEncoder(_:storage:)`` loads.
   ///
   /// - Throws: ``LanguageModelError``, or `TextError` from the tokenizer's files.
   public convenience init(folder: URL, storage: WeightStorage = .asStored) throws {
     let modules = try SentenceEncoderModules(folder: folder)
     let model = try LanguageModels.loadTextEncoder(folder, storage: storage)
+    let layers = try modules.layers(after: model.hiddenSize, storage: storage)
     let tokenizer = try PretrainedTokenizer(folder: folder).tokenizer
     try LoadedModel.check(tokenizer, rows: model.vocabularySize, path: folder.path)
+    if let path = modules.lowercasingPath,
+      (tokenizer as? WordPieceTokenizer)?.configuration.normalizer?.lowercases != true
+    {
+      throw LanguageModelError.unsupported(
+        .init(
+          path, at: "do_lower_case", expected: "false, or a tokenizer that does so by itself", found: "true"))
+    }
     self.init(
-      model: model, tokenizer: tokenizer, pooling: modules.pooling, isNormalized: modules.isNormalized,
+      model: model, tokenizer: tokenizer, pooling: modules.pooling, layers: layers,
       maximumLength: modules.maximumLength, prompts: modules.prompts)
   }
 
-  /// The width of the vectors.
-  public var width: Int { model.hiddenSize }
+  /// Whether vectors are divided by their length at the end.
+  public var isNormalized: Bool {
+    if case .normalization? = layers.last { return true }
+    return false
+  }
 
   /// The tokens of a text, with the special tokens around them.
   public func tokens(of text: String) -> [Int32] {
@@ -139,6 +169,6 @@ public final class SentenceEncoder {
       case .first: states.rows(sequences.queryStarts.dropLast().map { $0 })
       case .last: states.rows(sequences.queryStarts.dropFirst().map { $0 - 1 })
       }
-    return isNormalized ? vectors.unitNormalized() : vectors
+    return layers.reduce(vectors) { $1($0) }
   }
 }

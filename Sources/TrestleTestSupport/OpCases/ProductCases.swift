@@ -66,6 +66,10 @@ extension OpCase {
     attend([5, 3], [5, 3], heads: 2, keyHeads: 2, size: 5, isCausal: false),
     attend([2, 4], [9, 4], heads: 2, keyHeads: 1, size: 8, isCausal: true),
     attend([9], [9], heads: 3, keyHeads: 3, size: 4, isCausal: true, window: 3),
+    attend([9, 2], [9, 2], heads: 2, keyHeads: 1, size: 4, isCausal: false, window: 3),
+    attend([4], [9], heads: 2, keyHeads: 2, size: 3, isCausal: false, window: 5),
+    attend([100], [100], heads: 1, keyHeads: 1, size: 2, isCausal: false, window: 20),
+    attend([3], [3], heads: 1, keyHeads: 1, size: 2, isCausal: false, window: 7),
     attend([0, 40], [0, 40], heads: 2, keyHeads: 1, size: 16, isCausal: true),
     rotation(1, 1, 2, 2, true), rotation(5, 2, 6, 6, true), rotation(4, 3, 9, 4, true),
     rotation(1, 1, 2, 2, false), rotation(5, 2, 6, 6, false), rotation(4, 3, 9, 4, false),
@@ -89,7 +93,7 @@ extension OpCase {
           let queryCount = sequences.queryStarts[sequence + 1] - sequences.queryStarts[sequence]
           let own = token - sequences.queryStarts[sequence] + count - queryCount
           let seen = (0..<count).filter {
-            (!isCausal || $0 <= own) && (window == 0 || $0 > own - window)
+            (!isCausal || $0 <= own) && (window == 0 || abs($0 - own) < window)
           }
           var total = 0.0
           var result = 0.0

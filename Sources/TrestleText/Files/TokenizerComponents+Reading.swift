@@ -89,7 +89,7 @@ extension TokenizerComponents {
     case "Digits":
       try source.checkKeys(of: value, at: place, ["type", "individual_digits"])
       return .digits(individual: try flag("individual_digits", of: value))
-    case "Split": return .split(try split(value, place, source))
+    case "Split": return try split(value, place, source)
     case "Metaspace":
       let scheme = try metaspaceScheme(value, place, source)
       return .metaspace(scheme: scheme, splits: try flag("split", of: value, default: true))
@@ -104,16 +104,20 @@ extension TokenizerComponents {
 
   private static func split(
     _ value: JSONValue, _ place: String, _ source: Source
-  ) throws(TextError) -> PreTokenization {
+  ) throws(TextError) -> PreTokenizer {
     try source.checkKeys(of: value, at: place, ["type", "pattern", "behavior", "invert"])
+    let pattern = try member("pattern", of: value)
+    if let text = try optional("String", of: pattern), try string(text) == " ", try !flag("invert", of: value)
+    {
+      return .splitAtSpaces
+    }
     let behavior = try string(try member("behavior", of: value))
     guard behavior == "Isolated", try !flag("invert", of: value) else {
       throw source.error(place, expected: "behavior Isolated, not inverted", found: behavior)
     }
-    let pattern = try member("pattern", of: value)
     try source.checkKeys(of: pattern, at: "\(place).pattern", ["Regex"])
     let expression = try string(try member("Regex", of: pattern))
-    for rule in PreTokenization.allCases where rule.expression == expression { return rule }
+    for rule in PreTokenization.allCases where rule.expression == expression { return .split(rule) }
     throw source.error(
       "\(place).pattern.Regex", expected: "the expression of GPT-2, Llama 3 or Qwen2", found: expression)
   }

@@ -12,6 +12,8 @@ struct TokenizerComponents {
 
   enum PreTokenizer: Equatable {
     case split(PreTokenization)
+    /// Splits at spaces, wherever these go: nothing is left to do where a normalizer has replaced them.
+    case splitAtSpaces
     case digits(individual: Bool)
     case byteLevel(addsPrefixSpace: Bool, usesExpression: Bool)
     case metaspace(scheme: String, splits: Bool)
@@ -82,7 +84,7 @@ struct TokenizerComponents {
       (prefix: SentencePieceTokenizer.SpacePrefix, keepsExistingSpace: Bool, splitsAtEverySpace: Bool)
     if normalizers == [.prepend("▁"), escape] && preTokenizers == [] {
       result = (.always, false, false)
-    } else if normalizers == [escape] && preTokenizers == [] {
+    } else if normalizers == [escape] && (preTokenizers == [] || preTokenizers == [.splitAtSpaces]) {
       result = (.never, false, false)
     } else if normalizers == [], preTokenizers.count == 1,
       case .metaspace(let scheme, let splits) = preTokenizers[0]

@@ -41,7 +41,8 @@ extension Tensor {
   ///   - values: of the keys' shape.
   ///   - sequences: where each sequence lies among the rows.
   ///   - isCausal: whether a query sees no key after its own position (the last query is aligned with the last key).
-  ///   - window: how many of the last keys a query sees at most; 0 for all.
+  ///   - window: how many of the last keys a query sees at most, its own counted, and without `isCausal` as many of the next
+  ///     ones: those at positions less than `window` away. 0 for all.
   ///   - scale: what the scores are multiplied by; by default 1/√(head size).
   /// - Returns: `[query tokens, heads, head size]`; this tensor, of that shape, holds the queries.
   ///
@@ -191,17 +192,28 @@ private struct AttentionCall {
     }
   }
 
+  /// What a kernel is told of the keys that queries see. A window to both sides is a causal one of both widths whose end
+  /// lies that much later.
+  private func mask(of head: HeadTask) -> (causal: Int32, offset: Int64, window: Int64) {
+    let offset = head.keys - head.queries
+    if isCausal { return (1, Int64(offset), Int64(window)) }
+    guard window > 0 else { return (0, Int64(offset), 0) }
+    let side = min(window, head.keys) - 1
+    return (1, Int64(offset + side), Int64(2 * side + 1))
+  }
+
   func forward(keepsStatistics: Bool) -> (Tensor, lse: Tensor) {
     let output = Tensor(uninitialized: q.shape, dtype: q.dtype)
     let lse = Tensor(uninitialized: keepsStatistics ? [heads, q.shape[0]] : [0], dtype: q.dtype)
     let table = Kernels.table(q.dtype, "attention")
     let width = Int64(heads * headSize)
     forEachHead(table) { head in
+      let mask = mask(of: head)
       table.pointee.attention(
         head.query, Int64(step(q)), head.key, Int64(step(k)), head.value, Int64(step(v)),
         output.data + head.denseQuery, width, keepsStatistics ? lse.data + head.statistics : nil,
-        Int64(head.queries), Int64(head.keys), Int64(headSize), scale, isCausal ? 1 : 0,
-        Int64(head.keys - head.queries), Int64(window), head.workspace)
+        Int64(head.queries), Int64(head.keys), Int64(headSize), scale, mask.causal, mask.offset, mask.window,
+        head.workspace)
     }
     return (output, lse)
   }
@@ -216,12 +228,13 @@ private struct AttentionCall {
     let width = Int64(heads * headSize)
     withExtendedLifetime((output.storage, lse.storage, upstream.storage)) {
       forEachHead(table) { head in
+        let mask = mask(of: head)
         table.pointee.attention_backward(
           head.query, Int64(step(q)), head.key, Int64(step(k)), head.value, Int64(step(v)),
           output.data + head.denseQuery, width, lse.data + head.statistics, upstream.data + head.denseQuery,
           width, dq.data + head.denseQuery, width, dk.data + head.denseKey, width, dv.data + head.denseKey,
-          width, Int64(head.queries), Int64(head.keys), Int64(headSize), scale, isCausal ? 1 : 0,
-          Int64(head.keys - head.queries), Int64(window), head.workspace)
+          width, Int64(head.queries), Int64(head.keys), Int64(headSize), scale, mask.causal, mask.offset,
+          mask.window, head.workspace)
       }
     }
     return (dq, summed(dk, group: group, as: k.shape), summed(dv, group: group, as: v.shape))

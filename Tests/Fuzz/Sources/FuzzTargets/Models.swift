@@ -34,6 +34,9 @@ extension FuzzTarget {
       encoder("sentence_bert_config.json", [#"{"max_seq_length":16,"do_lower_case":false}"#]),
       encoder("config.json", nil),
       encoder("tokenizer.json", [encoderTokenizer]),
+      sentenceEncoder("modules.json"),
+      sentenceEncoder("2_Dense/config.json"),
+      sentenceEncoder("2_Dense/model.safetensors"),
       file("adapter_config.json", of: "llama/lora/initial", into: "adapter") { try useAdapters($0) },
       file("adapter_model.safetensors", of: "llama/lora/initial", into: "adapter-tensors") {
         try useAdapters($0)
@@ -108,6 +111,23 @@ extension FuzzTarget {
       let encoder = try SentenceEncoder(folder: folder)
       let vectors = encoder.encode(["a b", "", "bc a b a b a b a b a b a b a b a b a b"])
       precondition(vectors.shape[0] == 3, "not one vector for each text")
+    }
+  }
+
+  /// A file of a sentence encoder with linear layers, damaged in a copy of its folder.
+  private static func sentenceEncoder(_ name: String) -> FuzzTarget {
+    let place = "dense-encoder-\(name.replacing("/", with: "-"))"
+    return FuzzTarget(
+      place, seeds: { [try Array(Data(contentsOf: fixture("embeddinggemma").appending(path: name)))] }
+    ) { bytes in
+      let folder = Scratch.folder.appending(path: place)
+      if !FileManager.default.fileExists(atPath: folder.path) {
+        try FileManager.default.copyItem(at: fixture("embeddinggemma"), to: folder)
+      }
+      try Data(bytes).write(to: folder.appending(path: name))
+      let encoder = try SentenceEncoder(folder: folder)
+      let vectors = encoder.encode(["a film", ""])
+      precondition(vectors.shape == [2, encoder.width], "not one vector for each text")
     }
   }
 
