@@ -36,7 +36,8 @@ struct ShardedScaleCheck {
     }
     try shardedEpoch(
       ShardedFactorization(
-        training: data, configuration: factorization, communicator: communicator, using: generator), data,
+        training: data, configuration: factorization, communicator: communicator,
+        using: RandomGenerator(seed: 0)), data,
       configuration)
     try twoTowerEpochs(data, configuration)
     // The whole graph is propagated each step: a batch in proportion to it keeps an epoch linear.
@@ -48,7 +49,7 @@ struct ShardedScaleCheck {
     }
     let model = try timed("building the graph") {
       ShardedLightGCN(
-        training: data, configuration: graph, communicator: communicator, using: generator)
+        training: data, configuration: graph, communicator: communicator, using: RandomGenerator(seed: 0))
     }
     try shardedEpoch(model, data, configuration)
     try evaluate(model, data)
