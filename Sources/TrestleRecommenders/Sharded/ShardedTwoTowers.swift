@@ -153,8 +153,8 @@ public final class ShardedTwoTowers: ShardedRecommender {
   /// The model in one piece, on every rank, where one machine holds it. Its last columns are those of ids, `user` and `item`.
   ///
   /// - Parameters:
-  ///   - users: the users' ids, in the order of their numbers.
-  ///   - items: the items' ids.
+  ///   - userIDs: the users' ids, in the order of their numbers.
+  ///   - itemIDs: the items' ids.
   /// - Throws: ``DataError/invalidParameter(operation:expected:found:)`` unless each row has an id of its own and no column is
   ///   called so; `CommunicatorError` if a rank is lost or the engine fails.
   public func whole(users userIDs: [String], items itemIDs: [String]) throws -> TwoTowers {
