@@ -152,12 +152,12 @@ INLINE __m512i pair_bytes(const int storage, const uint8_t *block, const int p) 
   return _mm512_or_si512(low, _mm512_slli_epi16(high, 4));
 }
 
-// One line and `rows` rows.
+// One line and `rows` rows, two at most: more have no registers.
 INLINE void large_int8_dots(const int storage, const int bytes, const int rows, const trestle_gemv *product,
                             const trestle_int8_rows *x, int64_t first_row, int64_t line) {
   const int64_t groups = product->k / 32;
   const uint8_t *block = (const uint8_t *)product->w.data + line * product->w.stride;
-  __m512 sums[4][2], rest[4];
+  __m512 sums[2][2], rest[2];
   UNROLL for (int i = 0; i < rows; i++) sums[i][0] = sums[i][1] = rest[i] = _mm512_setzero_ps();
   _Pragma("clang loop unroll(disable)") for (int64_t g = 0; g + 8 <= groups; g += 8, block += bytes) {
     UNROLL for (int ahead = 0; ahead < bytes; ahead += 64) {
@@ -165,7 +165,7 @@ INLINE void large_int8_dots(const int storage, const int bytes, const int rows, 
     }
     float scales[16], offsets[16];
     large_block_heads(storage, 1, block, scales, offsets);
-    __m512 products[4];
+    __m512 products[2];
     UNROLL for (int i = 0; i < rows; i++) {
       const int64_t place = (first_row + i) * groups + g;
       rest[i] = _mm512_fmadd_ps(_mm512_loadu_ps(offsets), _mm512_loadu_ps(x->half_sums + 2 * place), rest[i]);
@@ -202,12 +202,10 @@ INLINE void large_int8_dots(const int storage, const int bytes, const int rows, 
     }                                                                                                                  \
   }
 #define LARGE_LINES(name, storage, bytes)                                                                              \
-  LARGE_ROWS(name##_pairs_4, storage, bytes, 4)                                                                        \
   LARGE_ROWS(name##_pairs_2, storage, bytes, 2)                                                                        \
   LARGE_ROWS(name##_pairs_1, storage, bytes, 1)                                                                        \
   static void name(const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_line, int64_t lines) {       \
     int64_t row = 0;                                                                                                   \
-    for (; row + 4 <= product->rows; row += 4) name##_pairs_4(product, x, row, first_line, lines);                     \
     for (; row + 2 <= product->rows; row += 2) name##_pairs_2(product, x, row, first_line, lines);                     \
     for (; row < product->rows; row++) name##_pairs_1(product, x, row, first_line, lines);                             \
   }
