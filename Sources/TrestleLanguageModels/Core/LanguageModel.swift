@@ -22,8 +22,8 @@ public protocol LanguageModel: Module, AnyObject {
   var contextLength: Int { get }
   /// In what the products with the weights are computed.
   var arithmetic: Arithmetic { get set }
-  /// Whether gradients are taken block by block from what enters each: its values are computed again instead of being kept. This
-  /// saves most of the memory of a training step, for about a third more of its time. A block then reads nothing tracked but
+  /// Whether gradients are taken block by block from what enters each: its values are computed again instead of being kept. A
+  /// training step then needs memory for one block's values, and one pass forward more. A block reads nothing tracked but
   /// its states and parameters, which rules out ``LoRAAdapters/gated(by:_:)`` with gates that are trained.
   var recomputesBlocks: Bool { get set }
 
