@@ -19,22 +19,10 @@ import tempfile
 import warnings
 
 import numpy as np
-import scipy.sparse as sp
-import torch
+
+from recbole_support import bridge_versions, settings_of_given_split
 
 warnings.filterwarnings("ignore")
-TOP = [10, 20]
-
-
-def bridge_versions():
-    """RecBole 1.2.1 uses names that later NumPy, SciPy and PyTorch have dropped or changed."""
-    names = dict(float=float, int=int, bool=bool, float_=np.float64, complex_=np.complex128, unicode_=np.str_)
-    for name, kind in dict(names, bool8=np.bool_, long=np.int64).items():
-        if name not in np.__dict__:
-            setattr(np, name, kind)
-    load = torch.load
-    torch.load = lambda *values, **settings: load(*values, **dict(settings, weights_only=False))
-    sp.dok_matrix._update = lambda self, entries: self._dict.update(entries)
 
 
 def expected_ndcg(scores, relevant, k=10):
@@ -79,27 +67,14 @@ def popularity(parts):
 def metrics(folder, name):
     from recbole.quick_start import run_recbole
 
-    parent, dataset = os.path.split(os.path.abspath(folder))
     result = {}
     for case in ["EASE", "ItemKNN", "ItemKNN (all neighbours)", "Pop"]:
         model = case.split(" ")[0]
-        settings = dict(
-            data_path=parent,
-            benchmark_filename=["train", "valid", "test"],
-            load_col=dict(inter=["user_id", "item_id"]),
-            eval_args=dict(split=dict(RS=[0.8, 0.1, 0.1]), order="RO", group_by="user", mode="full"),
-            topk=TOP,
-            metrics=["Recall", "NDCG", "MRR", "Hit", "Precision"],
-            valid_metric="NDCG@10",
-            metric_decimal_place=10,
-            use_gpu=False,
-            show_progress=False,
-            checkpoint_dir="saved",
-            eval_batch_size=409600,
-            train_batch_size=1 if model == "Pop" else 2048,
-            **(dict(train_neg_sample_args=None) if model == "Pop" else {}),
-            **(dict(k=10**6) if case.endswith("neighbours)") else {}),
-        )
+        settings = settings_of_given_split(folder)
+        if model == "Pop":
+            settings |= dict(train_batch_size=1, train_neg_sample_args=None)
+        if case.endswith("neighbours)"):
+            settings["k"] = 10**6
         found = run_recbole(model=model, dataset=name, config_dict=settings, saved=False)
         result[case] = {key: float(value) for key, value in found["test_result"].items()}
     parts = []

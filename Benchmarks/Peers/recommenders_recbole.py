@@ -23,11 +23,10 @@ import tempfile
 import time
 import warnings
 
-import numpy as np
-import scipy.sparse as sp
 import torch
 
 from measure import Report
+from recbole_support import METRICS, bridge_versions
 
 MODELS = ["LightGCN", "BPR"]
 SEQUENTIAL = ["SASRec", "GRU4Rec"]
@@ -55,25 +54,6 @@ output = os.path.abspath(arguments.json) if arguments.json else None
 arguments.json = output
 sys.argv = sys.argv[:1]  # RecBole reads the command line too.
 warnings.filterwarnings("ignore")
-
-
-def bridge_versions():
-    """RecBole 1.2.1 uses names that later NumPy, SciPy and PyTorch have dropped or changed."""
-    for name, kind in dict(
-        float=float,
-        int=int,
-        bool=bool,
-        float_=np.float64,
-        complex_=np.complex128,
-        unicode_=np.str_,
-        bool8=np.bool_,
-        long=np.int64,
-    ).items():
-        if name not in np.__dict__:
-            setattr(np, name, kind)
-    load = torch.load
-    torch.load = lambda *values, **settings: load(*values, **dict(settings, weights_only=False))
-    sp.dok_matrix._update = lambda self, entries: self._dict.update(entries)
 
 
 class TimeLimit:
@@ -168,7 +148,7 @@ def settings_of(model):
             mode="full",
         ),
         topk=[10, 20],
-        metrics=["Recall", "NDCG", "MRR", "Hit", "Precision"],
+        metrics=METRICS,
         valid_metric="NDCG@10",
         checkpoint_dir="saved",
         reproducibility=True,
