@@ -25,54 +25,69 @@
 
 enum {
   LARGEST_PAIRS = 4096,
-  // How far ahead weights are fetched, in bytes: the hardware follows one stream, not the two that pairs of lines make.
-  PREFETCH_DISTANCE = 8192,
+  // How far ahead weights are fetched, in bytes.
+  PREFETCH_DISTANCE = 4096,
+  // Lines of at most so many bytes are taken in pairs, which share what ends a line; two longer ones are two streams, which memory
+  // gives more slowly than one.
+  LONGEST_PAIRED_LINE = 512,
 };
 
-// sums[l * rows + i] and rest[l * rows + i] of `lines` lines and `rows` rows. pairs[4 * place] holds the activations'
-// scale and what the head's second number (q4_1: the minimum, else the scale) is multiplied by.
+// Adds the products of `rows` rows with a block to sums[i] and, of what stands in for offsets, to rest[i]. pairs[4 * place] holds the
+// activations' scale and what the head's second number (q4_1: the minimum, else the scale) is multiplied by.
+INLINE void add_int8_block(const int storage, const int rows, const trestle_int8_rows *x, const float *pairs,
+                           int64_t first_row, int64_t groups, int64_t g, const uint8_t *block, __m256 *sums, __m128 *rest) {
+  _mm_prefetch((const char *)block + PREFETCH_DISTANCE, _MM_HINT_T0);
+  // Lanes 2 and 3 hold whatever follows the head; nothing reads them.
+  __m128 head = _mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)block));
+  if (storage != TRESTLE_Q4_1) head = _mm_broadcastss_ps(head);
+  __m256i w;
+  if (storage == TRESTLE_Q8_0) {
+    w = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(block + 2)), _mm256_set1_epi8(-128));
+  } else {
+    __m128i q = _mm_loadu_si128((const __m128i *)(block + (storage == TRESTLE_Q4_1 ? 4 : 2)));
+    w = _mm256_inserti128_si256(_mm256_castsi128_si256(q), _mm_srli_epi16(q, 4), 1);
+    w = _mm256_and_si256(w, _mm256_set1_epi8(15));
+  }
+  UNROLL for (int i = 0; i < rows; i++) {
+    int64_t place = (first_row + i) * groups + g;
+    __m256i dots = _mm256_dpbusd_epi32(_mm256_setzero_si256(), w,
+                                       _mm256_loadu_si256((const __m256i *)(x->values + place * 32)));
+    __m128 scales = _mm_mul_ps(head, _mm_loadu_ps(pairs + i * groups * 4 + g * 4));
+    sums[i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), _mm256_broadcastss_ps(scales), sums[i]);
+    rest[i] = _mm_add_ps(rest[i], scales);
+  }
+}
+
+// `lines` lines and `rows` rows.
 INLINE void block_int8_dots(const int storage, const int rows, const int lines, const trestle_gemv *product,
                             const trestle_int8_rows *x, const float *pairs, int64_t first_row, int64_t line) {
   const int bytes = storage == TRESTLE_Q8_0 ? 34 : storage == TRESTLE_Q4_0 ? 18 : 20;
-  const int64_t groups = product->k / 32;
-  const uint8_t *first = (const uint8_t *)product->w.data + line * product->w.stride;
-  __m256 sums[4];
-  __m128 rest[4];
+  const int64_t groups = product->k / 32, stride = product->w.stride;
+  const uint8_t *block = (const uint8_t *)product->w.data + line * stride;
+  // Of even blocks and of odd ones: an addition need not wait for the last.
+  __m256 sums[2][4];
+  __m128 rest[2][4];
   UNROLL for (int i = 0; i < rows * lines; i++) {
-    sums[i] = _mm256_setzero_ps();
-    rest[i] = _mm_setzero_ps();
+    sums[0][i] = sums[1][i] = _mm256_setzero_ps();
+    rest[0][i] = rest[1][i] = _mm_setzero_ps();
   }
-  for (int64_t g = 0; g < groups; g++) {
-    UNROLL for (int l = 0; l < lines; l++) {
-      const uint8_t *block = first + l * product->w.stride + g * bytes;
-      _mm_prefetch((const char *)block + PREFETCH_DISTANCE, _MM_HINT_T0);
-      // Lanes 2 and 3 hold whatever follows the head; nothing reads them.
-      __m128 head = _mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)block));
-      if (storage != TRESTLE_Q4_1) head = _mm_broadcastss_ps(head);
-      __m256i w;
-      if (storage == TRESTLE_Q8_0) {
-        w = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(block + 2)), _mm256_set1_epi8(-128));
-      } else {
-        __m128i q = _mm_loadu_si128((const __m128i *)(block + (storage == TRESTLE_Q4_1 ? 4 : 2)));
-        w = _mm256_inserti128_si256(_mm256_castsi128_si256(q), _mm_srli_epi16(q, 4), 1);
-        w = _mm256_and_si256(w, _mm256_set1_epi8(15));
-      }
-      UNROLL for (int i = 0; i < rows; i++) {
-        int64_t place = (first_row + i) * groups + g;
-        __m256i dots = _mm256_dpbusd_epi32(_mm256_setzero_si256(), w,
-                                           _mm256_loadu_si256((const __m256i *)(x->values + place * 32)));
-        __m128 scales = _mm_mul_ps(head, _mm_loadu_ps(pairs + i * groups * 4 + g * 4));
-        sums[l * rows + i] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(dots), _mm256_broadcastss_ps(scales), sums[l * rows + i]);
-        rest[l * rows + i] = _mm_add_ps(rest[l * rows + i], scales);
+  int64_t g = 0;
+  for (; g + 2 <= groups; g += 2, block += 2 * bytes) {
+    UNROLL for (int chain = 0; chain < 2; chain++) {
+      UNROLL for (int l = 0; l < lines; l++) {
+        add_int8_block(storage, rows, x, pairs, first_row, groups, g + chain, block + l * stride + chain * bytes,
+                       sums[chain] + l * rows, rest[chain] + l * rows);
       }
     }
   }
-  UNROLL for (int l = 0; l < lines; l++) {
-    UNROLL for (int i = 0; i < rows; i++) {
-      f32x8 s = (f32x8)sums[l * rows + i];
-      float sum = ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
-      store_result(product, first_row + i, line + l, sum + rest[l * rows + i][1]);
-    }
+  UNROLL for (int l = 0; l < lines && g < groups; l++) {
+    add_int8_block(storage, rows, x, pairs, first_row, groups, g, block + l * stride, sums[0] + l * rows,
+                   rest[0] + l * rows);
+  }
+  UNROLL for (int i = 0; i < rows * lines; i++) {
+    f32x8 s = (f32x8)_mm256_add_ps(sums[0][i], sums[1][i]);
+    float sum = ((s[0] + s[4]) + (s[1] + s[5])) + ((s[2] + s[6]) + (s[3] + s[7]));
+    store_result(product, first_row + i % rows, line + i / rows, sum + (rest[0][i][1] + rest[1][i][1]));
   }
 }
 
@@ -94,7 +109,7 @@ INLINE void block_int8_lines(const int storage, const int rows, const int lines,
   for (; line < first_line + count; line++) block_int8_dots(storage, rows, 1, product, x, pairs, first_row, line);
 }
 
-#define BLOCK_LINES(name, storage, single_lines)                                                                       \
+#define BLOCK_LINES(name, storage)                                                                                     \
   static void name(const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_line, int64_t lines) {       \
     for (int64_t row = 0; row < product->rows;) {                                                                      \
       if (product->rows - row >= 4) {                                                                                  \
@@ -104,14 +119,18 @@ INLINE void block_int8_lines(const int storage, const int rows, const int lines,
         block_int8_lines(storage, 2, 1, product, x, row, first_line, lines);                                           \
         row += 2;                                                                                                      \
       } else {                                                                                                         \
-        block_int8_lines(storage, 1, single_lines, product, x, row, first_line, lines);                                \
+        if (storage != TRESTLE_Q8_0 && product->w.stride <= LONGEST_PAIRED_LINE) {                                       \
+          block_int8_lines(storage, 1, 2, product, x, row, first_line, lines);                                         \
+        } else {                                                                                                       \
+          block_int8_lines(storage, 1, 1, product, x, row, first_line, lines);                                         \
+        }                                                                                                              \
         row += 1;                                                                                                      \
       }                                                                                                                \
     }                                                                                                                  \
   }
-BLOCK_LINES(gemv_q8_0, TRESTLE_Q8_0, 1)
-BLOCK_LINES(gemv_q4_0, TRESTLE_Q4_0, 2)
-BLOCK_LINES(gemv_q4_1, TRESTLE_Q4_1, 2)
+BLOCK_LINES(gemv_q8_0, TRESTLE_Q8_0)
+BLOCK_LINES(gemv_q4_0, TRESTLE_Q4_0)
+BLOCK_LINES(gemv_q4_1, TRESTLE_Q4_1)
 
 // ---- Blocks of 256 -------------------------------------------------------------------------------------------------------
 //
