@@ -23,8 +23,15 @@ public struct DataProfile: Sendable, Equatable {
   /// The mean number of interactions of a user who has one.
   public var interactionsPerUser: Double { Double(interactions) / Double(max(activeUsers, 1)) }
 
-  /// Whether users have few interactions, fewer than twenty on average: rows then want more regularisation.
+  /// The mean number of interactions of an item.
+  public var interactionsPerItem: Double { Double(interactions) / Double(max(items, 1)) }
+
+  /// Whether users have few interactions, fewer than twenty on average.
   public var hasShortHistories: Bool { interactionsPerUser < 20 }
+
+  /// Whether items have few interactions as well as users, fewer than ten on average: rows that are trained pair by pair then want
+  /// much regularisation.
+  public var isScarce: Bool { hasShortHistories && interactionsPerItem < 10 }
 
   /// The share of the pairs of active users and items that have a row.
   public var density: Double { interactionsPerUser / Double(max(items, 1)) }
@@ -44,7 +51,7 @@ extension MatrixFactorization.Configuration {
   /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
   public static func recommended(for data: DataProfile) -> Self {
     var configuration = Self()
-    if data.hasShortHistories { configuration.regularization = 1e-1 }
+    if data.hasShortHistories { configuration.regularization = data.isScarce ? 1e-1 : 1e-3 }
     return configuration
   }
 }
@@ -53,7 +60,7 @@ extension LightGCN.Configuration {
   /// The settings for such data, chosen on validation data (`Documentation/Results-Recommenders.md`).
   public static func recommended(for data: DataProfile) -> Self {
     var configuration = Self()
-    if data.hasShortHistories { configuration.regularization = 3e-2 }
+    if data.isScarce { configuration.regularization = 3e-2 }
     return configuration
   }
 }
@@ -136,8 +143,9 @@ extension TrainingConfiguration {
   }
 
   static func recommendedForFactorization(_ data: DataProfile) -> TrainingConfiguration {
-    data.hasShortHistories
-      ? recommended(learningRate: 2e-3, patience: 40) : recommended(learningRate: 1e-3, patience: 20)
+    recommended(
+      learningRate: data.isScarce ? 2e-3 : data.hasShortHistories ? 5e-3 : 1e-3,
+      patience: data.hasShortHistories ? 40 : 20)
   }
 
   static func recommendedForLightGCN(_ data: DataProfile) -> TrainingConfiguration {
@@ -198,7 +206,7 @@ extension TrainableRecommender {
 }
 
 extension MatrixFactorization {
-  /// Learning rate 1e-3, 2e-3 for short histories.
+  /// Learning rate 1e-3, 5e-3 for short histories, and 2e-3 for these where items are rare, too.
   public func recommendedTraining(for data: DataProfile) -> TrainingConfiguration {
     .recommendedForFactorization(data)
   }
