@@ -4,9 +4,10 @@
 
 SPLIT is a folder as `trestle compare --write-split` writes it. Each model has N trials: RecBole's default settings first, then
 settings drawn from the ranges below, by the seed; a trained model is validated after every epoch and stops after ten without
-improvement. Trials are compared by NDCG@10 on the validation part; the test measures of the best trial alone are written. What
-was tried is kept in FILE's `.tried.jsonl` beside it as it is there, and not tried again; so a search that `--minutes` ends, after the trial
-that is running, goes on. The test measures of a search that has not ended are those of its best trial so far, with the number of trials.
+improvement. Trials are compared by NDCG@10 on the validation part; the test measures of the best trial alone are written, then
+what was tried. That is kept in FILE's `.tried.jsonl` beside it as it is there, and not tried again; so a search that
+`--minutes` ends, after the trial that is running, goes on. The test measures of a search that has not ended are those of
+its best trial so far, with the number of trials.
 """
 
 import argparse
@@ -124,6 +125,18 @@ def run(folder, model, settings, arguments, is_test):
 NAMES = dict(recall="Recall", ndcg="NDCG", mrr="MRR", hit="Hit", precision="Precision")
 
 
+def trial_line(arguments, line):
+    """What was tried, as `trestle compare` writes it."""
+    return dict(
+        dataset=arguments.dataset,
+        program="RecBole 1.2.1",
+        seed=arguments.seed,
+        slice="validation",
+        metric="NDCG@10",
+        **{name: line[name] for name in ("model", "trial", "settings", "value", "seconds")},
+    )
+
+
 def search(model, folder, arguments, tried_file, deadline):
     """The lines of a model's best settings; none if no trial has ended."""
     space = SPACES[model][1]
@@ -164,7 +177,7 @@ def search(model, folder, arguments, tried_file, deadline):
     for key, value in measured.items():
         name, cutoff = key.split("@")
         lines.append(dict(common, metric=f"{NAMES[name]}@{cutoff}", value=value))
-    return lines
+    return lines + [trial_line(arguments, line) for line in tried.values()]
 
 
 def main():
