@@ -103,7 +103,6 @@ def run(folder, model, settings, arguments, is_test):
         stopping_step=10,
         seed=arguments.seed,
         reproducibility=True,
-        show_progress=False,
         **FIXED.get(model, {}),
         **settings,
     )
@@ -137,10 +136,12 @@ def trial_line(arguments, line):
     )
 
 
-def search(model, folder, arguments, tried_file, deadline):
-    """The lines of a model's best settings; none if no trial has ended."""
+def search(model, folder, arguments, tried_file, known, deadline):
+    """The lines of a model's best settings: those that are `known` if they are of as many trials; none if no trial has ended."""
     space = SPACES[model][1]
-    tried = {line["trial"]: line for line in read_lines(tried_file) if line["model"] == model}
+    # What a trial gives depends on these.
+    stamp = dict(model=model, split=arguments.hash, seed=arguments.seed, epochs=arguments.epochs)
+    tried = {line["trial"]: line for line in read_lines(tried_file) if stamp.items() <= line.items()}
     for trial in range(arguments.trials):
         if trial in tried:
             continue
@@ -149,7 +150,7 @@ def search(model, folder, arguments, tried_file, deadline):
         settings, start = draw(space, arguments.seed, model, trial), time.time()
         measured = run(folder, model, settings, arguments, is_test=False)
         line = dict(
-            model=model,
+            stamp,
             trial=trial,
             settings=settings,
             value=measured["ndcg@10"],
@@ -159,8 +160,8 @@ def search(model, folder, arguments, tried_file, deadline):
         with open(tried_file, "a") as file:
             file.write(json.dumps(line) + "\n")
         print(json.dumps(line), file=sys.stderr, flush=True)
-    if not tried:
-        return []
+    if not tried or any(line.get("trials") == len(tried) for line in known):
+        return known
     best = max(tried.values(), key=lambda line: (line["value"], -line["trial"]))
     measured = run(folder, model, best["settings"], arguments, is_test=True)
     common = dict(
@@ -194,6 +195,8 @@ def main():
     arguments = parser.parse_args()
     split, output = os.path.abspath(arguments.split), os.path.abspath(arguments.json)
     arguments.dataset = arguments.dataset or os.path.basename(split)
+    with open(f"{split}/split.json") as file:
+        arguments.hash = json.load(file)["hash"]
     sys.argv = sys.argv[:1]  # RecBole reads the command line too.
     bridge_versions()
     torch.set_num_threads(arguments.threads)
@@ -204,8 +207,10 @@ def main():
         write_recbole(split, folder)
         os.chdir(scratch)
         for model in arguments.model or list(SPACES):
-            lines = search(model, folder, arguments, tried_file, deadline)
-            kept = [line for line in read_lines(output) if line["model"] != model]
+            own, kept = [], []
+            for line in read_lines(output):
+                (own if (line["model"], line["seed"]) == (model, arguments.seed) else kept).append(line)
+            lines = search(model, folder, arguments, tried_file, own, deadline)
             with open(output + ".new", "w") as file:
                 file.writelines(json.dumps(line, sort_keys=True) + "\n" for line in kept + lines)
             os.replace(output + ".new", output)
