@@ -5,10 +5,7 @@
 /// between a tag and a message goes with what follows it, so that each segment has the tokens it has in the whole.
 ///
 /// Of before ``JinjaTemplate`` ran a model's own template: five families, written by hand. Nothing here uses it any more.
-@available(
-  *, deprecated,
-  message: "Run the template of the model's own files: JinjaTemplate, or PretrainedTokenizer.chat(_:isRaw:)"
-)
+@available(*, deprecated, message: "Run the model's own: JinjaTemplate, PretrainedTokenizer.chat(_:isRaw:)")
 public struct ChatTemplate: Sendable, Hashable {
   /// The forms of conversation.
   public enum Family: String, Sendable, Hashable, CaseIterable {
