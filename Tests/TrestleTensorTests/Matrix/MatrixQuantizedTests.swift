@@ -77,8 +77,9 @@ import TrestleTensor
   @Test func blocksOf32NeedNotFillARowOf256() {
     var random = TestNumbers(seed: 14)
     for format in QuantizationFormat.allCases where format.blockSize == 32 {
-      for m in [1, 4, 20] {
-        var product = QuantizedProduct(format: format, rows: 70, columns: 32 * 19, m: m, random: &random)
+      // An odd number of blocks, in lines below 512 bytes and above, which are read differently.
+      for (m, blocks) in [(1, 19), (4, 19), (20, 19), (1, 35), (3, 35)] {
+        var product = QuantizedProduct(format: format, rows: 71, columns: 32 * blocks, m: m, random: &random)
         for arithmetic in Arithmetic.allCases {
           product.arithmetic = arithmetic
           product.checkMultiply()
