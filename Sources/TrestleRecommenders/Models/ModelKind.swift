@@ -82,12 +82,8 @@ public enum ModelKind: String, CaseIterable, Sendable, Codable {
       return data.isDenselyObserved
         ? "for dense data (2 % of all pairs of users and items or more)"
         : "for sparse data (below 2 % of all pairs of users and items)"
-    case .factorization, .lightGCN:
-      return data.isScarce
-        ? "for scarce data (below 20 interactions a user and 10 an item)"
-        : data.hasShortHistories
-          ? "for sparse data (below 20 interactions a user, 10 or more an item)"
-          : "for dense data (20 interactions a user or more)"
+    case .factorization where data.isScarce, .lightGCN where data.isScarce:
+      return "for scarce data (below 20 interactions a user and 10 an item)"
     default:
       return data.hasShortHistories
         ? "for sparse data (below 20 interactions a user)"

@@ -29,8 +29,8 @@ public struct DataProfile: Sendable, Equatable {
   /// Whether users have few interactions, fewer than twenty on average.
   public var hasShortHistories: Bool { interactionsPerUser < 20 }
 
-  /// Whether items have few interactions as well as users, fewer than ten on average: rows that are trained pair by pair then want
-  /// much regularisation.
+  /// Whether items have few interactions as well as users, fewer than ten on average: ``MatrixFactorization`` and ``LightGCN`` then
+  /// take much regularisation. The border lies between two data sets, of five and of twenty (`Documentation/Results-Recommenders.md`).
   public var isScarce: Bool { hasShortHistories && interactionsPerItem < 10 }
 
   /// The share of the pairs of active users and items that have a row.

@@ -50,6 +50,29 @@ import TrestleTestSupport
     #expect(model.configuration.regularization == 0.5)
   }
 
+  @Test func shortHistoriesOfPopularItemsAreNotScarce() {
+    func data(items: Int) -> Interactions {
+      Interactions(
+        users: (0..<400).map { Int32($0 / 10) }, items: (0..<400).map { Int32($0 % items) },
+        userCount: 40, itemCount: items)
+    }
+    var generator = RandomGenerator(seed: 1)
+    for (items, isScarce) in [(40, false), (41, true)] {
+      let data = data(items: items)
+      let profile = DataProfile(data)
+      #expect(profile.hasShortHistories && profile.isScarce == isScarce)
+      let graph = LightGCN(training: data, using: &generator)
+      let factors = MatrixFactorization(training: data, using: &generator)
+      #expect(graph.configuration.regularization == (isScarce ? 3e-2 : 1e-3))
+      #expect(factors.configuration.regularization == (isScarce ? 1e-1 : 1e-3))
+      #expect(factors.recommendedTraining(for: profile).learningRate == (isScarce ? 2e-3 : 5e-3))
+      for kind in [ModelKind.lightGCN, .factorization] {
+        #expect(kind.recommendation(for: data).contains("10 an item") == isScarce)
+      }
+    }
+    #expect(!DataProfile(activeUsers: 10, items: 1000, interactions: 300).isScarce)
+  }
+
   @Test func theTrainersDefaultIsTheModelsOwn() throws {
     let data = try SyntheticWorld(seed: 4).dataset().interactions
     var generator = RandomGenerator(seed: 1)
