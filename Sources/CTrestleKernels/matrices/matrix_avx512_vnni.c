@@ -32,21 +32,31 @@ enum {
   LONGEST_PAIRED_LINE = 512,
 };
 
+// Whether a block has a minimum behind its scale.
+#define HAS_MINIMUM(storage) ((storage) == TRESTLE_Q4_1 || (storage) == TRESTLE_Q5_1)
+
 // Adds the products of `rows` rows with a block to sums[i] and, of what stands in for offsets, to rest[i]. pairs[4 * place] holds the
-// activations' scale and what the head's second number (q4_1: the minimum, else the scale) is multiplied by.
+// activations' scale and what the head's second number (the minimum, or else the scale) is multiplied by.
 INLINE void add_int8_block(const int storage, const int rows, const trestle_int8_rows *x, const float *pairs,
                            int64_t first_row, int64_t groups, int64_t g, const uint8_t *block, __m256 *sums, __m128 *rest) {
   _mm_prefetch((const char *)block + PREFETCH_DISTANCE, _MM_HINT_T0);
   // Lanes 2 and 3 hold whatever follows the head; nothing reads them.
   __m128 head = _mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)block));
-  if (storage != TRESTLE_Q4_1) head = _mm_broadcastss_ps(head);
+  if (!HAS_MINIMUM(storage)) head = _mm_broadcastss_ps(head);
+  const uint8_t *body = block + (HAS_MINIMUM(storage) ? 4 : 2);
   __m256i w;
   if (storage == TRESTLE_Q8_0) {
-    w = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(block + 2)), _mm256_set1_epi8(-128));
+    w = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)body), _mm256_set1_epi8(-128));
   } else {
-    __m128i q = _mm_loadu_si128((const __m128i *)(block + (storage == TRESTLE_Q4_1 ? 4 : 2)));
+    const int has_fifth_bits = storage == TRESTLE_Q5_0 || storage == TRESTLE_Q5_1;
+    __m128i q = _mm_loadu_si128((const __m128i *)(body + (has_fifth_bits ? 4 : 0)));
     w = _mm256_inserti128_si256(_mm256_castsi128_si256(q), _mm_srli_epi16(q, 4), 1);
     w = _mm256_and_si256(w, _mm256_set1_epi8(15));
+    if (has_fifth_bits) {
+      uint32_t fifth_bits;
+      __builtin_memcpy(&fifth_bits, body, 4);
+      w = _mm256_mask_add_epi8(w, fifth_bits, w, _mm256_set1_epi8(16));
+    }
   }
   UNROLL for (int i = 0; i < rows; i++) {
     int64_t place = (first_row + i) * groups + g;
@@ -59,9 +69,9 @@ INLINE void add_int8_block(const int storage, const int rows, const trestle_int8
 }
 
 // `lines` lines and `rows` rows.
-INLINE void block_int8_dots(const int storage, const int rows, const int lines, const trestle_gemv *product,
-                            const trestle_int8_rows *x, const float *pairs, int64_t first_row, int64_t line) {
-  const int bytes = storage == TRESTLE_Q8_0 ? 34 : storage == TRESTLE_Q4_0 ? 18 : 20;
+INLINE void block_int8_dots(const int storage, const int bytes, const int rows, const int lines,
+                            const trestle_gemv *product, const trestle_int8_rows *x, const float *pairs,
+                            int64_t first_row, int64_t line) {
   const int64_t groups = product->k / 32, stride = product->w.stride;
   const uint8_t *block = (const uint8_t *)product->w.data + line * stride;
   // Of even blocks and of odd ones: an addition need not wait for the last.
@@ -91,11 +101,13 @@ INLINE void block_int8_dots(const int storage, const int rows, const int lines, 
   }
 }
 
-INLINE void block_int8_lines(const int storage, const int rows, const int lines, const trestle_gemv *product,
-                             const trestle_int8_rows *x, int64_t first_row, int64_t first_line, int64_t count) {
+INLINE void block_int8_lines(const int storage, const int bytes, const int rows, const int lines,
+                             const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_row,
+                             int64_t first_line, int64_t count) {
   float pairs[LARGEST_PAIRS * 4];
   const int64_t groups = product->k / 32;
-  const float factor = storage == TRESTLE_Q4_1 ? 1 : storage == TRESTLE_Q4_0 ? -8 : -128;
+  const float bias = storage == TRESTLE_Q8_0 ? 128 : storage == TRESTLE_Q5_0 ? 16 : 8;
+  const float factor = HAS_MINIMUM(storage) ? 1 : -bias;
   for (int64_t place = 0; place < rows * groups; place++) {
     const float *half_sums = x->half_sums + 2 * (first_row * groups + place);
     pairs[4 * place] = x->scales[first_row * groups + place];
@@ -104,33 +116,37 @@ INLINE void block_int8_lines(const int storage, const int rows, const int lines,
   }
   int64_t line = first_line;
   for (; line + lines <= first_line + count; line += lines) {
-    block_int8_dots(storage, rows, lines, product, x, pairs, first_row, line);
+    block_int8_dots(storage, bytes, rows, lines, product, x, pairs, first_row, line);
   }
-  for (; line < first_line + count; line++) block_int8_dots(storage, rows, 1, product, x, pairs, first_row, line);
+  for (; line < first_line + count; line++) {
+    block_int8_dots(storage, bytes, rows, 1, product, x, pairs, first_row, line);
+  }
 }
 
-#define BLOCK_LINES(name, storage)                                                                                     \
+#define BLOCK_LINES(name, storage, bytes)                                                                              \
   static void name(const trestle_gemv *product, const trestle_int8_rows *x, int64_t first_line, int64_t lines) {       \
     for (int64_t row = 0; row < product->rows;) {                                                                      \
       if (product->rows - row >= 4) {                                                                                  \
-        block_int8_lines(storage, 4, 1, product, x, row, first_line, lines);                                           \
+        block_int8_lines(storage, bytes, 4, 1, product, x, row, first_line, lines);                                    \
         row += 4;                                                                                                      \
       } else if (product->rows - row >= 2) {                                                                           \
-        block_int8_lines(storage, 2, 1, product, x, row, first_line, lines);                                           \
+        block_int8_lines(storage, bytes, 2, 1, product, x, row, first_line, lines);                                    \
         row += 2;                                                                                                      \
       } else {                                                                                                         \
-        if (storage != TRESTLE_Q8_0 && product->w.stride <= LONGEST_PAIRED_LINE) {                                       \
-          block_int8_lines(storage, 1, 2, product, x, row, first_line, lines);                                         \
+        if (storage != TRESTLE_Q8_0 && product->w.stride <= LONGEST_PAIRED_LINE) {                                     \
+          block_int8_lines(storage, bytes, 1, 2, product, x, row, first_line, lines);                                  \
         } else {                                                                                                       \
-          block_int8_lines(storage, 1, 1, product, x, row, first_line, lines);                                         \
+          block_int8_lines(storage, bytes, 1, 1, product, x, row, first_line, lines);                                  \
         }                                                                                                              \
         row += 1;                                                                                                      \
       }                                                                                                                \
     }                                                                                                                  \
   }
-BLOCK_LINES(gemv_q8_0, TRESTLE_Q8_0)
-BLOCK_LINES(gemv_q4_0, TRESTLE_Q4_0)
-BLOCK_LINES(gemv_q4_1, TRESTLE_Q4_1)
+BLOCK_LINES(gemv_q8_0, TRESTLE_Q8_0, 34)
+BLOCK_LINES(gemv_q4_0, TRESTLE_Q4_0, 18)
+BLOCK_LINES(gemv_q4_1, TRESTLE_Q4_1, 20)
+BLOCK_LINES(gemv_q5_0, TRESTLE_Q5_0, 22)
+BLOCK_LINES(gemv_q5_1, TRESTLE_Q5_1, 24)
 
 // ---- Blocks of 256 -------------------------------------------------------------------------------------------------------
 //
@@ -238,6 +254,8 @@ void trestle_gemv_int8_vnni(const trestle_gemv *product, const trestle_int8_rows
     case TRESTLE_Q8_0: gemv_q8_0(product, x, first_line, lines); break;
     case TRESTLE_Q4_0: gemv_q4_0(product, x, first_line, lines); break;
     case TRESTLE_Q4_1: gemv_q4_1(product, x, first_line, lines); break;
+    case TRESTLE_Q5_0: gemv_q5_0(product, x, first_line, lines); break;
+    case TRESTLE_Q5_1: gemv_q5_1(product, x, first_line, lines); break;
     case TRESTLE_Q5_K: gemv_q5_k(product, x, first_line, lines); break;
     case TRESTLE_Q6_K: gemv_q6_k(product, x, first_line, lines); break;
     default: trestle_gemv_int8_avx512(product, x, first_line, lines);
