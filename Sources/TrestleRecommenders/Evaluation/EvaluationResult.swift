@@ -11,6 +11,15 @@ public struct EvaluationResult: Sendable, Codable {
     public let perUser: [String: [Float]]
     /// For each measure by name, the value over all users; empty without users.
     public let means: [String: Double]
+    /// For each measure that is not defined for some of ``users`` (``CustomRankingMetric/isDefined(for:)``), by name, these users,
+    /// ascending; `nil` if there is none.
+    public internal(set) var usersWithoutValue: [String: [Int32]]?
+
+    /// The places of the users for whom a measure is defined.
+    func places(_ name: String) -> [Int] {
+      let without = Set(usersWithoutValue?[name] ?? [])
+      return users.indices.filter { !without.contains(users[$0]) }
+    }
   }
 
   /// The slices that were asked for; ``ItemSlice/all`` comes first.
@@ -49,6 +58,12 @@ public struct EvaluationResult: Sendable, Codable {
   /// `nil`.
   public func values(_ metric: RankingMetric, on slice: ItemSlice = .all) -> [Float] {
     self.slice(slice)?.perUser[metric.name] ?? []
+  }
+
+  /// The values of the measure with a name, such as a ``CustomRankingMetric``, for the users of a slice, in the order of
+  /// ``Slice/users``; empty where there are none, and 0 for ``Slice/usersWithoutValue``.
+  public func values(_ name: String, on slice: ItemSlice = .all) -> [Float] {
+    self.slice(slice)?.perUser[name] ?? []
   }
 
   /// A measure of all lists, `nil` if it was not asked for or there is no list.

@@ -349,13 +349,18 @@ public struct RankingEvaluator: Sendable {
       }
       if !measured.isEmpty { sums[metric.name] = sum / Double(measured.count) }
     }
+    var undefined: [String: [Int32]] = [:]
     for metric in customMetrics {
       let lists = batches.flatMap { zip($0.users, $0.lists) }.filter { $0.0.count(in: slice) > 0 }
       let values = lists.map { user, items in
-        metric.value(user.list(items, in: slice, cutoff: metric.cutoff))
+        metric.isDefined(for: user.user)
+          ? metric.value(user.list(items, in: slice, cutoff: metric.cutoff)) : nil
       }
-      perUser[metric.name] = values.map { Float($0) }
-      if !values.isEmpty { sums[metric.name] = values.reduce(0, +) / Double(values.count) }
+      perUser[metric.name] = values.map { Float($0 ?? 0) }
+      let defined = values.compactMap { $0 }
+      if !defined.isEmpty { sums[metric.name] = defined.reduce(0, +) / Double(defined.count) }
+      guard defined.count < values.count else { continue }
+      undefined[metric.name] = zip(sliceUsers, values).filter { $0.1 == nil }.map(\.0)
     }
     if let curve = curves?.first(where: { $0.slice == slice }) {
       if configuration.metrics.contains(.gauc) {
@@ -364,6 +369,8 @@ public struct RankingEvaluator: Sendable {
       }
       if configuration.metrics.contains(.auc) { sums[RankingMetric.auc.name] = curve.pooled }
     }
-    return EvaluationResult.Slice(slice: slice, users: sliceUsers, perUser: perUser, means: sums)
+    return EvaluationResult.Slice(
+      slice: slice, users: sliceUsers, perUser: perUser, means: sums,
+      usersWithoutValue: undefined.isEmpty ? nil : undefined)
   }
 }

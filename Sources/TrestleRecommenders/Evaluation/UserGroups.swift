@@ -46,7 +46,7 @@ extension EvaluationResult {
     public let name: String
     /// How many of its users were measured.
     public let userCount: Int
-    /// For each measure with a value per user, by name, its mean over these users; empty without any.
+    /// For each measure with a value per user, by name, its mean over those of these users for whom it is defined; empty without any.
     public let means: [String: Double]
   }
 
@@ -62,8 +62,11 @@ extension EvaluationResult {
     return groups.names.indices.map { group in
       let places = own.users.indices.filter { groups.groups[Int(own.users[$0])] == group }
       guard !places.isEmpty else { return Group(name: groups.names[group], userCount: 0, means: [:]) }
-      let means = own.perUser.mapValues { values in
-        places.reduce(0) { $0 + Double(values[$1]) } / Double(places.count)
+      var means: [String: Double] = [:]
+      for (name, values) in own.perUser {
+        let counted = own.places(name).filter { groups.groups[Int(own.users[$0])] == group }
+        guard !counted.isEmpty else { continue }
+        means[name] = counted.reduce(0) { $0 + Double(values[$1]) } / Double(counted.count)
       }
       return Group(name: groups.names[group], userCount: places.count, means: means)
     }

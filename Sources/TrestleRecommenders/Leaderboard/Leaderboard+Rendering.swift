@@ -1,7 +1,7 @@
 import Foundation
 
 extension Leaderboard {
-  /// The leaderboard as aligned text: a row per model, best first by the first measure.
+  /// The leaderboard as aligned text: a row per model, the largest value of the first measure first.
   ///
   /// - Parameters:
   ///   - metrics: the names of the measures, of users or of lists, in columns.
@@ -110,8 +110,9 @@ extension Leaderboard {
         return slice.means.merging(lists) { own, _ in own }.sorted { $0.key < $1.key }.map { metric, value in
           Record(
             model: run.model, seed: run.seed, slice: slice.slice.rawValue, metric: metric, value: value,
-            users: slice.users.count, dataset: dataset, split: run.result.splitHash,
-            trainingSeconds: run.trainingSeconds, evaluationSeconds: run.result.seconds,
+            users: slice.users.count - (slice.usersWithoutValue?[metric]?.count ?? 0), dataset: dataset,
+            split: run.result.splitHash, trainingSeconds: run.trainingSeconds,
+            evaluationSeconds: run.result.seconds,
             settings: run.search?.best.settings)
         }
       }

@@ -73,6 +73,16 @@ public struct Leaderboard: Sendable, Codable {
   public func comparisons(with baseline: String, metric: RankingMetric, on slice: ItemSlice = .all)
     throws(DataError) -> [Comparison]
   {
+    try comparisons(with: baseline, metric: metric.name, on: slice)
+  }
+
+  /// Compares every other model with `baseline` by the measure with a name, such as a ``CustomRankingMetric``, with Holm's correction
+  /// over them.
+  ///
+  /// - Throws: ``DataError`` if the runs cannot be paired.
+  public func comparisons(with baseline: String, metric: String, on slice: ItemSlice = .all)
+    throws(DataError) -> [Comparison]
+  {
     let reference = results(of: baseline)
     var pairs: [(String, PairedComparison)] = []
     for model in models where model != baseline {

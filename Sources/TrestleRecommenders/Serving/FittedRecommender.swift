@@ -252,13 +252,26 @@ public struct FittedRecommender: Sendable {
     on split: DataSplit, part: RankingEvaluator.Part = .test,
     configuration: RankingEvaluator.Configuration = .init()
   ) throws -> EvaluationResult {
+    try evaluate(on: split, part: part, configuration: configuration, customMetrics: [])
+  }
+
+  /// Measures the model as ``evaluate(on:part:configuration:)`` does, and further measures of its lists, such as those of
+  /// ``ItemAttributes/genreMetrics(training:cutoff:)``.
+  ///
+  /// - Throws: as ``evaluate(on:part:configuration:)``.
+  /// - Precondition: the further measures have cutoffs of at least 1.
+  public func evaluate(
+    on split: DataSplit, part: RankingEvaluator.Part = .test,
+    configuration: RankingEvaluator.Configuration = .init(), customMetrics: [any CustomRankingMetric]
+  ) throws -> EvaluationResult {
     guard split.training.hash == card.trainingHash else {
       throw ServingError.otherData(
         expected: "a model fitted on the split's \(split.training.count) training interactions",
         found: "one fitted on \(card.trainingCount) others")
     }
-    return try RankingEvaluator(split, on: part, configuration: configuration).evaluate(
-      evaluationScorer(split, part))
+    var evaluator = RankingEvaluator(split, on: part, configuration: configuration)
+    evaluator.customMetrics = customMetrics
+    return try evaluator.evaluate(evaluationScorer(split, part))
   }
 
   private func evaluationScorer(_ split: DataSplit, _ part: RankingEvaluator.Part) throws

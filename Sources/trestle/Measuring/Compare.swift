@@ -46,6 +46,7 @@ struct Compare: ProgramCommand {
       .text("--noun", "WORD", "what the items of --bridges are called, in front of each text", \.noun),
       .choice("--budget", "NAME", "how long the mechanisms of --bridges train", \.budget),
       .file("--json", "FILE", "writes a line of JSON for every model, seed, slice and measure", \.json),
+      .list("--metrics", "A,B", TableColumns.help, \.metrics),
       .number("--threads", "N", in: 1...1024, "how many threads take part (all cores if absent)", \.threads),
     ]
   }
@@ -67,6 +68,7 @@ struct Compare: ProgramCommand {
   var search: Int?
   var tried = URL(filePath: "trestle-search.jsonl")
   var json: URL?
+  var metrics: [String]?
   var threads: Int?
   var serving: String?
   var bridges: [String]?
@@ -95,6 +97,10 @@ struct Compare: ProgramCommand {
       }
       data.interactions = folder
     }
+    if metrics != nil && (bridges != nil || serving != nil || labelled != nil) {
+      throw UsageError(
+        "--metrics names the columns of the leaderboard; --bridges, --serving and --labelled have their own")
+    }
     if let labelled { return try compare(labelled: labelled) }
     let mechanisms = try bridges.map(Self.mechanisms)
     if mechanisms != nil && (givenSplit != nil || writtenSplit != nil) {
@@ -113,16 +119,17 @@ struct Compare: ProgramCommand {
     let dataset = try self.dataset(data, given)
     if let mechanisms { return try compare(mechanisms, dataset) }
     if let serving { return try measure(serving, dataset) }
+    let columns = try TableColumns.names(metrics, for: dataset.items)
     if let writtenSplit { try write(given, dataset, to: writtenSplit) }
     var table = Leaderboard(dataset: dataset.name)
     do {
       for seed in seed..<seed + UInt64(seeds) { try run(dataset, given, seed, &table) }
     } catch let interruption as Interruption {
-      if !table.runs.isEmpty { say("\n" + table.table()) }
+      if !table.runs.isEmpty { say("\n" + table.table(metrics: columns)) }
       throw interruption
     }
     say("")
-    say(table.table())
+    say(table.table(metrics: columns))
   }
 
   private func run(
@@ -131,14 +138,15 @@ struct Compare: ProgramCommand {
     let split = try given?.split ?? dataset.interactions.split(self.split.strategy, seed: seed)
     var options = FitOptions()
     (options.seed, options.epochs, options.patience) = (seed, epochs, patience)
+    let genreMetrics = dataset.items.genreMetrics(training: split.training)
     for kind in models {
       let found = try searched(kind, split, seed: seed)
       options.settings = found?.best.settings ?? [:]
       let fitting = Fitting(kind: kind, options: options, kept: { "The models before are in the table" })
       let (model, seconds) = try fitting.fit(dataset, split)
+      let result = try model.evaluate(on: split, customMetrics: genreMetrics)
       table.add(
-        model: kind.rawValue, seed: seed, result: try model.evaluate(on: split), trainingSeconds: seconds,
-        search: found)
+        model: kind.rawValue, seed: seed, result: result, trainingSeconds: seconds, search: found)
       if let json { try AtomicFile.write(Array(table.jsonLines().utf8), to: json) }
       if Interrupts.isRequested { throw Interruption("stopped after \(kind.rawValue). \(fitting.kept())") }
     }

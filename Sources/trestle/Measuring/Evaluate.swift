@@ -17,6 +17,7 @@ struct Evaluate: ProgramCommand {
       .choice("--split", "NAME", "how the training parted its data", \.split),
       .number("--seed", "N", in: 0...UInt64.max, "the seed of the training", \.seed),
       .file("--json", "FILE", "writes a line of JSON for every slice and measure", \.json),
+      .list("--metrics", "A,B", TableColumns.help, \.metrics),
     ]
   }
 
@@ -30,6 +31,7 @@ struct Evaluate: ProgramCommand {
   var split = SplitChoice.ratio
   var seed: UInt64 = 0
   var json: URL?
+  var metrics: [String]?
 
   func run() throws {
     if let json { try AtomicFile.checkDestination(json) }
@@ -40,13 +42,15 @@ struct Evaluate: ProgramCommand {
       case .hybrid(let hybrid): ("hybrid", hybrid.card?.dataset ?? recommender.lastPathComponent)
       }
     var table = Leaderboard(dataset: dataset)
-    let result = try test.map { try later($0, saved) } ?? heldOut(saved)
+    let (result, columns) = try test.map { try later($0, saved) } ?? heldOut(saved)
     table.add(model: name, seed: seed, result: result, trainingSeconds: 0)
-    say(table.table())
+    say(table.table(metrics: columns))
     if let json { try AtomicFile.write(Array(table.jsonLines().utf8), to: json) }
   }
 
-  private func heldOut(_ saved: SavedRecommender) throws -> EvaluationResult {
+  private typealias Measured = (result: EvaluationResult, columns: [String])
+
+  private func heldOut(_ saved: SavedRecommender) throws -> Measured {
     guard case .fitted(let model) = saved else {
       throw UsageError(
         "a hybrid is measured while it is trained, and by --test FILE on later interactions")
@@ -61,9 +65,11 @@ struct Evaluate: ProgramCommand {
       throw UsageError(
         "the data is not what \(recommender.relativePath) was trained on: its users or items differ")
     }
+    let columns = try TableColumns.names(metrics, for: dataset.items)
     let split = try dataset.interactions.split(split.strategy, seed: seed)
     do {
-      return try model.evaluate(on: split)
+      let genreMetrics = dataset.items.genreMetrics(training: split.training)
+      return (try model.evaluate(on: split, customMetrics: genreMetrics), columns)
     } catch ServingError.otherData(let expected, let found) {
       let reason =
         model.card.trainingCount == dataset.interactions.count
@@ -73,11 +79,17 @@ struct Evaluate: ProgramCommand {
     }
   }
 
-  private func later(_ file: URL, _ saved: SavedRecommender) throws -> EvaluationResult {
+  private func later(_ file: URL, _ saved: SavedRecommender) throws -> Measured {
     let model = saved.servable
     var options = data
     options.interactions = file
     let new = try options.read(needsHistories: false)
+    // The recommender keeps titles alone: genres are those that --items, or the file itself, says of its items.
+    var items = ItemAttributes(count: model.catalogue.itemIDs.count)
+    for (item, id) in model.catalogue.itemIDs.ids.enumerated() {
+      if let place = new.itemIDs.index(of: id) { items.genres[item] = new.items.genres[place] }
+    }
+    let columns = try TableColumns.names(metrics, for: items)
     let split = model.split(testing: new)
     say(
       "  \(split.test.count) of \(new.interactions.count) interactions are new, of users and items that the recommender knows"
@@ -85,6 +97,8 @@ struct Evaluate: ProgramCommand {
     guard !split.test.isEmpty else {
       throw UsageError("\(file.relativePath): nothing new of users and items that the recommender knows")
     }
-    return try RankingEvaluator(split).evaluate(saved.makeScorer())
+    var evaluator = RankingEvaluator(split)
+    evaluator.customMetrics = items.genreMetrics(training: split.training)
+    return (try evaluator.evaluate(saved.makeScorer()), columns)
   }
 }

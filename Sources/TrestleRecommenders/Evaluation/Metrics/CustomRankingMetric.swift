@@ -20,8 +20,18 @@ public protocol CustomRankingMetric: Sendable {
   /// How many places of the list are looked at, at least 1: lists are at least so long, if there are as many candidates.
   var cutoff: Int { get }
 
-  /// The value for one user; users without a relevant item are not asked about.
+  /// Whether the measure has a value for a user, whatever their list; it has for everyone unless this says otherwise.
+  ///
+  /// Users for whom it has none are in no mean and no ``PairedComparison``; their entries of ``EvaluationResult/Slice/perUser`` are 0.
+  func isDefined(for user: Int32) -> Bool
+
+  /// The value for one user; users without a relevant item, and those for whom the measure is not defined, are not asked about.
   func value(_ list: RankedList) -> Double
+}
+
+extension CustomRankingMetric {
+  /// True.
+  public func isDefined(for user: Int32) -> Bool { true }
 }
 
 /// What a measure sees of one user's ranking.

@@ -24,6 +24,24 @@ public struct PairedComparison: Sendable, Codable {
     _ candidate: [EvaluationResult], over baseline: [EvaluationResult], metric: RankingMetric,
     on slice: ItemSlice = .all, seed: UInt64 = 0
   ) throws(DataError) {
+    try self.init(candidate, over: baseline, metric: metric.name, on: slice, seed: seed)
+  }
+
+  /// Compares runs by the measure with a name, such as a ``CustomRankingMetric``, as the comparison by a ``RankingMetric`` does.
+  /// Users for whom it is not defined do not count.
+  ///
+  /// - Parameters:
+  ///   - candidate: the results of the candidate's runs.
+  ///   - baseline: the results of the baseline's runs.
+  ///   - metric: the name of a measure with values per user.
+  ///   - slice: the test items that count.
+  ///   - seed: the seed of the bootstrap.
+  /// - Throws: ``DataError/invalidParameter(operation:expected:found:)`` if a side has no run, a run lacks the
+  ///   measure or slice, or the runs are of different splits or users.
+  public init(
+    _ candidate: [EvaluationResult], over baseline: [EvaluationResult], metric: String,
+    on slice: ItemSlice = .all, seed: UInt64 = 0
+  ) throws(DataError) {
     let runs = candidate + baseline
     func invalid(_ expected: String, _ found: String) -> DataError {
       .invalidParameter(operation: "PairedComparison", expected: expected, found: found)
@@ -39,11 +57,12 @@ public struct PairedComparison: Sendable, Codable {
     }
     guard
       runs.allSatisfy({ run in
-        run.slice(slice).map { $0.users == first.slice(slice)?.users && $0.perUser[metric.name] != nil }
-          ?? false
+        guard let own = run.slice(slice), let other = first.slice(slice) else { return false }
+        return own.users == other.users && own.perUser[metric] != nil
+          && own.usersWithoutValue?[metric] == other.usersWithoutValue?[metric]
       })
     else {
-      throw invalid("\(metric.name) on \(slice.rawValue) for the same users in each run", "runs that differ")
+      throw invalid("\(metric) on \(slice.rawValue) for the same users in each run", "runs that differ")
     }
     let ours = Self.average(candidate, metric, slice)
     let theirs = Self.average(baseline, metric, slice)
@@ -54,12 +73,12 @@ public struct PairedComparison: Sendable, Codable {
     relativeDifference = baselineMean == 0 ? nil : difference.mean / baselineMean
   }
 
-  private static func average(_ runs: [EvaluationResult], _ metric: RankingMetric, _ slice: ItemSlice)
-    -> [Double]
-  {
+  /// The mean over the runs for each user for whom the measure is defined.
+  private static func average(_ runs: [EvaluationResult], _ metric: String, _ slice: ItemSlice) -> [Double] {
     var sums: [Double] = []
     for run in runs {
-      let values = run.values(metric, on: slice)
+      let all = run.values(metric, on: slice)
+      let values = run.slice(slice)?.places(metric).map { all[$0] } ?? []
       if sums.isEmpty { sums = [Double](repeating: 0, count: values.count) }
       for (index, value) in values.enumerated() { sums[index] += Double(value) }
     }
