@@ -3,6 +3,8 @@ import Foundation
 extension Leaderboard {
   /// The leaderboard as aligned text: a row per model, the largest value of the first measure first.
   ///
+  /// Where several windows of time are tested, a model's row has its means over them, and a row for each window follows.
+  ///
   /// - Parameters:
   ///   - metrics: the names of the measures, of users or of lists, in columns.
   ///   - slice: the test items that count.
@@ -19,21 +21,26 @@ extension Leaderboard {
     return ([lines[0], rule] + lines.dropFirst()).joined(separator: "\n") + "\n"
   }
 
-  /// The leaderboard as a Markdown table.
+  /// The leaderboard as a Markdown table, with the rows of ``table(metrics:on:)``.
   public func markdown(metrics: [String] = defaultMetrics, on slice: ItemSlice = .all) -> String {
     let rows = cells(metrics, slice).map { row in row.map { $0.replacing("|", with: "\\|") } }
     let rule = ["---"] + Array(repeating: "---:", count: rows[0].count - 1)
     return ([rows[0], rule] + rows.dropFirst()).map { "| " + $0.joined(separator: " | ") + " |\n" }.joined()
   }
 
-  /// All values as CSV with a header, a line per model, seed, slice and measure.
+  /// All values as CSV with a header, a line per model, seed, slice and measure; with a last column `window` where several windows of time are
+  /// tested.
   public func csv() -> String {
-    var text = "dataset,model,seed,slice,metric,value,users,training_seconds,evaluation_seconds,split\n"
+    let hasWindows = !windows.isEmpty
+    var text =
+      "dataset,model,seed,slice,metric,value,users,training_seconds,evaluation_seconds,split"
+      + (hasWindows ? ",window\n" : "\n")
     for record in records() {
-      let fields = [
-        record.dataset, record.model, "\(record.seed)", record.slice, record.metric, "\(record.value)",
-        "\(record.users)", "\(record.trainingSeconds)", "\(record.evaluationSeconds)", record.split,
-      ]
+      let fields =
+        [
+          record.dataset, record.model, "\(record.seed)", record.slice, record.metric, "\(record.value)",
+          "\(record.users)", "\(record.trainingSeconds)", "\(record.evaluationSeconds)", record.split,
+        ] + (hasWindows ? [record.window.map { "\($0)" } ?? ""] : [])
       text += fields.map(Self.csvField).joined(separator: ",") + "\n"
     }
     return text
@@ -41,6 +48,8 @@ extension Leaderboard {
 
   /// All values as JSON Lines, an object per model, seed, slice and measure:
   /// `{"model":"MF-BPR","seed":0,"slice":"all","metric":"NDCG@10","value":0.29,…}`.
+  ///
+  /// Lines of one of several windows of time have its number as `window`, from 1, and the hash of its split.
   ///
   /// Where a search chose the settings, these stand in each line of the run as `settings`, and a line of the slice `validation`
   /// follows for each trial, with its number as `trial`, its settings, its best value and its seconds; a trial that failed
@@ -95,9 +104,10 @@ extension Leaderboard {
     let evaluationSeconds: Double
     var settings: SearchSettings?
     var trial: Int?
+    var window: Int?
 
     enum CodingKeys: String, CodingKey {
-      case model, seed, slice, metric, value, users, dataset, split, settings, trial
+      case model, seed, slice, metric, value, users, dataset, split, settings, trial, window
       case trainingSeconds = "training_seconds"
       case evaluationSeconds = "evaluation_seconds"
     }
@@ -113,7 +123,7 @@ extension Leaderboard {
             users: slice.users.count - (slice.usersWithoutValue?[metric]?.count ?? 0), dataset: dataset,
             split: run.result.splitHash, trainingSeconds: run.trainingSeconds,
             evaluationSeconds: run.result.seconds,
-            settings: run.search?.best.settings)
+            settings: run.search?.best.settings, window: run.window)
         }
       }
     }
@@ -127,7 +137,7 @@ extension Leaderboard {
         return Record(
           model: run.model, seed: run.seed, slice: "validation", metric: metric, value: value, users: 0,
           dataset: dataset, split: run.result.splitHash, trainingSeconds: trial.seconds,
-          evaluationSeconds: 0, settings: trial.settings, trial: trial.number)
+          evaluationSeconds: 0, settings: trial.settings, trial: trial.number, window: run.window)
       }
     }
   }
@@ -143,10 +153,18 @@ extension Leaderboard {
       $0.element.first == $1.element.first ? $0.offset < $1.offset : $0.element.first > $1.element.first
     }
     let header = ["model"] + metrics + ["runs", "training s", "evaluation s"]
-    return [header] + order.map { row(of: $0.element.model, metrics, slice) }
+    let parts = windows.map { (name: "  window \($0)", board: runs(inWindow: $0)) }
+    return [header]
+      + order.flatMap { place in
+        let model = place.element.model
+        return [row(of: model, metrics, slice)]
+          + parts.map { $0.board.row(of: model, named: $0.name, metrics, slice) }
+      }
   }
 
-  private func row(of model: String, _ metrics: [String], _ slice: ItemSlice) -> [String] {
+  private func row(
+    of model: String, named name: String? = nil, _ metrics: [String], _ slice: ItemSlice
+  ) -> [String] {
     let own = runs.filter { $0.model == model }
     let training = MeanInterval.student(own.map(\.trainingSeconds)).mean
     let evaluation = MeanInterval.student(own.map(\.result.seconds)).mean
@@ -157,7 +175,7 @@ extension Leaderboard {
           : Self.fixed(interval.mean, 4)
       } ?? "–"
     }
-    return [model] + values + ["\(own.count)", Self.fixed(training, 1), Self.fixed(evaluation, 2)]
+    return [name ?? model] + values + ["\(own.count)", Self.fixed(training, 1), Self.fixed(evaluation, 2)]
   }
 
   private static func fixed(_ value: Double, _ digits: Int) -> String {

@@ -1,7 +1,7 @@
 import Foundation
 
-/// The results of several models, runs of one model being told apart by their seeds, as table, Markdown, CSV and
-/// JSON Lines.
+/// The results of several models, runs of one model being told apart by their seeds, and by their windows where several are tested
+/// (``RollingTimeSplits``), as table, Markdown, CSV and JSON Lines.
 public struct Leaderboard: Sendable, Codable {
   /// One run of one model.
   public struct Run: Sendable, Codable {
@@ -15,6 +15,8 @@ public struct Leaderboard: Sendable, Codable {
     public let trainingSeconds: Double
     /// The search by which its settings were chosen, with all that was tried; `nil` for the recommended settings.
     public var search: SearchResult?
+    /// Which of several windows of time was tested, from 1; `nil` if there is one split for each seed.
+    public var window: Int?
   }
 
   /// The data set's name, for titles and records.
@@ -38,6 +40,35 @@ public struct Leaderboard: Sendable, Codable {
       Run(model: model, seed: seed, result: result, trainingSeconds: trainingSeconds, search: search))
   }
 
+  /// Adds a run on one of several windows of time.
+  ///
+  /// - Parameters:
+  ///   - model: the model's name.
+  ///   - seed: the seed of the run.
+  ///   - window: which window was tested, from 1; `nil` if there is one split for each seed.
+  ///   - result: what was measured.
+  ///   - trainingSeconds: the time that the training took.
+  ///   - search: the search by which the settings were chosen; `nil` for the recommended settings.
+  public mutating func add(
+    model: String, seed: UInt64, window: Int?, result: EvaluationResult, trainingSeconds: Double,
+    search: SearchResult? = nil
+  ) {
+    runs.append(
+      Run(
+        model: model, seed: seed, result: result, trainingSeconds: trainingSeconds, search: search,
+        window: window))
+  }
+
+  /// The windows of time that runs have tested, ascending; none where there is one split for each seed.
+  public var windows: [Int] { Set(runs.compactMap(\.window)).sorted() }
+
+  /// The runs on one window alone, whose models can be compared user by user.
+  public func runs(inWindow window: Int) -> Leaderboard {
+    var board = Leaderboard(dataset: dataset)
+    board.runs = runs.filter { $0.window == window }
+    return board
+  }
+
   /// The models in the order in which they first came.
   public var models: [String] {
     var seen = Set<String>()
@@ -49,9 +80,18 @@ public struct Leaderboard: Sendable, Codable {
     runs.filter { $0.model == model }.map(\.result)
   }
 
-  /// The mean of a measure over a model's runs with its interval, `nil` if no run has it.
+  /// The mean of a measure over a model's runs with its interval, `nil` if no run has it. Where there are several windows of time, a seed's
+  /// value is the mean over them, and the interval is one over seeds.
   public func interval(_ metric: String, of model: String, on slice: ItemSlice = .all) -> MeanInterval? {
-    let values = results(of: model).compactMap { Self.value(metric, of: $0, on: slice) }
+    var values: [Double] = []
+    var windows: [UInt64: [Double]] = [:]
+    for run in runs where run.model == model {
+      guard let value = Self.value(metric, of: run.result, on: slice) else { continue }
+      if run.window == nil { values.append(value) } else { windows[run.seed, default: []].append(value) }
+    }
+    for (_, own) in windows.sorted(by: { $0.key < $1.key }) {
+      values.append(own.reduce(0, +) / Double(own.count))
+    }
     return values.isEmpty ? nil : .student(values)
   }
 

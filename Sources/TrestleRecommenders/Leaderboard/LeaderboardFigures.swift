@@ -9,6 +9,7 @@ public struct LeaderboardFigures: Sendable {
   struct Figure: Decodable {
     let model: String
     let seed: UInt64
+    let window: Int?
     let slice: String
     let metric: String
     let value: Double
@@ -70,13 +71,13 @@ public struct LeaderboardFigures: Sendable {
     return rows.map { "| " + $0.joined(separator: " | ") + " |" }.joined(separator: "\n")
   }
 
-  /// Each model's values, in the order of the seeds.
+  /// Each model's values, in the order of the seeds, and of the windows of time of each.
   private func values(_ metric: String, _ slice: ItemSlice, _ dataset: String) -> [String: [Double]] {
     let chosen = figures.filter {
       $0.metric == metric && $0.slice == slice.rawValue && $0.dataset == dataset
     }
     return Dictionary(grouping: chosen, by: \.model).mapValues { figures in
-      figures.sorted { $0.seed < $1.seed }.map(\.value)
+      figures.sorted { ($0.seed, $0.window ?? 0) < ($1.seed, $1.window ?? 0) }.map(\.value)
     }
   }
 

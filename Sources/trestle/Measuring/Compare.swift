@@ -11,6 +11,10 @@ struct Compare: ProgramCommand {
     DataOptions.options.map { $0.part(\.data) } + [
       .choices("--models", "A,B", "the recommenders", \.models),
       .choice("--split", "NAME", "how a tenth is held out for choosing and a tenth for measuring", \.split),
+      .number(
+        "--windows", "N", in: 1...8,
+        "the successive tenths in time that --split rolling measures on, each by models of what was before (5 if absent)",
+        \.windows),
       .file(
         "--given-split", "DIR", "takes the split that --write-split wrote, whatever the seed", \.givenSplit),
       .file("--write-split", "DIR", "keeps the split as a folder of text files", \.writtenSplit),
@@ -45,7 +49,8 @@ struct Compare: ProgramCommand {
         "the language model of --bridges: a GGUF file or a Hugging Face folder (SmolLM2 if absent)", \.model),
       .text("--noun", "WORD", "what the items of --bridges are called, in front of each text", \.noun),
       .choice("--budget", "NAME", "how long the mechanisms of --bridges train", \.budget),
-      .file("--json", "FILE", "writes a line of JSON for every model, seed, slice and measure", \.json),
+      .file(
+        "--json", "FILE", "writes a line of JSON for every model, seed, window, slice and measure", \.json),
       .list("--metrics", "A,B", TableColumns.help, \.metrics),
       .number("--threads", "N", in: 1...1024, "how many threads take part (all cores if absent)", \.threads),
     ]
@@ -58,7 +63,8 @@ struct Compare: ProgramCommand {
 
   var data = DataOptions()
   var models: [ModelKind] = [.popularity, .itemKNN, .ease, .implicitALS, .lightGCN]
-  var split = SplitChoice.ratio
+  var split = ComparedSplit.single(.ratio)
+  var windows: Int?
   var givenSplit: URL?
   var writtenSplit: URL?
   var seed: UInt64 = 0
@@ -101,6 +107,7 @@ struct Compare: ProgramCommand {
       throw UsageError(
         "--metrics names the columns of the leaderboard; --bridges, --serving and --labelled have their own")
     }
+    try checkWindows()
     if let labelled { return try compare(labelled: labelled) }
     let mechanisms = try bridges.map(Self.mechanisms)
     if mechanisms != nil && (givenSplit != nil || writtenSplit != nil) {
@@ -123,7 +130,7 @@ struct Compare: ProgramCommand {
     if let writtenSplit { try write(given, dataset, to: writtenSplit) }
     var table = Leaderboard(dataset: dataset.name)
     do {
-      for seed in seed..<seed + UInt64(seeds) { try run(dataset, given, seed, &table) }
+      try run(dataset, given, &table)
     } catch let interruption as Interruption {
       if !table.runs.isEmpty { say("\n" + table.table(metrics: columns)) }
       throw interruption
@@ -132,10 +139,26 @@ struct Compare: ProgramCommand {
     say(table.table(metrics: columns))
   }
 
+  /// Ranks the models on the splits of all seeds.
+  private func run(_ dataset: Dataset, _ given: NamedSplit?, _ table: inout Leaderboard) throws {
+    let rolling = try rollingSplits(dataset)
+    for seed in seed..<seed + UInt64(seeds) {
+      guard let rolling else {
+        try run(dataset, given?.split ?? singleSplit(of: dataset, seed: seed), seed, &table)
+        continue
+      }
+      for (place, split) in rolling.enumerated() {
+        say("  window \(place + 1) of \(rolling.count): \(split.sizes)")
+        try run(dataset, split, seed, window: place + 1, &table)
+      }
+    }
+  }
+
+  /// Ranks the models on one split.
   private func run(
-    _ dataset: Dataset, _ given: NamedSplit?, _ seed: UInt64, _ table: inout Leaderboard
+    _ dataset: Dataset, _ split: DataSplit, _ seed: UInt64, window: Int? = nil,
+    _ table: inout Leaderboard
   ) throws {
-    let split = try given?.split ?? dataset.interactions.split(self.split.strategy, seed: seed)
     var options = FitOptions()
     (options.seed, options.epochs, options.patience) = (seed, epochs, patience)
     let genreMetrics = dataset.items.genreMetrics(training: split.training)
@@ -146,7 +169,8 @@ struct Compare: ProgramCommand {
       let (model, seconds) = try fitting.fit(dataset, split)
       let result = try model.evaluate(on: split, customMetrics: genreMetrics)
       table.add(
-        model: kind.rawValue, seed: seed, result: result, trainingSeconds: seconds, search: found)
+        model: kind.rawValue, seed: seed, window: window, result: result, trainingSeconds: seconds,
+        search: found)
       if let json { try AtomicFile.write(Array(table.jsonLines().utf8), to: json) }
       if Interrupts.isRequested { throw Interruption("stopped after \(kind.rawValue). \(fitting.kept())") }
     }

@@ -125,4 +125,69 @@ import TrestleTestSupport
     #expect(bare.code == 0, "\(bare.errors)")
     #expect(try value("ILD@10", of: "EASE", in: lines("bare.jsonl")) == nil)
   }
+
+  @Test func windowsOfTimeHaveRowsAndLinesOfTheirOwn() throws {
+    try writeFiles(genres: true)
+    let command = ["compare", "--interactions", "rows.csv", "--models", "Popularity,EASE"]
+    let rolling = command + ["--split", "rolling", "--windows", "3", "--seeds", "2", "--json"]
+    let found = try trestle(rolling + ["windows.jsonl"])
+    #expect(found.code == 0, "\(found.errors)")
+    let figures = try lines("windows.jsonl")
+    let keys = try figures.map { line in
+      try [
+        line.member("model").string(), "\(line.member("seed").int())", "\(line.member("window").int())",
+        line.member("slice").string(), line.member("metric").string(),
+      ]
+    }
+    #expect(Set(keys).count == keys.count && Set(keys.map { $0[1] + $0[2] }).count == 6)
+    #expect(Set(try figures.map { try $0.member("split").string() }).count == 3)
+    let rows = found.output.split(separator: "\n")
+    for window in 1...3 {
+      let values = try figures.filter {
+        try $0.member("metric").string() == "NDCG@10" && $0.member("model").string() == "EASE"
+          && $0.member("slice").string() == "all" && $0.member("window").int() == window
+      }.map { try $0.member("value").double() }
+      #expect(values.count == 2)
+      let text = String(format: "%.4f", values.reduce(0, +) / 2)
+      #expect(rows.contains { $0.hasPrefix("  window \(window)") && $0.contains(text) }, "\(text)")
+    }
+  }
+
+  @Test func aSearchOverWindowsGoesOn() throws {
+    try writeFiles(genres: false)
+    let command = [
+      "compare", "--interactions", "rows.csv", "--models", "EASE", "--split", "rolling", "--windows", "2",
+      "--search", "2", "--tried", "tried.jsonl", "--json",
+    ]
+    let first = try trestle(command + ["first.jsonl"])
+    #expect(first.code == 0, "\(first.errors)")
+    let tried = try Data(contentsOf: folder.url.appending(path: "tried.jsonl"))
+    #expect(tried.split(separator: UInt8(ascii: "\n")).count == 4)
+    // What was tried on each window is there: nothing is tried again.
+    let second = try trestle(command + ["second.jsonl"])
+    #expect(second.code == 0, "\(second.errors)")
+    #expect(try Data(contentsOf: folder.url.appending(path: "tried.jsonl")) == tried)
+    func values(_ name: String) throws -> [Double] {
+      try lines(name).map { try $0.member("value").double() }
+    }
+    #expect(try values("first.jsonl") == values("second.jsonl"))
+  }
+
+  @Test func windowsThatCannotBeAreRefused() throws {
+    try writeFiles(genres: false)
+    let command = ["compare", "--models", "Popularity", "--interactions"]
+    func errors(_ arguments: String...) throws -> String {
+      let found = try trestle(command + arguments)
+      #expect(found.code != 0)
+      return found.errors
+    }
+    #expect(try errors("rows.csv", "--windows", "2").contains("--windows is for --split rolling"))
+    #expect(
+      try errors("rows.csv", "--split", "rolling", "--serving", "update").contains("--serving cannot take"))
+    try folder.write("user,item\na,x\na,y\nb,x\nb,y\n", to: "timeless.csv")
+    #expect(try errors("timeless.csv", "--split", "rolling").contains("no times"))
+    let same = (0..<40).map { "u\($0 % 5),i\($0),1600000000\n" }.joined()
+    try folder.write("user,item,time\n" + same, to: "same.csv")
+    #expect(try errors("same.csv", "--split", "rolling").contains("interactions in each part of 5 windows"))
+  }
 }

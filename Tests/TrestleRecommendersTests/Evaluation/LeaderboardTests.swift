@@ -52,6 +52,70 @@ import TrestleTestSupport
     #expect(slices.isSubset(of: ["all", "warm", "long-tail", "cold", "unseen"]) && slices.contains("all"))
   }
 
+  /// Two seeds of "A", and one of "B", on two windows each.
+  private static func windows() throws -> Leaderboard {
+    let plain = try board()
+    let (worse, better) = (plain.results(of: "B")[0], plain.results(of: "A, best")[0])
+    var board = Leaderboard(dataset: "tiny")
+    for (seed, results) in [(UInt64(0), [worse, better]), (1, [better, better])] {
+      for (place, result) in results.enumerated() {
+        board.add(model: "A", seed: seed, window: place + 1, result: result, trainingSeconds: 1)
+      }
+    }
+    for window in [2, 1] {
+      board.add(model: "B", seed: 0, window: window, result: worse, trainingSeconds: 1)
+    }
+    return board
+  }
+
+  @Test func aSeedsValueIsTheMeanOverItsWindows() throws {
+    let board = try Self.windows()
+    #expect(try board.windows == [1, 2] && Self.board().windows.isEmpty)
+    // Recall@2 of the worse result is 1/4, of the better one 1.
+    let interval = try #require(board.interval("Recall@2", of: "A"))
+    #expect(interval.mean == (0.625 + 1) / 2 && interval.count == 2)
+    #expect(interval == MeanInterval.student([0.625, 1]))
+    let first = board.runs(inWindow: 1)
+    #expect(first.runs.count == 3 && first.interval("Recall@2", of: "A")?.mean == 0.625)
+    #expect(try first.comparisons(with: "B", metric: .recall(2)).map(\.comparison.difference.mean) == [0.375])
+    #expect(board.runs(inWindow: 3).runs.isEmpty)
+  }
+
+  @Test func windowsHaveRowsBelowTheirMean() throws {
+    let rows = try Self.windows().table(metrics: ["Recall@2"]).split(separator: "\n").dropFirst(2)
+      .map { $0.split(separator: " ").map(String.init) }
+    #expect(rows.map { $0[0] } == ["A", "window", "window", "B", "window", "window"])
+    #expect(rows[0][1] == "0.8125" && rows[0][2] == "±" && rows[0].contains("4"))
+    #expect(rows[1][1...2] == ["1", "0.6250"] && rows[2][1...2] == ["2", "1.0000"])
+    #expect(rows[3][1...2] == ["0.2500", "2"] && rows[4][1...3] == ["1", "0.2500", "1"])
+    let markdown = try Self.windows().markdown(metrics: ["Recall@2"]).split(separator: "\n")
+    #expect(markdown.count == 8 && markdown[3].hasPrefix("|   window 1 | 0.6250"))
+  }
+
+  @Test func linesOfWindowsAreToldApart() throws {
+    let lines = try Self.windows().jsonLines().split(separator: "\n").map {
+      try JSONValue(parsing: String($0))
+    }
+    let keys = try lines.map { line in
+      try [
+        line.member("model").string(), "\(line.member("seed").int())", "\(line.member("window").int())",
+        line.member("slice").string(), line.member("metric").string(),
+      ]
+    }
+    #expect(Set(keys).count == keys.count && Set(keys.map { $0[2] }) == ["1", "2"])
+    let csv = try Self.windows().csv().split(separator: "\n")
+    #expect(csv[0].hasSuffix(",split,window") && csv[1].hasSuffix(",1"))
+    // Nothing changes where there are none.
+    #expect(try Self.board().csv().split(separator: "\n")[0].hasSuffix(",split"))
+    #expect(try !Self.board().jsonLines().contains("window"))
+    let folder = try TemporaryFolder()
+    let file = try folder.write(Self.windows().jsonLines(), to: "windows.jsonl")
+    let table = try LeaderboardFigures(contentsOf: file).table("Recall@2", dataset: "tiny", beside: nil)
+    #expect(table.contains("| A | .2500 1.0000 1.0000 1.0000 | .8125 |"))
+    let decoded = try JSONDecoder().decode(Leaderboard.self, from: JSONEncoder().encode(Self.windows()))
+    #expect(decoded.windows == [1, 2])
+  }
+
   private final class Objective: SearchObjective {
     let maximumEpochs: Int? = nil
 
