@@ -15,8 +15,7 @@ struct ScaleCheck {
     print("\(world.users) users, \(world.items) items, \(interactions) interactions")
     let dataset = try timed("making the world") { try SyntheticWorld(world, seed: 0).dataset() }
     if answers { return try answerRequests(dataset) }
-    let data = dataset.interactions
-    let split = try timed("splitting it") { try data.split(.ratio(), seed: 0) }
+    let split = try timed("splitting it") { try parted(dataset.interactions) }
     var generator = RandomGenerator(seed: 0)
     var configuration = TrainingConfiguration()
     configuration.batchSize = 2048
@@ -33,10 +32,11 @@ struct ScaleCheck {
       LightGCN(training: split.training, configuration: graph, using: &generator)
     }
     try epoch("LightGCN", split, configuration, model)
-    let sampled = try timed("preparing the evaluation of 10,000 users") { try users(split, 10_000) }
     var evaluation = RankingEvaluator.Configuration()
     evaluation.metrics = [.ndcg(10), .recall(10)]
-    let evaluator = RankingEvaluator(sampled, configuration: evaluation)
+    let evaluator = timed("preparing the evaluation of 10,000 users") {
+      RankingEvaluator(split, configuration: evaluation)
+    }
     let result = try timed("evaluating") { try evaluator.evaluate(model.makeScorer()) }
     print("NDCG@10 \(result.mean(.ndcg(10)) ?? 0) of \(result.users.count) users")
   }
@@ -67,11 +67,14 @@ struct ScaleCheck {
     print("  loss \(loss), \(trainer.stepCount) steps")
   }
 
-  /// The same split with test rows of the first users only.
-  private func users(_ split: DataSplit, _ count: Int) throws -> DataSplit {
-    let rows = split.test.users.indices.filter { split.test.users[$0] < count }.map { Int32($0) }
-    return DataSplit(
-      training: split.training, validation: split.validation, test: split.test.selecting(rows: rows))
+  /// All training rows, and of the other parts those of the first 10,000 users, who are evaluated: of the rest no copy is made.
+  private func parted(_ data: Interactions) throws -> DataSplit {
+    let rows = try data.splitRows(.ratio(), seed: 0)
+    func ofFirstUsers(_ part: [Int32]) -> [Int32] { part.filter { data.users[Int($0)] < 10_000 } }
+    return data.split(
+      by: SplitRows(
+        training: rows.training, validation: ofFirstUsers(rows.validation), test: ofFirstUsers(rows.test),
+        strategy: rows.strategy))
   }
 
   private func timed<Output>(_ what: String, _ body: () throws -> Output) rethrows -> Output {

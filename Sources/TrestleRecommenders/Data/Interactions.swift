@@ -111,15 +111,18 @@ public struct Interactions: Sendable, Equatable {
     return hash.hexadecimal
   }
 
-  func combine(into hash: inout StableHash) {
+  func combine(into hash: inout StableHash) { combine(users.indices, into: &hash) }
+
+  /// Feeds the sizes and the given rows of all columns, as those rows alone would be fed.
+  func combine(_ rows: some Collection<Int>, into hash: inout StableHash) {
     hash.combine(userCount)
     hash.combine(itemCount)
-    hash.combine(users)
-    hash.combine(items)
-    hash.combine(ratings?.count ?? -1)
-    for rating in ratings ?? [] { hash.combine(UInt64(rating.bitPattern)) }
-    hash.combine(timestamps?.count ?? -1)
-    for time in timestamps ?? [] { hash.combine(UInt64(bitPattern: time)) }
+    hash.combine(each: rows.lazy.map { users[$0] })
+    hash.combine(each: rows.lazy.map { items[$0] })
+    hash.combine(ratings == nil ? -1 : rows.count)
+    if let ratings { for row in rows { hash.combine(UInt64(ratings[row].bitPattern)) } }
+    hash.combine(timestamps == nil ? -1 : rows.count)
+    if let timestamps { for row in rows { hash.combine(UInt64(bitPattern: timestamps[row])) } }
   }
 
   static func counts(of ids: [Int32], below limit: Int) -> [Int32] {

@@ -43,15 +43,22 @@ public struct StableHash: Sendable {
   }
 
   /// Feeds a length and that many integers, two to a word.
-  public mutating func combine(_ values: [Int32]) {
+  public mutating func combine(_ values: [Int32]) { combine(each: values) }
+
+  /// Feeds what an array of the same integers would.
+  mutating func combine(each values: some Collection<Int32>) {
     combine(values.count)
-    var index = 0
-    while index + 1 < values.count {
-      let first = UInt64(UInt32(bitPattern: values[index]))
-      combine(first | UInt64(UInt32(bitPattern: values[index + 1])) << 32)
-      index += 2
+    var first: UInt64?
+    for value in values {
+      let half = UInt64(UInt32(bitPattern: value))
+      if let low = first {
+        combine(low | half << 32)
+        first = nil
+      } else {
+        first = half
+      }
     }
-    if index < values.count { combine(UInt64(UInt32(bitPattern: values[index]))) }
+    if let first { combine(first) }
   }
 
   /// The 32 hexadecimal digits of the hash.

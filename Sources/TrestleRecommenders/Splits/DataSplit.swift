@@ -93,6 +93,13 @@ extension Interactions {
   ///
   /// - Throws: ``DataError`` if the strategy needs timestamps that are missing, or a share lies outside its domain.
   public func split(_ strategy: SplitStrategy, seed: UInt64) throws(DataError) -> DataSplit {
+    split(by: try splitRows(strategy, seed: seed))
+  }
+
+  /// The rows of the parts that ``split(_:seed:)`` makes, in their order.
+  ///
+  /// - Throws: as ``split(_:seed:)``.
+  public func splitRows(_ strategy: SplitStrategy, seed: UInt64) throws(DataError) -> SplitRows {
     switch strategy {
     case .ratio(let validation, let test):
       try Self.check(validation + test, validation, test, strategy)
@@ -117,15 +124,12 @@ extension Interactions {
     }
   }
 
-  private func assemble(_ parts: [[Int32]], _ strategy: SplitStrategy) -> DataSplit {
-    DataSplit(
-      training: selecting(rows: parts[0]), validation: selecting(rows: parts[1]),
-      test: selecting(rows: parts[2]),
-      strategy: strategy.name)
+  private func assemble(_ parts: [[Int32]], _ strategy: SplitStrategy) -> SplitRows {
+    SplitRows(training: parts[0], validation: parts[1], test: parts[2], strategy: strategy.name)
   }
 
   private func splitByRatio(_ validation: Double, _ test: Double, _ seed: UInt64, _ strategy: SplitStrategy)
-    -> DataSplit
+    -> SplitRows
   {
     let (offsets, rows) = rowsByUser()
     var parts: [[Int32]] = [[], [], []]
@@ -146,7 +150,7 @@ extension Interactions {
     return assemble(parts, strategy)
   }
 
-  private func splitLeavingOneOut(_ strategy: SplitStrategy) throws(DataError) -> DataSplit {
+  private func splitLeavingOneOut(_ strategy: SplitStrategy) throws(DataError) -> SplitRows {
     let (offsets, rows) = try rowsByUserInTimeOrder()
     var parts: [[Int32]] = [[], [], []]
     for user in 0..<userCount {
@@ -160,7 +164,7 @@ extension Interactions {
   }
 
   private func splitByTime(_ validation: Double, _ test: Double, _ strategy: SplitStrategy) throws(DataError)
-    -> DataSplit
+    -> SplitRows
   {
     guard let timestamps else {
       throw .missingField(operation: "Interactions.split(.globalTime)", expected: "timestamps")
@@ -189,7 +193,7 @@ extension Interactions {
     return assemble(parts, strategy)
   }
 
-  private func splitByItems(_ share: Double, _ seed: UInt64, _ strategy: SplitStrategy) -> DataSplit {
+  private func splitByItems(_ share: Double, _ seed: UInt64, _ strategy: SplitStrategy) -> SplitRows {
     var candidates = itemCounts().enumerated().filter { $0.element > 0 }.map { $0.offset }
     var generator = RandomGenerator(seed: seed)
     generator.shuffle(&candidates)

@@ -110,7 +110,12 @@ public struct RollingTimeSplits: Sendable, RandomAccessCollection {
   /// user.
   ///
   /// - Precondition: `position` lies in `0..<endIndex`.
-  public subscript(position: Int) -> DataSplit {
+  public subscript(position: Int) -> DataSplit { interactions.split(by: rows(of: position)) }
+
+  /// The rows of one window's parts.
+  ///
+  /// - Precondition: `position` lies in `0..<endIndex`.
+  public func rows(of position: Int) -> SplitRows {
     precondition(windows.indices.contains(position), "RollingTimeSplits: window \(position) of \(count)")
     let window = windows[position]
     var parts: [[Int32]] = [[], [], []]
@@ -120,9 +125,8 @@ public struct RollingTimeSplits: Sendable, RandomAccessCollection {
       if let end = window.testEnd, time >= end { continue }
       parts[time >= window.testStart ? 2 : time >= window.validationStart ? 1 : 0].append(row)
     }
-    return DataSplit(
-      training: interactions.selecting(rows: parts[0]), validation: interactions.selecting(rows: parts[1]),
-      test: interactions.selecting(rows: parts[2]),
+    return SplitRows(
+      training: parts[0], validation: parts[1], test: parts[2],
       strategy: "rolling-time(\(shares)), window \(position + 1) of \(count)")
   }
 }
