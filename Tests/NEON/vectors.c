@@ -282,9 +282,11 @@ static void run_attention(scene *s) {
     void *dk = array((size_t)k_count, s->is_double, 6, 0, 1), *dv = array((size_t)k_count, s->is_double, 7, 0, 1);
     void *lse = array((size_t)t.queries, s->is_double, 8, 0, 1);
     void *workspace = array((size_t)k->attention_workspace(t.queries, t.keys, d), s->is_double, 9, 0, 1);
-    k->attention(q, d, keys, d, v, d, o, d, lse, t.queries, t.keys, d, 0.25, t.causal, t.offset, t.window, workspace);
+    const trestle_dropout rates = {0x123456789abcdefu, 1u << 30, 4.0 / 3}, *dropout = i % 2 ? &rates : NULL;
+    k->attention(q, d, keys, d, v, d, o, d, lse, t.queries, t.keys, d, 0.25, t.causal, t.offset, t.window, dropout,
+                 workspace);
     k->attention_backward(q, d, keys, d, v, d, o, d, lse, d_o, d, dq, d, dk, d, dv, d, t.queries, t.keys, d, 0.25,
-                          t.causal, t.offset, t.window, workspace);
+                          t.causal, t.offset, t.window, dropout, workspace);
     s->n = (int64_t)i;
     void *results[] = {o, dq, dk, dv};
     for (int r = 0; r < 4; r++)

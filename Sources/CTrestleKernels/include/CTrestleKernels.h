@@ -53,6 +53,15 @@ const char *trestle_level_name(trestle_level level);
 int trestle_level_has_bf16(trestle_level level);
 int trestle_level_has_int8(trestle_level level);
 
+// Which probabilities of attention are dropped. Query t and key j have a number of 32 bits, h(h((offset + t) ^ low) + j * 0x9e3779b9
+// + high), h being MurmurHash3's finaliser and high and low the halves of the seed; below the threshold the probability becomes 0,
+// others are multiplied by the scale.
+typedef struct trestle_dropout {
+  uint64_t seed;
+  uint32_t threshold;
+  double scale;
+} trestle_dropout;
+
 // ---- The table of one level and one type (float or double) -----------------------------------------------------------
 
 typedef struct trestle_kernels {
@@ -154,17 +163,17 @@ typedef struct trestle_kernels {
   // Attention of ONE sequence and ONE query head: q[q_len, d] (row stride ldq), k, v[k_len, d].
   // Query t sees keys 0 … offset + t when causal (offset = k_len - q_len for a cache), and when window > 0 only the
   // last `window` of those. lse[q_len] is kept for the backward pass (may be NULL). Never stores the score matrix
-  // beyond a tile; `workspace` holds attention_workspace(q_len, k_len, d) elements.
+  // beyond a tile; `workspace` holds attention_workspace(q_len, k_len, d) elements. `dropout` may be NULL; lse is that of all keys.
   int64_t (*attention_workspace)(int64_t q_len, int64_t k_len, int64_t d);
   void (*attention)(const void *q, int64_t ldq, const void *k, int64_t ldk, const void *v, int64_t ldv, void *o, int64_t ldo,
                     void *lse, int64_t q_len, int64_t k_len, int64_t d, double scale, int causal, int64_t offset,
-                    int64_t window, void *workspace);
+                    int64_t window, const trestle_dropout *dropout, void *workspace);
   // dq is written; dk_acc, dv_acc accumulate (the caller zeroes them, then runs the query heads of one KV head in order).
   void (*attention_backward)(const void *q, int64_t ldq, const void *k, int64_t ldk, const void *v, int64_t ldv,
                              const void *o, int64_t ldo, const void *lse, const void *d_o, int64_t lddo, void *dq,
                              int64_t lddq, void *dk_acc, int64_t lddk, void *dv_acc, int64_t lddv, int64_t q_len,
                              int64_t k_len, int64_t d, double scale, int causal, int64_t offset, int64_t window,
-                             void *workspace);
+                             const trestle_dropout *dropout, void *workspace);
 
   // Optimizers, in place over n elements. weight_decay is coupled (L2) in sgd and adam, decoupled in adamw.
   // sgd: g += wd*p; if momentum: m = momentum*m + (first ? 1 : 1 - dampening)*g; g = nesterov ? g + momentum*m : m; p -= lr*g

@@ -234,6 +234,7 @@ extension ModelKind {
         [
           .init("dimension", Self.widths, \.dimension), .init("layers", .integer(1...3), \.layers),
           .init("dropout", .uniform(0.1...0.7), \.dropout),
+          .init("attentionDropout", .uniform(0...0.5), \.attentionDropout),
         ]
       ) { SASRec(training: training, configuration: $0, using: &$1) }
     case .bert4Rec:
@@ -242,6 +243,7 @@ extension ModelKind {
         [
           .init("dimension", Self.widths, \.dimension), .init("layers", .integer(1...3), \.layers),
           .init("dropout", .uniform(0.1...0.7), \.dropout),
+          .init("attentionDropout", .uniform(0...0.5), \.attentionDropout),
           .init("maskRate", .uniform(0.1...0.6), \.maskRate),
         ]
       ) { BERT4Rec(training: training, configuration: $0, using: &$1) }

@@ -167,22 +167,23 @@ extension FittedRecommender {
   {
     let room = tensors.values.reduce(0) { $0 + $1.elementCount }
     func fits(_ sizes: Int...) -> Bool { sizes.allSatisfy { $0 > 0 && $0 <= room } }
-    func isRate(_ rate: Double) -> Bool { rate >= 0 && rate < 1 }
+    func isRate(_ rates: Double...) -> Bool { rates.allSatisfy { $0 >= 0 && $0 < 1 } }
     switch architecture {
     case .neuMF(let c):
       return fits(c.factorDimension, c.networkDimension) && !c.hidden.isEmpty && c.hidden.count <= 64
         && c.hidden.allSatisfy { fits($0) } && isRate(c.dropout)
     case .sasRec(let c):
       return fits(c.dimension, c.hidden, c.windowLength, c.heads) && (1...256).contains(c.layers)
-        && c.dimension % c.heads == 0 && isRate(c.dropout) && c.epsilon > 0
+        && c.dimension % c.heads == 0 && isRate(c.dropout, c.attentionDropout) && c.epsilon > 0
     case .hstu(let c):
       return fits(c.dimension, c.windowLength, c.heads) && (1...256).contains(c.layers)
         && c.dimension % c.heads == 0 && isRate(c.dropout) && c.epsilon > 0
     case .gru4Rec(let c): return fits(c.dimension, c.hidden, c.windowLength) && isRate(c.dropout)
     case .bert4Rec(let c):
       return fits(c.dimension, c.hidden, c.windowLength, c.heads) && (1...256).contains(c.layers)
-        && c.dimension % c.heads == 0 && c.windowLength > 1 && isRate(c.dropout) && isRate(c.maskRate)
-        && (0...1).contains(c.lastItemRate) && c.epsilon > 0
+        && c.dimension % c.heads == 0 && c.windowLength > 1
+        && isRate(c.dropout, c.attentionDropout, c.maskRate) && (0...1).contains(c.lastItemRate)
+        && c.epsilon > 0
     case .multVAE(let c):
       return !c.hidden.isEmpty && c.hidden.count <= 64 && c.hidden.allSatisfy { fits($0) } && fits(c.latent)
         && isRate(c.dropout)

@@ -71,17 +71,22 @@ extension OpCase {
     attend([100], [100], heads: 1, keyHeads: 1, size: 2, isCausal: false, window: 20),
     attend([3], [3], heads: 1, keyHeads: 1, size: 2, isCausal: false, window: 7),
     attend([0, 40], [0, 40], heads: 2, keyHeads: 1, size: 16, isCausal: true),
+    attend([5, 1, 7], [5, 1, 7], heads: 4, keyHeads: 2, size: 6, isCausal: true, rate: 0.4),
+    attend([3, 4], [9, 4], heads: 2, keyHeads: 2, size: 5, isCausal: false, rate: 0.2),
     rotation(1, 1, 2, 2, true), rotation(5, 2, 6, 6, true), rotation(4, 3, 9, 4, true),
     rotation(1, 1, 2, 2, false), rotation(5, 2, 6, 6, false), rotation(4, 3, 9, 4, false),
   ]
 
   private static func attend(
-    _ queries: [Int], _ keys: [Int], heads: Int, keyHeads: Int, size: Int, isCausal: Bool, window: Int = 0
+    _ queries: [Int], _ keys: [Int], heads: Int, keyHeads: Int, size: Int, isCausal: Bool, window: Int = 0,
+    rate: Double = 0
   ) -> OpCase {
+    let dropped = DroppedProbabilities(rate: rate, heads: heads)
     let sequences = PackedSequences(queryLengths: queries, keyLengths: keys)
     let shape: Shape = [keys.reduce(0, +), keyHeads, size]
     return OpCase(
-      "attention\(isCausal ? ", causal" : "")\(window > 0 ? ", window \(window)" : "")",
+      "attention\(isCausal ? ", causal" : "")\(window > 0 ? ", window \(window)" : "")"
+        + (rate > 0 ? ", dropout \(rate)" : ""),
       [Input([queries.reduce(0, +), heads, size]), Input(shape), Input(shape)],
       reference: { inputs in
         PlainArray(shape: inputs[0].shape) { index in
@@ -104,13 +109,41 @@ extension OpCase {
             }
             let weight = exp(score / Double(size).squareRoot())
             total += weight
-            result += weight * inputs[2][[firstKey + key, keyHead, column]]
+            result +=
+              weight * dropped.factor(sequence: sequence, head: head, query: own, key: key)
+              * inputs[2][[firstKey + key, keyHead, column]]
           }
           return result / total
         }
       }
     ) {
-      $0[0].attention(keys: $0[1], values: $0[2], sequences: sequences, isCausal: isCausal, window: window)
+      var generator = DroppedProbabilities.generator
+      return $0[0].attention(
+        keys: $0[1], values: $0[2], sequences: sequences, isCausal: isCausal, window: window, dropout: rate,
+        using: &generator)
+    }
+  }
+
+  /// What attention drops, by the numbers that the kernels' header says.
+  private struct DroppedProbabilities {
+    static let generator = RandomGenerator(seed: 9)
+    let rate: Double
+    let heads: Int
+
+    /// What a probability is multiplied by; `query` counts from the first key.
+    func factor(sequence: Int, head: Int, query: Int, key: Int) -> Double {
+      if rate == 0 { return 1 }
+      var source = Self.generator
+      var own = RandomGenerator(seed: source.next()).split(UInt64(sequence * heads + head))
+      let seed = own.next()
+      func scattered(_ x: UInt32) -> UInt32 {
+        var x = (x ^ x >> 16) &* 0x85eb_ca6b
+        x = (x ^ x >> 13) &* 0xc2b2_ae35
+        return x ^ x >> 16
+      }
+      let row = scattered(UInt32(query) ^ UInt32(truncatingIfNeeded: seed))
+      let number = scattered(row &+ UInt32(key) &* 0x9e37_79b9 &+ UInt32(seed >> 32))
+      return Double(number) < rate * 0x1p32 ? 0 : 1 / (1 - rate)
     }
   }
 

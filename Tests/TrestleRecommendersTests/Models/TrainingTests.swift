@@ -44,7 +44,7 @@ import TrestleTensor
       case .sasRec:
         var configuration = SASRec.Configuration()
         (configuration.dimension, configuration.hidden, configuration.windowLength) = (32, 64, 20)
-        configuration.dropout = 0.2
+        (configuration.dropout, configuration.attentionDropout) = (0.2, 0.3)
         return SASRec(training: training, configuration: configuration, using: &generator)
       case .bert4Rec:
         var configuration = BERT4Rec.Configuration()

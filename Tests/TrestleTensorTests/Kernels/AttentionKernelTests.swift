@@ -12,6 +12,32 @@ struct AttentionKernelTests {
     var causal = true
     var offset = 0
     var window = 0
+    /// The rate at which probabilities are dropped.
+    var rate = 0.0
+
+    private static let seed: UInt64 = 0x1234_5678_9abc_def0
+
+    private var dropout: trestle_dropout {
+      trestle_dropout(seed: Self.seed, threshold: UInt32(rate * 0x1p32), scale: 1 / (1 - rate))
+    }
+
+    /// Calls `body` with what the kernels are told of it.
+    func withDropout(_ body: (UnsafePointer<trestle_dropout>?) -> Void) {
+      rate == 0 ? body(nil) : withUnsafePointer(to: dropout) { body($0) }
+    }
+
+    /// What the probability of a query and a key is multiplied by.
+    func factor(_ query: Int, _ key: Int) -> Double {
+      if rate == 0 { return 1 }
+      func scattered(_ x: UInt32) -> UInt32 {
+        var x = (x ^ x >> 16) &* 0x85eb_ca6b
+        x = (x ^ x >> 13) &* 0xc2b2_ae35
+        return x ^ x >> 16
+      }
+      let row = scattered(UInt32(truncatingIfNeeded: offset + query) ^ UInt32(truncatingIfNeeded: Self.seed))
+      let column = UInt32(truncatingIfNeeded: key) &* 0x9e37_79b9 &+ UInt32(Self.seed >> 32)
+      return scattered(row &+ column) < dropout.threshold ? 0 : dropout.scale
+    }
   }
 
   static let shapes = [
@@ -26,6 +52,10 @@ struct AttentionKernelTests {
     // The first queries see no key.
     Shape(queries: 5, keys: 64, size: 16, offset: -2),
     Shape(queries: 2, keys: 0, size: 16, causal: false),
+    Shape(queries: 50, keys: 50, size: 32, rate: 0.5),
+    Shape(queries: 9, keys: 70, size: 5, causal: false, rate: 0.2),
+    Shape(queries: 40, keys: 170, size: 24, offset: 130, window: 100, rate: 0.3),
+    Shape(queries: 5, keys: 64, size: 16, offset: -2, rate: 0.3),
   ]
 
   /// Inputs in rows that are further apart than they are long, and the results by the formula.
@@ -65,14 +95,17 @@ struct AttentionKernelTests {
       lse.append(total)
       let p = scores.map { exp($0 - total) }
       for c in 0..<shape.size {
-        o[t * step + c] = zip(seen, p).reduce(0) { $0 + $1.1 * v[$1.0 * step + c] }
+        o[t * step + c] = zip(seen, p).reduce(0) {
+          $0 + shape.factor(t, $1.0) * $1.1 * v[$1.0 * step + c]
+        }
         dq[t * step + c] = 0
       }
       let delta = dot(dO, t, o, t)
       for (j, probability) in zip(seen, p) {
-        let ds = probability * (dot(dO, t, v, j) - delta) * scale
+        let factor = shape.factor(t, j)
+        let ds = probability * (factor * dot(dO, t, v, j) - delta) * scale
         for c in 0..<shape.size {
-          dv[j * step + c] += probability * dO[t * step + c]
+          dv[j * step + c] += factor * probability * dO[t * step + c]
           dq[t * step + c] += ds * k[j * step + c]
           dk[j * step + c] += ds * q[t * step + c]
         }
@@ -87,11 +120,13 @@ struct AttentionKernelTests {
       let (keys, values) = (Guarded<T>(k), Guarded<T>(v))
       let (n, m, d) = (Int64(range.count), Int64(shape.keys), Int64(shape.size))
       let workspace = Guarded<T>(garbage: Int(table.attention_workspace(n, m, d)))
-      table.attention(
-        queries.pointer, Int64(step), keys.pointer, Int64(step), values.pointer, Int64(step),
-        out.pointer + range.lowerBound * step, Int64(step), statistics.pointer + range.lowerBound, n, m, d,
-        scale,
-        shape.causal ? 1 : 0, Int64(shape.offset + range.lowerBound), Int64(shape.window), workspace.pointer)
+      shape.withDropout { dropout in
+        table.attention(
+          queries.pointer, Int64(step), keys.pointer, Int64(step), values.pointer, Int64(step),
+          out.pointer + range.lowerBound * step, Int64(step), statistics.pointer + range.lowerBound, n, m, d,
+          scale, shape.causal ? 1 : 0, Int64(shape.offset + range.lowerBound), Int64(shape.window), dropout,
+          workspace.pointer)
+      }
       #expect(workspace.isIntact)
     }
   }
@@ -115,10 +150,12 @@ struct AttentionKernelTests {
         let (dk, dv) = (Guarded<T>(quarter), Guarded<T>(quarter))
         let (n, m, d) = (Int64(shape.queries), Int64(shape.keys), Int64(shape.size))
         let workspace = Guarded<T>(garbage: Int(table.attention_workspace(n, m, d)))
-        table.attention_backward(
-          q.pointer, step, k.pointer, step, v.pointer, step, out.pointer, step, lse.pointer, dO.pointer, step,
-          dq.pointer, step, dk.pointer, step, dv.pointer, step, n, m, d, problem.scale, shape.causal ? 1 : 0,
-          Int64(shape.offset), Int64(shape.window), workspace.pointer)
+        shape.withDropout { dropout in
+          table.attention_backward(
+            q.pointer, step, k.pointer, step, v.pointer, step, out.pointer, step, lse.pointer, dO.pointer,
+            step, dq.pointer, step, dk.pointer, step, dv.pointer, step, n, m, d, problem.scale,
+            shape.causal ? 1 : 0, Int64(shape.offset), Int64(shape.window), dropout, workspace.pointer)
+        }
         #expect(
           firstMismatch(dq.values, problem.dq, relative: tolerance, absolute: tolerance) == nil, "\(shape)")
         #expect(

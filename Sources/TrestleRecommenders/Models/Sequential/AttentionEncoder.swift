@@ -9,6 +9,7 @@ protocol AttentionEncoderSettings {
   var hidden: Int { get }
   var windowLength: Int { get }
   var dropout: Double { get }
+  var attentionDropout: Double { get }
   var epsilon: Double { get }
 }
 
@@ -35,7 +36,8 @@ final class AttentionEncoder: Module {
     layers = (0..<settings.layers).map { _ in
       AttentionLayer(
         width: settings.dimension, hidden: settings.hidden, heads: settings.heads, dropout: settings.dropout,
-        epsilon: settings.epsilon, isCausal: isCausal, dtype: dtype, using: &generator)
+        attentionDropout: settings.attentionDropout, epsilon: settings.epsilon, isCausal: isCausal,
+        dtype: dtype, using: &generator)
     }
   }
 

@@ -14,13 +14,16 @@ final class AttentionLayer: Module {
   let norm: LayerNorm
   let heads: Int
   let isCausal: Bool
+  /// Of the probabilities with which a place reads the others.
+  let probabilityDropout: Dropout?
   let attentionDropout: Dropout?
   let dropout: Dropout?
 
   /// A layer with weights drawn from the normal distribution of deviation 0.02.
   init(
-    width: Int, hidden: Int, heads: Int, dropout rate: Double, epsilon: Double, isCausal: Bool, dtype: DType,
-    using generator: inout RandomGenerator
+    width: Int, hidden: Int, heads: Int, dropout rate: Double, attentionDropout probabilityRate: Double,
+    epsilon: Double,
+    isCausal: Bool, dtype: DType, using generator: inout RandomGenerator
   ) {
     func linear(_ inputs: Int, _ outputs: Int) -> Linear {
       .narrow(inputs, outputs, dtype, using: &generator)
@@ -34,19 +37,29 @@ final class AttentionLayer: Module {
     attentionNorm = LayerNorm(width: width, epsilon: epsilon, dtype: dtype)
     norm = LayerNorm(width: width, epsilon: epsilon, dtype: dtype)
     (self.heads, self.isCausal) = (heads, isCausal)
+    probabilityDropout = probabilityRate > 0 ? Dropout(rate: probabilityRate, using: &generator) : nil
     attentionDropout = rate > 0 ? Dropout(rate: rate, using: &generator) : nil
     dropout = rate > 0 ? Dropout(rate: rate, using: &generator) : nil
   }
 
   func callAsFunction(_ x: Tensor, _ sequences: PackedSequences) -> Tensor {
-    let shape: Shape = [x.shape[0], heads, x.shape[1] / heads]
-    let attended = query(x).reshaped(to: shape).attention(
-      keys: key(x).reshaped(to: shape), values: value(x).reshaped(to: shape), sequences: sequences,
-      isCausal: isCausal)
-    let mixed = output(attended.reshaped(to: x.shape))
+    let mixed = output(attended(x, sequences).reshaped(to: x.shape))
     let y = attentionNorm(x + (attentionDropout?(mixed) ?? mixed))
     let fed = outer(inner(y).gelu())
     return norm(y + (dropout?(fed) ?? fed))
+  }
+
+  private func attended(_ x: Tensor, _ sequences: PackedSequences) -> Tensor {
+    let shape: Shape = [x.shape[0], heads, x.shape[1] / heads]
+    let (q, k, v) = (
+      query(x).reshaped(to: shape), key(x).reshaped(to: shape), value(x).reshaped(to: shape)
+    )
+    guard let dropout = probabilityDropout, dropout.isTraining else {
+      return q.attention(keys: k, values: v, sequences: sequences, isCausal: isCausal)
+    }
+    return q.attention(
+      keys: k, values: v, sequences: sequences, isCausal: isCausal, dropout: dropout.rate,
+      using: &dropout.generator)
   }
 }
 

@@ -27,6 +27,8 @@ public final class BERT4Rec: HistoryRecommender {
     public var windowLength = 50
     /// The rate of dropout on the inputs and on each block's output.
     public var dropout = 0.2
+    /// The rate of dropout of the probabilities with which a place reads the others.
+    public var attentionDropout = 0.0
     /// The probability with which an item is masked.
     public var maskRate = 0.2
     /// The share of the windows of which the last item alone is masked.
@@ -224,5 +226,22 @@ private struct MaskedBatches {
     guard generator.uniform() >= configuration.lastItemRate else { return [count - 1] }
     let chosen = (0..<count).filter { _ in generator.uniform() < configuration.maskRate }
     return chosen.isEmpty ? [generator.index(below: count)] : chosen
+  }
+}
+
+extension BERT4Rec.Configuration {
+  /// Reads what was saved; a file of a version that did not drop the attention's probabilities says nothing of them.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    dimension = try values.decode(Int.self, forKey: .dimension)
+    layers = try values.decode(Int.self, forKey: .layers)
+    heads = try values.decode(Int.self, forKey: .heads)
+    hidden = try values.decode(Int.self, forKey: .hidden)
+    windowLength = try values.decode(Int.self, forKey: .windowLength)
+    dropout = try values.decode(Double.self, forKey: .dropout)
+    attentionDropout = try values.decodeIfPresent(Double.self, forKey: .attentionDropout) ?? 0
+    maskRate = try values.decode(Double.self, forKey: .maskRate)
+    lastItemRate = try values.decode(Double.self, forKey: .lastItemRate)
+    epsilon = try values.decode(Double.self, forKey: .epsilon)
   }
 }

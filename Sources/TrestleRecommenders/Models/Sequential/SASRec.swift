@@ -23,6 +23,8 @@ public final class SASRec: SequentialRecommender {
     public var windowLength = 50
     /// The rate of dropout on the inputs and on each block's output.
     public var dropout = 0.5
+    /// The rate of dropout of the probabilities with which a place reads the others.
+    public var attentionDropout = 0.0
     /// How many drawn items stand in the softmax beside the batch's targets; `nil` for the whole catalogue.
     public var sampledItems: Int?
     /// The ε of the layer norms.
@@ -69,4 +71,20 @@ public final class SASRec: SequentialRecommender {
 
   /// The state after each item.
   public func states(_ sequences: ItemSequences) -> Tensor { encoder(sequences, dropout: dropout) }
+}
+
+extension SASRec.Configuration {
+  /// Reads what was saved; a file of a version that did not drop the attention's probabilities says nothing of them.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    dimension = try values.decode(Int.self, forKey: .dimension)
+    layers = try values.decode(Int.self, forKey: .layers)
+    heads = try values.decode(Int.self, forKey: .heads)
+    hidden = try values.decode(Int.self, forKey: .hidden)
+    windowLength = try values.decode(Int.self, forKey: .windowLength)
+    dropout = try values.decode(Double.self, forKey: .dropout)
+    attentionDropout = try values.decodeIfPresent(Double.self, forKey: .attentionDropout) ?? 0
+    sampledItems = try values.decodeIfPresent(Int.self, forKey: .sampledItems)
+    epsilon = try values.decode(Double.self, forKey: .epsilon)
+  }
 }

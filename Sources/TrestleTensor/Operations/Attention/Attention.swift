@@ -51,6 +51,45 @@ extension Tensor {
     keys: Tensor, values: Tensor, sequences: PackedSequences, isCausal: Bool, window: Int = 0,
     scale: Double? = nil
   ) -> Tensor {
+    attention(
+      keys: keys, values: values, sequences: sequences, isCausal: isCausal, window: window, scale: scale,
+      dropout: nil)
+  }
+
+  /// Scaled dot-product attention over packed sequences whose probabilities are dropped at random: each becomes 0 at a rate, and
+  /// the others are divided by 1 − rate, after the softmax.
+  ///
+  /// Neither scores nor what is dropped are stored: the backward pass finds out anew. What is dropped depends on the generator, and
+  /// on a probability's sequence, head and place alone.
+  ///
+  /// - Parameters:
+  ///   - keys: `[key tokens, key heads, head size]`; the number of query heads is a multiple of that of key heads.
+  ///   - values: of the keys' shape.
+  ///   - sequences: where each sequence lies among the rows.
+  ///   - isCausal: whether a query sees no key after its own position.
+  ///   - window: how many of the last keys a query sees at most, as without dropout. 0 for all.
+  ///   - scale: what the scores are multiplied by; by default 1/√(head size).
+  ///   - rate: from 0 to below 1; 0 drops nothing and draws nothing.
+  ///   - generator: advanced once.
+  /// - Returns: `[query tokens, heads, head size]`; this tensor, of that shape, holds the queries.
+  ///
+  /// Source: Vaswani et al., *Attention Is All You Need* (2017), whose code drops the probabilities.
+  public func attention(
+    keys: Tensor, values: Tensor, sequences: PackedSequences, isCausal: Bool, window: Int = 0,
+    scale: Double? = nil, dropout rate: Double, using generator: inout RandomGenerator
+  ) -> Tensor {
+    precondition(rate >= 0 && rate < 1, "attention(dropout:): \(rate) is outside 0..<1")
+    let dropout =
+      rate == 0 ? nil : ProbabilityDropout(rate: rate, source: RandomGenerator(seed: generator.next()))
+    return attention(
+      keys: keys, values: values, sequences: sequences, isCausal: isCausal, window: window, scale: scale,
+      dropout: dropout)
+  }
+
+  private func attention(
+    keys: Tensor, values: Tensor, sequences: PackedSequences, isCausal: Bool, window: Int, scale: Double?,
+    dropout: ProbabilityDropout?
+  ) -> Tensor {
     precondition(
       rank == 3 && keys.rank == 3 && keys.shape == values.shape && keys.shape[2] == shape[2]
         && shape[1] % Swift.max(keys.shape[1], 1) == 0 && shape[0] == sequences.queryCount
@@ -60,7 +99,8 @@ extension Tensor {
     let call = AttentionCall(
       q: detached.rowDense(), k: keys.detached.rowDense(), v: values.detached.rowDense(),
       sequences: sequences,
-      isCausal: isCausal, window: window, scale: scale ?? 1 / Double(shape[2]).squareRoot())
+      isCausal: isCausal, window: window, scale: scale ?? 1 / Double(shape[2]).squareRoot(),
+      dropout: dropout)
     let tape = Tensor.commonTape("attention", self, keys, values)
     let (output, lse) = call.forward(keepsStatistics: tape != nil)
     guard let tape else { return output }
@@ -116,6 +156,19 @@ extension Tensor {
   }
 }
 
+/// Which probabilities of an attention are dropped.
+private struct ProbabilityDropout {
+  let rate: Double
+  let source: RandomGenerator
+
+  /// What the kernel is told for one head of one sequence.
+  func kernel(_ task: Int) -> trestle_dropout {
+    var own = source.split(UInt64(task))
+    return trestle_dropout(
+      seed: own.next(), threshold: UInt32(rate * 4_294_967_296), scale: 1 / (1 - rate))
+  }
+}
+
 /// One attention over packed sequences: the work of its forward and backward passes.
 private struct AttentionCall {
   let q: Tensor
@@ -125,6 +178,7 @@ private struct AttentionCall {
   let isCausal: Bool
   let window: Int
   let scale: Double
+  let dropout: ProbabilityDropout?
 
   private var heads: Int { q.shape[1] }
   private var keyHeads: Int { k.shape[1] }
@@ -165,6 +219,8 @@ private struct AttentionCall {
     let denseQuery: Int
     /// Of the head's first key in a dense tensor of keys with a part for every query head, in bytes.
     let denseKey: Int
+    /// `nil` if nothing is dropped.
+    let dropout: UnsafePointer<trestle_dropout>?
     let workspace: UnsafeMutableRawPointer
   }
 
@@ -179,14 +235,19 @@ private struct AttentionCall {
         let workspace = Storage(byteCount: bytes)
         let (firstQuery, firstKey) = (sequences.queryStarts[index], sequences.keyStarts[index])
         let keyColumn = head / group * headSize
-        body(
-          HeadTask(
-            query: q.data + (firstQuery * step(q) + head * headSize) * size,
-            key: k.data + (firstKey * step(k) + keyColumn) * size,
-            value: v.data + (firstKey * step(v) + keyColumn) * size, queries: queries, keys: keys,
-            statistics: (head * q.shape[0] + firstQuery) * size,
-            denseQuery: (firstQuery * heads + head) * headSize * size,
-            denseKey: (firstKey * heads + head) * headSize * size, workspace: workspace.pointer))
+        var dropped = trestle_dropout()
+        if let dropout { dropped = dropout.kernel(task) }
+        withUnsafePointer(to: dropped) { dropped in
+          body(
+            HeadTask(
+              query: q.data + (firstQuery * step(q) + head * headSize) * size,
+              key: k.data + (firstKey * step(k) + keyColumn) * size,
+              value: v.data + (firstKey * step(v) + keyColumn) * size, queries: queries, keys: keys,
+              statistics: (head * q.shape[0] + firstQuery) * size,
+              denseQuery: (firstQuery * heads + head) * headSize * size,
+              denseKey: (firstKey * heads + head) * headSize * size, dropout: dropout == nil ? nil : dropped,
+              workspace: workspace.pointer))
+        }
         withExtendedLifetime(workspace) {}
       }
     }
@@ -213,7 +274,7 @@ private struct AttentionCall {
         head.query, Int64(step(q)), head.key, Int64(step(k)), head.value, Int64(step(v)),
         output.data + head.denseQuery, width, keepsStatistics ? lse.data + head.statistics : nil,
         Int64(head.queries), Int64(head.keys), Int64(headSize), scale, mask.causal, mask.offset, mask.window,
-        head.workspace)
+        head.dropout, head.workspace)
     }
     return (output, lse)
   }
@@ -234,7 +295,7 @@ private struct AttentionCall {
           output.data + head.denseQuery, width, lse.data + head.statistics, upstream.data + head.denseQuery,
           width, dq.data + head.denseQuery, width, dk.data + head.denseKey, width, dv.data + head.denseKey,
           width, Int64(head.queries), Int64(head.keys), Int64(headSize), scale, mask.causal, mask.offset,
-          mask.window, head.workspace)
+          mask.window, head.dropout, head.workspace)
       }
     }
     return (dq, summed(dk, group: group, as: k.shape), summed(dv, group: group, as: v.shape))

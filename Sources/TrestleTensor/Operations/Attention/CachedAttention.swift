@@ -107,7 +107,7 @@ private struct CachedAttentionCall {
         table.pointee.attention(
           queries.data + row * size * bytes, Int64(size), start(keys), Int64(step(keys)), start(values),
           Int64(step(values)), result.data + row * size * bytes, Int64(size), lse.data + row * bytes,
-          Int64(rows), Int64(part.length), Int64(size), scale, 0, 0, 0, workspace.pointer)
+          Int64(rows), Int64(part.length), Int64(size), scale, 0, 0, 0, nil, workspace.pointer)
       }
     }
     return (result, lse)
