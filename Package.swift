@@ -8,7 +8,7 @@ let formats = ["TrestleFormats", "TrestleTensor"]
 let networks = ["TrestleNN"] + formats
 let text = ["TrestleText"] + formats
 let languageModels = ["TrestleLanguageModels", "TrestleText"] + networks
-let recommenders = ["TrestleRecommenders"] + networks
+let recommenders = ["TrestleRecommenders", "TrestleText"] + networks
 let bridges = ["TrestleBridges", "TrestleRecommenders"] + languageModels
 let trestle = ["Trestle"] + bridges
 let testSupport = ["TrestleTestSupport"] + bridges
@@ -47,7 +47,8 @@ let package = Package(
     .target(name: "TrestleNN", dependencies: naming(formats)),
     .target(name: "TrestleText", dependencies: naming(formats)),
     .target(name: "TrestleLanguageModels", dependencies: naming(["TrestleText"] + networks)),
-    .target(name: "TrestleRecommenders", dependencies: naming(["CTrestleKernels"] + networks)),
+    .target(
+      name: "TrestleRecommenders", dependencies: naming(["CTrestleKernels", "TrestleText"] + networks)),
     .target(name: "TrestleBridges", dependencies: naming(["TrestleRecommenders"] + languageModels)),
     .target(name: "Trestle", dependencies: naming(bridges)),
     .target(name: "TrestleTestSupport", dependencies: naming(bridges)),

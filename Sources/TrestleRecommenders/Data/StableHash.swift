@@ -61,9 +61,12 @@ public struct StableHash: Sendable {
     if let first { combine(first) }
   }
 
+  /// The first half of the hash.
+  var firstHalf: UInt64 { Self.finish(high ^ count) }
+
   /// The 32 hexadecimal digits of the hash.
   public var hexadecimal: String {
-    let first = Self.finish(high ^ count)
+    let first = firstHalf
     let second = Self.finish(low &+ first)
     return Self.digits(first) + Self.digits(second)
   }

@@ -61,6 +61,16 @@ package enum DateParser {
     }
   }
 
+  /// The month, from 1, of a day that is counted from 1970-01-01, of the Gregorian calendar.
+  static func month(ofDay day: Int) -> Int {
+    // Days from 0000-03-01, so that the leap day ends a year, of four centuries that are all alike.
+    let shifted = day + 719_468
+    let dayOfEra = shifted - (shifted >= 0 ? shifted : shifted - 146_096) / 146_097 * 146_097
+    let yearOfEra = (dayOfEra - dayOfEra / 1460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
+    let dayOfYear = dayOfEra - (yearOfEra * 365 + yearOfEra / 4 - yearOfEra / 100)
+    return ((5 * dayOfYear + 2) / 153 + 2) % 12 + 1
+  }
+
   /// The days from 1970-01-01 to a date of the Gregorian calendar, by counting years from March.
   private static func days(_ year: Int, _ month: Int, _ day: Int) -> Int {
     let shifted = month <= 2 ? year - 1 : year

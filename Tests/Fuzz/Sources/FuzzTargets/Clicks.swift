@@ -41,12 +41,14 @@ extension FuzzTarget {
   }
 
   private static let rows =
-    "click,user,age,film,seen\n1,ann,24,Emma,Ran|Ikiru\n0,bob,53,\"Ran\",\n1,ann,7,,Emma\n"
+    "click,user,age,film,seen,note,at\n1,ann,24,Emma,Ran|Ikiru,so slow,2024-05-17\n"
+    + "0,bob,53,\"Ran\",,,1715941800\n1,ann,7,,Emma,\"Slow, Ann\",1715941800000\n"
 
   private static var columns: FeatureColumns {
     var columns = FeatureColumns()
     (columns.label, columns.user, columns.numbers) = ("click", "user", ["age"])
     (columns.categories, columns.lists, columns.vocabularies) = (["film"], ["seen"], ["seen": "film"])
+    (columns.texts, columns.textBuckets, columns.times) = (["note"], 5, ["at"])
     return columns
   }
 
@@ -90,6 +92,8 @@ extension FuzzTarget {
         case .number: row[field.name] = 30
         case .category: row[field.name] = "Ran"
         case .list: row[field.name] = ["Emma", "nobody knows"]
+        case .text: row[field.name] = "Emma, by nobody"
+        case .time: row[field.name] = .time(1e9)
         }
       }
       let chance = try fitted.probability(of: row)

@@ -42,7 +42,7 @@ public final class DLRM: ClickModel {
     // Products of small vectors would be lost on the network that reads them.
     vectors = FieldEmbeddings(
       schema, width: dimension, deviation: 0.25, includesNumbers: false, using: &generator)
-    let numbers = schema.numberNames.count
+    let numbers = schema.numberCount
     let fields = vectors.fieldCount + (numbers > 0 ? 1 : 0)
     precondition(
       fields >= 2, "DLRM: numbers and columns of categories make \(fields) vectors, expected at least 2")

@@ -44,7 +44,7 @@ enum ClickArchitecture: Codable, Sendable {
   /// are stored.
   func fits(_ schema: FeatureSchema, room: Int) -> Bool {
     let size = Sizes(schema: schema, room: room)
-    let fields = schema.fields.count
+    let fields = schema.vectorCount
     switch self {
     case .logisticRegression: return size.rows(of: 1)
     case .factorizationMachine(let dimension): return size.rows(of: dimension)
@@ -60,7 +60,7 @@ enum ClickArchitecture: Codable, Sendable {
       return size.matrix(width, rank) && (c.rank == nil || rank < width)
         && size.network([width] + c.hidden) && Sizes.isRate(c.dropout)
     case .dlrm(let c):
-      let numbers = schema.numberNames.count
+      let numbers = schema.numberCount
       let vectors = schema.categorical.count + (numbers > 0 ? 1 : 0)
       guard size.rows(of: c.dimension), vectors >= 2 else { return false }
       let inputs = vectors * (vectors - 1) / 2 + (numbers > 0 ? c.dimension : 0)
@@ -85,10 +85,14 @@ private struct Sizes {
     widths.count <= 64 && zip(widths, widths.dropFirst()).allSatisfy(matrix)
   }
 
-  /// Whether the vocabularies' rows can have this width.
+  /// Whether the vocabularies' and texts' rows can have this width.
   func rows(of dimension: Int) -> Bool {
     (1...(1 << 24)).contains(dimension)
       && schema.vocabularies.keys.allSatisfy { matrix(schema.codeCount(of: $0), dimension) }
+      && schema.fields.allSatisfy { field in
+        guard case .text(let buckets) = field.kind else { return true }
+        return matrix(buckets, dimension)
+      }
   }
 
   static func isRate(_ rate: Double) -> Bool { rate >= 0 && rate < 1 }

@@ -2,10 +2,14 @@
 public enum FeatureValue: Sendable, Equatable {
   /// A number.
   case number(Float)
-  /// A category; one that the schema does not know, or the empty text, is an unknown one.
+  /// A category; one that the schema does not know, or the empty text, is an unknown one. In a column of texts the text, in one of
+  /// times a date, or seconds or milliseconds from 1970 in digits, as ``FeatureTable/addTimes(_:texts:)`` reads
+  /// them.
   case category(String)
   /// Categories in order.
   case list([String])
+  /// A time, in seconds from 1970-01-01 00:00 UTC.
+  case time(Double)
 
   /// The number, `nil` for others.
   var number: Float? { if case .number(let value) = self { value } else { nil } }
@@ -14,12 +18,22 @@ public enum FeatureValue: Sendable, Equatable {
   /// The list, `nil` for others.
   var list: [String]? { if case .list(let value) = self { value } else { nil } }
 
+  /// The seconds of a time or of a text that is one, `nil` for others.
+  var seconds: Double? {
+    switch self {
+    case .time(let value): value
+    case .category(let text): TimeFeatures.seconds(text)
+    case .number, .list: nil
+    }
+  }
+
   /// What the value is, in words.
   var kind: String {
     switch self {
     case .number: "a number"
     case .category: "a category"
     case .list: "a list"
+    case .time: "a time"
     }
   }
 }
@@ -57,6 +71,13 @@ extension FeatureTable {
       case .number: try addNumbers(name, Self.contents(name, values, "a number", \.number))
       case .category: try addCategories(name, Self.contents(name, values, "a category", \.category))
       case .list: try addLists(name, Self.contents(name, values, "a list", \.list))
+      case .text: try addTexts(name, Self.contents(name, values, "a text", \.category))
+      case .time:
+        try addTimes(
+          name,
+          Self.contents(name, values, TimeFeatures.expected, \.seconds) { value in
+            value.category.map { "\"\($0.prefix(60))\"" } ?? value.kind
+          })
       }
     }
     // Every column of the schema is there: a row of more has others.
@@ -82,12 +103,13 @@ extension FeatureTable {
 
   /// What the values hold, all of one kind.
   private static func contents<Content>(
-    _ name: String, _ values: [FeatureValue], _ expected: String, _ content: (FeatureValue) -> Content?
+    _ name: String, _ values: [FeatureValue], _ expected: String, _ content: (FeatureValue) -> Content?,
+    found: (FeatureValue) -> String = { $0.kind }
   ) throws(DataError) -> [Content] {
     var contents: [Content] = []
     contents.reserveCapacity(values.count)
     for (index, value) in values.enumerated() {
-      guard let own = content(value) else { throw fault(name, "\(expected) in row \(index)", value.kind) }
+      guard let own = content(value) else { throw fault(name, "\(expected) in row \(index)", found(value)) }
       contents.append(own)
     }
     return contents

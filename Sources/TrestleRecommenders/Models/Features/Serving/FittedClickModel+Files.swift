@@ -102,7 +102,7 @@ extension FeatureSchema {
     var used = Set<String>()
     for field in fields {
       switch field.kind {
-      case .number(let mean, let deviation):
+      case .number(let mean, let deviation), .time(let mean, let deviation):
         guard mean.isFinite, deviation.isFinite, deviation > 0 else {
           throw fault(field.name, "a finite mean and a deviation above 0", "\(mean), \(deviation)")
         }
@@ -111,6 +111,10 @@ extension FeatureSchema {
           throw fault(field.name, "its vocabulary \(vocabulary)", "none")
         }
         used.insert(vocabulary)
+      case .text(let buckets):
+        guard TextWords.isBucketCount(buckets) else {
+          throw fault(field.name, "from 1 to 2³¹ − 1 buckets", "\(buckets)")
+        }
       }
     }
     for (name, ids) in vocabularies.sorted(by: { $0.key < $1.key }) {

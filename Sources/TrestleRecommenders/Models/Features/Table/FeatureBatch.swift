@@ -33,12 +33,12 @@ public struct FeatureBatch {
 
   /// The number of examples.
   public let rowCount: Int
-  /// The columns of numbers in the schema's order, less their means and over their deviations, `[rows, columns]`, `float32`;
-  /// `nil` if there are none.
+  /// The columns of numbers and times in the schema's order, `[rows, numbers]`, `float32`: numbers less their means and over their
+  /// deviations, of a time seven (``FeatureTable/addTimes(_:_:)``); `nil` if there are none.
   public let numbers: Tensor?
   /// The codes of each column of categories, `[rows]`, `int32`.
   public let categories: [String: Tensor]
-  /// Each column of lists.
+  /// Each column of lists, and each of texts, whose entries are the words' rows.
   public let lists: [String: Lists]
   /// 1 for clicked examples and 0 for others, `[rows]`, `float32`; `nil` if that is not known.
   public let labels: Tensor?
@@ -52,13 +52,15 @@ extension FeatureTable {
   /// - Precondition: all are rows of this table.
   public func batch(rows: some Sequence<Int>) throws(DataError) -> FeatureBatch {
     let part = selecting(rows: Array(rows))
-    var numbers: [(values: [Float], mean: Double, deviation: Double)] = []
+    var numbers: [[Float]] = []
     var categories: [String: Tensor] = [:]
     var lists: [String: FeatureBatch.Lists] = [:]
     for field in schema.fields {
       switch (part.columns[field.name], field.kind) {
       case (.numbers(let values)?, .number(let mean, let deviation)):
-        numbers.append((values, mean, deviation))
+        numbers.append(values.map { Float((Double($0) - mean) / deviation) })
+      case (.times(let seconds)?, .time(let mean, let deviation)):
+        numbers += TimeFeatures.columns(seconds, mean: mean, deviation: deviation)
       case (.categories(let codes)?, _): categories[field.name] = Tensor(codes)
       case (.lists(let entries, let starts)?, _):
         lists[field.name] = .init(
@@ -68,9 +70,7 @@ extension FeatureTable {
       }
     }
     let count = part.rowCount
-    let scaled = (0..<count).flatMap { row in
-      numbers.map { Float((Double($0.values[row]) - $0.mean) / $0.deviation) }
-    }
+    let scaled = (0..<count).flatMap { row in numbers.map { $0[row] } }
     return FeatureBatch(
       rowCount: count,
       numbers: numbers.isEmpty ? nil : Tensor(scaled, shape: [count, numbers.count]),

@@ -8,6 +8,11 @@ public struct FeatureSchema: Codable, Sendable, Equatable {
     case category(vocabulary: String)
     /// Any number of categories out of a vocabulary, in order.
     case list(vocabulary: String)
+    /// A text, each word of which has one of so many rows by its hash.
+    case text(buckets: Int)
+    /// A time, which models read as numbers: see ``FeatureTable/addTimes(_:_:)``. Mean and deviation are in seconds, from
+    /// 1970.
+    case time(mean: Double, deviation: Double)
   }
 
   /// A column.
@@ -32,22 +37,27 @@ public struct FeatureSchema: Codable, Sendable, Equatable {
   /// The codes of a vocabulary: its ids and 0, which stands for every unknown one.
   public func codeCount(of vocabulary: String) -> Int { (vocabularies[vocabulary]?.count ?? 0) + 1 }
 
-  /// The names of the columns of numbers, in their order.
-  var numberNames: [String] {
-    fields.compactMap { field in
-      guard case .number = field.kind else { return nil }
-      return field.name
-    }
-  }
-
-  /// The columns of categories and lists with their vocabularies, in their order.
-  var categorical: [(name: String, vocabulary: String, isList: Bool)] {
-    fields.compactMap { field in
+  /// The number of numbers that models read: one for each column of numbers, several for each of times.
+  var numberCount: Int {
+    fields.reduce(0) { count, field in
       switch field.kind {
-      case .number: nil
-      case .category(let vocabulary): (field.name, vocabulary, false)
-      case .list(let vocabulary): (field.name, vocabulary, true)
+      case .number: count + 1
+      case .time: count + TimeFeatures.count
+      case .category, .list, .text: count
       }
     }
   }
+
+  /// The columns of categories, lists and texts, in their order.
+  var categorical: [Field] {
+    fields.filter { field in
+      switch field.kind {
+      case .number, .time: false
+      case .category, .list, .text: true
+      }
+    }
+  }
+
+  /// The number of vectors that models make of a row.
+  var vectorCount: Int { numberCount + categorical.count }
 }

@@ -5,7 +5,8 @@ extension FeatureTable {
   /// Reads a table from an Arrow IPC file, a NumPy array of records or an archive of NumPy arrays; see `ColumnarFile`.
   ///
   /// Columns of numbers may be whole or floating-point ones or truth values, the label too, each 0 or 1. Categories may be texts,
-  /// whole numbers or truth values (`true`, `false`); a category that is absent is an unknown one, a list that is absent is empty.
+  /// whole numbers or truth values (`true`, `false`); a category that is absent is an unknown one, a list or text that is absent is
+  /// empty. Times may be ISO dates, or seconds or milliseconds from 1970 (``addTimes(_:texts:)``), as texts or numbers.
   ///
   /// - Parameters:
   ///   - file: the file.
@@ -27,6 +28,10 @@ extension FeatureTable {
       try table.addLists(
         name, source.lists(name), vocabulary: columns.vocabularies[name], minimumCount: columns.minimumCount)
     }
+    for name in columns.texts {
+      try table.addTexts(name, source.texts(name), buckets: columns.textBuckets)
+    }
+    for name in columns.times { try table.addTimes(name, source.times(name)) }
     if let label = columns.label { try table.setLabels(source.labels(label)) }
     if let user = columns.user { try table.setUsers(source.ids(user)) }
     return table
@@ -79,6 +84,34 @@ private struct ColumnarSource {
     }
     for (row, isAbsent) in column.isAbsent.enumerated() where isAbsent { ids[row] = "" }
     return ids
+  }
+
+  /// The texts of a column, empty where there is none.
+  func texts(_ name: String) throws(DataError) -> [String] {
+    let column = try column(name)
+    guard case .texts = column.values else { throw fault(name, "texts", column.kind) }
+    return try ids(of: column, name)
+  }
+
+  /// The seconds of a column of times in which no row is without one.
+  func times(_ name: String) throws(DataError) -> [Double] {
+    let column = try column(name)
+    if let row = column.isAbsent.firstIndex(of: true) { throw fault(name, "a time in row \(row)", "none") }
+    let times: [(found: String, seconds: Double?)]
+    switch column.values {
+    case .integers(let values): times = values.map { ("\($0)", TimeFeatures.seconds(Double($0))) }
+    case .numbers(let values): times = values.map { ("\($0)", TimeFeatures.seconds($0)) }
+    case .texts(let values): times = values.map { ("\"\($0.prefix(60))\"", TimeFeatures.seconds($0)) }
+    case .booleans, .lists: throw fault(name, "times", column.kind)
+    }
+    var seconds: [Double] = []
+    for (row, time) in times.enumerated() {
+      guard let value = time.seconds else {
+        throw fault(name, "\(TimeFeatures.expected), in row \(row)", time.found)
+      }
+      seconds.append(value)
+    }
+    return seconds
   }
 
   func lists(_ name: String) throws(DataError) -> [[String]] {

@@ -12,6 +12,12 @@ public struct FeatureColumns: Codable, Sendable, Equatable {
   public var categories: [String] = []
   /// Columns of lists of categories; an empty field stands for an empty list.
   public var lists: [String] = []
+  /// Columns of texts, which count by their words (``FeatureTable/addTexts(_:_:buckets:)``).
+  public var texts: [String] = []
+  /// How many rows the words of a column of texts have.
+  public var textBuckets = 4096
+  /// Columns of times: ISO dates, or seconds or milliseconds from 1970 (``FeatureTable/addTimes(_:texts:)``).
+  public var times: [String] = []
   /// What stands between the categories of a list.
   public var listSeparator = "|"
   /// The vocabularies of columns that share one, by column; of others it has the column's name.
@@ -21,6 +27,22 @@ public struct FeatureColumns: Codable, Sendable, Equatable {
 
   /// No columns.
   public init() {}
+
+  /// Reads what was saved; earlier versions knew neither texts nor times.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    label = try values.decodeIfPresent(String.self, forKey: .label)
+    user = try values.decodeIfPresent(String.self, forKey: .user)
+    numbers = try values.decode([String].self, forKey: .numbers)
+    categories = try values.decode([String].self, forKey: .categories)
+    lists = try values.decode([String].self, forKey: .lists)
+    texts = try values.decodeIfPresent([String].self, forKey: .texts) ?? texts
+    textBuckets = try values.decodeIfPresent(Int.self, forKey: .textBuckets) ?? textBuckets
+    times = try values.decodeIfPresent([String].self, forKey: .times) ?? times
+    listSeparator = try values.decode(String.self, forKey: .listSeparator)
+    vocabularies = try values.decode([String: String].self, forKey: .vocabularies)
+    minimumCount = try values.decode(Int.self, forKey: .minimumCount)
+  }
 }
 
 extension FeatureTable {
@@ -56,13 +78,16 @@ extension FeatureTable {
 
 /// The columns of a file while it is read.
 private struct RowsRead {
-  private let places: (label: Int?, user: Int?, numbers: [Int], categories: [Int], lists: [Int])
+  private let places:
+    (label: Int?, user: Int?, numbers: [Int], categories: [Int], lists: [Int], texts: [Int], times: [Int])
   private var rowCount = 0
   private var labels: [Bool] = []
   private var users: [String] = []
   private var numbers: [[Float]]
   private var categories: [[String]]
   private var lists: [[[String]]]
+  private var texts: [[String]]
+  private var times: [[Double]]
 
   init(_ columns: FeatureColumns, _ table: DelimitedTable) throws(DataError) {
     func all(_ names: [String]) throws(DataError) -> [Int] {
@@ -72,11 +97,13 @@ private struct RowsRead {
     }
     places = (
       try table.column(columns.label), try table.column(columns.user), try all(columns.numbers),
-      try all(columns.categories), try all(columns.lists)
+      try all(columns.categories), try all(columns.lists), try all(columns.texts), try all(columns.times)
     )
     numbers = columns.numbers.map { _ in [] }
     categories = columns.categories.map { _ in [] }
     lists = columns.lists.map { _ in [] }
+    texts = columns.texts.map { _ in [] }
+    times = columns.times.map { _ in [] }
   }
 
   /// Takes a record, whole or, if it is bad, not at all.
@@ -95,11 +122,20 @@ private struct RowsRead {
       guard value.isFinite else { throw reader.malformed(field: place, expected: "a finite number") }
       values.append(value)
     }
+    var seconds: [Double] = []
+    for place in places.times {
+      guard let value = TimeFeatures.seconds(reader.text(place)) else {
+        throw reader.malformed(field: place, expected: TimeFeatures.expected)
+      }
+      seconds.append(value)
+    }
     rowCount += 1
     if let label { labels.append(label == 1) }
     if let place = places.user { users.append(reader.text(place)) }
     for (column, value) in values.enumerated() { numbers[column].append(value) }
     for (column, place) in places.categories.enumerated() { categories[column].append(reader.text(place)) }
+    for (column, value) in seconds.enumerated() { times[column].append(value) }
+    for (column, place) in places.texts.enumerated() { texts[column].append(reader.text(place)) }
     for (column, place) in places.lists.enumerated() {
       lists[column].append(reader.text(place).split(separator: listSeparator).map(String.init))
     }
@@ -116,6 +152,10 @@ private struct RowsRead {
       try table.addLists(
         name, entries, vocabulary: columns.vocabularies[name], minimumCount: columns.minimumCount)
     }
+    for (name, values) in zip(columns.texts, texts) {
+      try table.addTexts(name, values, buckets: columns.textBuckets)
+    }
+    for (name, seconds) in zip(columns.times, times) { try table.addTimes(name, seconds) }
     if columns.label != nil { try table.setLabels(labels) }
     if columns.user != nil { try table.setUsers(users) }
     return table

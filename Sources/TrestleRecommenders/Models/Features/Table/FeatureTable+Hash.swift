@@ -16,6 +16,13 @@ extension FeatureTable {
       case .list(let vocabulary):
         hash.combine(2)
         hash.combine(vocabulary)
+      case .text(let buckets):
+        hash.combine(3)
+        hash.combine(buckets)
+      case .time(let mean, let deviation):
+        hash.combine(4)
+        hash.combine(mean.bitPattern)
+        hash.combine(deviation.bitPattern)
       }
       combine(columns[field.name], into: &hash)
     }
@@ -31,6 +38,7 @@ extension FeatureTable {
   private func combine(_ column: Column?, into hash: inout StableHash) {
     switch column {
     case .numbers(let values)?: hash.combine(values.map { Int32(bitPattern: $0.bitPattern) })
+    case .times(let values)?: for value in values { hash.combine(value.bitPattern) }
     case .categories(let codes)?: hash.combine(codes)
     case .lists(let entries, let starts)?:
       hash.combine(entries)

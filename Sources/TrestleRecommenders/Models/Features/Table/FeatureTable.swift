@@ -1,6 +1,6 @@
 import TrestleTensor
 
-/// Examples with named columns of numbers, categories and lists of categories, for click-through models.
+/// Examples with named columns of numbers, categories, lists of categories, texts and times, for click-through models.
 ///
 /// A first table learns its ``schema`` from what is added: the ids of the categories, and the numbers' means. A table made
 /// with that schema reads later data by it: ids that the schema does not know, and empty ones, all have the code 0, which
@@ -11,6 +11,8 @@ import TrestleTensor
 /// try table.addNumbers("age", [24, 53])
 /// try table.addCategories("film", ["Emma", "Persuasion"])
 /// try table.addLists("seen", [["Persuasion"], []], vocabulary: "film")
+/// try table.addTexts("review", ["A sensible heroine", "Slow, but lovely"])
+/// try table.addTimes("shown", [1_715_941_800, 1_716_000_000])
 /// try table.setLabels([true, false])
 /// ```
 public struct FeatureTable: Sendable {
@@ -18,7 +20,9 @@ public struct FeatureTable: Sendable {
   enum Column: Sendable {
     case numbers([Float])
     case categories([Int32])
-    /// The entries of all rows, and where each row's begin, with the end of the last behind.
+    /// Seconds from 1970.
+    case times([Double])
+    /// The entries of all rows, of a text its words' rows, and where each row's begin, with the end of the last behind.
     case lists(entries: [Int32], starts: [Int])
   }
 
@@ -62,13 +66,18 @@ public struct FeatureTable: Sendable {
       let kind = try field(name).kind
       guard case .number = kind else { throw Self.fault(name, "the schema's kind \(kind)", "numbers") }
     } else {
-      let count = Double(max(values.count, 1))
-      let mean = values.reduce(0) { $0 + Double($1) } / count
-      let variance = values.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / count
-      let deviation = variance > 0 ? variance.squareRoot() : 1
+      let (mean, deviation) = Self.scale(of: values.lazy.map { Double($0) })
       schema.fields.append(.init(name: name, kind: .number(mean: mean, deviation: deviation)))
     }
     columns[name] = .numbers(values)
+  }
+
+  /// Mean and deviation; a deviation of 1 if all values are one.
+  static func scale(of values: some Collection<Double>) -> (mean: Double, deviation: Double) {
+    let count = Double(max(values.count, 1))
+    let mean = values.reduce(0) { $0 + $1 } / count
+    let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / count
+    return (mean, variance > 0 ? variance.squareRoot() : 1)
   }
 
   /// Adds a column of categories.
@@ -136,6 +145,7 @@ public struct FeatureTable: Sendable {
     part.columns = columns.mapValues { column in
       switch column {
       case .numbers(let values): .numbers(rows.map { values[$0] })
+      case .times(let values): .times(rows.map { values[$0] })
       case .categories(let codes): .categories(rows.map { codes[$0] })
       case .lists(let entries, let starts):
         .lists(
@@ -170,11 +180,27 @@ public struct FeatureTable: Sendable {
     .invalidParameter(operation: "FeatureTable, \(name)", expected: expected, found: found)
   }
 
-  private func requireRows(_ count: Int, _ name: String) throws(DataError) {
+  func requireRows(_ count: Int, _ name: String) throws(DataError) {
     guard count == rowCount else { throw Self.fault(name, "\(rowCount) values", "\(count)") }
     guard columns[name] == nil else {
       throw Self.fault(name, "a name that no column has", "a second column of that name")
     }
+  }
+
+  /// Puts a column beside the others, and its kind into a schema that is learnt.
+  ///
+  /// - Throws: ``DataError/invalidParameter(operation:expected:found:)`` if a given schema has no such column, or one of another
+  ///   kind.
+  /// - Parameters:
+  ///   - kind: what the column is if the schema is learnt.
+  ///   - content: the column by the schema's kind; `nil` if that is another one.
+  mutating func add(
+    _ name: String, _ kind: FeatureSchema.Kind, _ content: (FeatureSchema.Kind) -> Column?
+  ) throws(DataError) {
+    let own = isFixed ? try field(name).kind : kind
+    guard let column = content(own) else { throw Self.fault(name, "the schema's kind \(own)", "\(kind)") }
+    if !isFixed { schema.fields.append(.init(name: name, kind: kind)) }
+    columns[name] = column
   }
 
   private func field(_ name: String) throws(DataError) -> FeatureSchema.Field {
