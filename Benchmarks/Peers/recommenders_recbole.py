@@ -12,6 +12,8 @@ figure, `test_masked` that of the same trained model with the history masked. `-
 the row tells by `stopped: time`; the model is left at its best, as after early stopping. `--folder DIR` keeps RecBole's
 checkpoints and logs there, and goes on from the newest checkpoint of the model if there is one: that is the best epoch
 so far, with its optimizer, but batches and dropout are drawn anew from the seed (`resumed_from` counts its epochs).
+`--write-order FILE` trains nothing: it writes the interactions in the order in which RecBole's sequential models see each user's,
+with the place in that order as the time, so that others can hold out the same ones.
 """
 
 import glob
@@ -45,6 +47,7 @@ report = Report(
         ("--folder", dict(help="keep the checkpoints here, and go on from them")),
         ("--batch", dict(type=int, default=2048, help="examples a batch; 2048 is RecBole's default")),
         ("--learning-rate", dict(type=float, default=1e-3)),
+        ("--write-order", dict(metavar="FILE", help="write each user's interactions in RecBole's order, and end")),
         ("--regularization", dict(type=float, help="RecBole's reg_weight, where the model has one")),
     ],
 )
@@ -52,6 +55,9 @@ arguments = report.arguments
 data = os.path.abspath(arguments.assets) + "/recbole/recbole/dataset_example"
 output = os.path.abspath(arguments.json) if arguments.json else None
 arguments.json = output
+order_file = os.path.abspath(arguments.write_order) if arguments.write_order else None
+if order_file:
+    arguments.split = "leave-one-out"
 sys.argv = sys.argv[:1]  # RecBole reads the command line too.
 warnings.filterwarnings("ignore")
 
@@ -197,12 +203,33 @@ def train(model):
     )
 
 
+def write_order(file):
+    """RecBole rounds times to float32, so that more are equal than in the file, and orders equal ones as its sort does."""
+    from recbole.config import Config
+    from recbole.data import create_dataset
+
+    dataset = create_dataset(Config(model="GRU4Rec", dataset="ml-100k", config_dict=settings_of("GRU4Rec")))
+    sequences = {}
+    for part in dataset.build():  # Each target after those before it: training, validation, test.
+        for user, target, items in zip(*(part.inter_feat[name].tolist() for name in ("user_id", "item_id", "item_id_list"))):
+            sequences.setdefault(user, [items[0]]).append(target)
+    with open(file, "w") as rows:
+        rows.write("user_id\titem_id\ttimestamp\n")
+        for user, items in sequences.items():
+            name = dataset.id2token("user_id", user)
+            for place, item in enumerate(items):
+                rows.write(f"{name}\t{dataset.id2token('item_id', item)}\t{place}\n")
+
+
 bridge_versions()
 with tempfile.TemporaryDirectory() as folder:  # RecBole writes logs and checkpoints where it stands.
     here = os.getcwd()
     if arguments.folder:
         os.makedirs(arguments.folder, exist_ok=True)
     os.chdir(arguments.folder or folder)
+    if order_file:
+        write_order(order_file)
+        sys.exit()
     for model in arguments.model or MODELS:
         if report.wants(f"epoch_{model}"):
             train(model)
