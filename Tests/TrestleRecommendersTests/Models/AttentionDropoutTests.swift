@@ -118,7 +118,8 @@ import TrestleTestSupport
     let again = try JSONDecoder().decode(SASRec.Configuration.self, from: JSONEncoder().encode(first))
     #expect(again.attentionDropout == 0.7)
     for one in [read, again] {
-      #expect([one.dimension, one.layers, one.heads, one.hidden, one.windowLength] == [6, 3, 1, 7, 9] as [Int])
+      #expect(
+        [one.dimension, one.layers, one.heads, one.hidden, one.windowLength] == [6, 3, 1, 7, 9] as [Int])
       #expect(one.dropout == 0.1 && one.epsilon == 1e-3 && one.sampledItems == 5)
     }
     var second = BERT4Rec.Configuration()
@@ -126,7 +127,8 @@ import TrestleTestSupport
     (second.dropout, second.maskRate, second.lastItemRate, second.epsilon) = (0.1, 0.4, 0.3, 1e-3)
     let other = try JSONDecoder().decode(BERT4Rec.Configuration.self, from: withoutTheSetting(second))
     #expect(
-      [other.dimension, other.layers, other.heads, other.hidden, other.windowLength] == [6, 3, 1, 7, 9] as [Int])
+      [other.dimension, other.layers, other.heads, other.hidden, other.windowLength] == [6, 3, 1, 7, 9]
+        as [Int])
     #expect(other.dropout == 0.1 && other.attentionDropout == 0 && other.maskRate == 0.4)
     #expect(other.lastItemRate == 0.3 && other.epsilon == 1e-3)
   }
