@@ -26,7 +26,9 @@ struct Options: ProgramCommand {
         "--data", "DIR",
         "RecBole's atomic files, MovieLens' own files, Amazon reviews (reviews.jsonl and perhaps meta.jsonl) or "
           + "interactions.csv (MovieLens-100K among the assets if absent, else a synthetic world)", \.data),
-      .choices("--models", "A,B", "the recommenders", \.models),
+      .choices(
+        "--models", "A,B", "the recommenders; all if absent, MF-BPR, iALS and LightGCN with --scale",
+        \.models),
       .choice(
         "--split", "NAME", "8:1:1 per user, the last two items of each user, or one cut in time",
         \.splitChoice),
@@ -49,13 +51,13 @@ struct Options: ProgramCommand {
         "--threads", "N", in: 1...1024, "threads that take part (all cores, or TRESTLE_THREADS)", \.threads),
       .number(
         "--scale", "N", in: 1000...1_000_000_000,
-        "instead of all that: a synthetic world of N interactions, one epoch of MF-BPR and LightGCN, and the evaluation "
-          + "of 10,000 users, with times and peak memory", \.scale),
+        "instead of all that: a synthetic world of N interactions, one epoch of each model, and the evaluation "
+          + "of 10,000 users by the last, with times and peak memory", \.scale),
       .flag(
         "--sharded",
         "--scale with ten interactions a user, and rows that are cut over the ranks of mpirun; as one process, beside models in "
           + "one piece", \.sharded),
-      .number("--width", "N", in: 1...4096, "numbers a row for --sharded", \.width),
+      .number("--width", "N", in: 1...4096, "numbers a row for --scale", \.width),
       .flag(
         "--answers",
         "instead of a leaderboard: how long answers to single users take, exactly and by an index of the items, and what "
@@ -88,7 +90,14 @@ struct Options: ProgramCommand {
       return try ShardedScaleCheck(interactions: scale, dimension: width, threads: threads).run()
     }
     if let threads { ThreadPool.shared.setThreadCount(threads) }
-    if let scale { return try ScaleCheck(interactions: scale, answers: answers).run() }
+    if let scale {
+      let models = models == ModelKind.allCases ? ScaleCheck.models : models
+      if let other = models.first(where: { !ScaleCheck.models.contains($0) }) {
+        let known = ScaleCheck.models.map(\.rawValue).joined(separator: ", ")
+        throw UsageError("--models: expected names of \(known) with --scale, found '\(other.rawValue)'")
+      }
+      return try ScaleCheck(interactions: scale, models: models, dimension: width, answers: answers).run()
+    }
     try LeaderboardRun(self).run()
   }
 }

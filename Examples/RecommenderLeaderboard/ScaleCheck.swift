@@ -1,10 +1,15 @@
 import Foundation
 import Trestle
 
-/// One epoch of MF-BPR, iALS and LightGCN and an evaluation on a large synthetic world, or answers to single users, with times and
-/// memory.
+/// One epoch of some models and an evaluation on a large synthetic world, or answers to single users, with times and memory.
 struct ScaleCheck {
+  /// The models that it knows.
+  static let models: [ModelKind] = [.factorization, .implicitALS, .lightGCN]
+
   let interactions: Int
+  let models: [ModelKind]
+  /// The numbers of a row.
+  let dimension: Int
   /// Whether MF-BPR is trained for a few epochs and answers single users, in place of the rest.
   var answers = false
 
@@ -13,32 +18,56 @@ struct ScaleCheck {
     (world.users, world.items) = (max(100, interactions / 20), max(100, interactions / 100))
     (world.interactions, world.hasTexts) = (interactions, false)
     print("\(world.users) users, \(world.items) items, \(interactions) interactions")
-    let dataset = try timed("making the world") { try SyntheticWorld(world, seed: 0).dataset() }
-    if answers { return try answerRequests(dataset) }
-    let split = try timed("splitting it") { try parted(dataset.interactions) }
-    var generator = RandomGenerator(seed: 0)
-    var configuration = TrainingConfiguration()
-    configuration.batchSize = 2048
-    try epoch(
-      "MF-BPR", split, configuration,
-      MatrixFactorization(userCount: split.userCount, itemCount: split.itemCount, using: &generator))
-    let squares = timed("preparing iALS") { ImplicitALS(training: split.training, using: &generator) }
-    timed("an epoch of iALS, \(squares.configuration.dimension) factors") { squares.sweep() }
-    // The whole graph is propagated each step: a batch in proportion to it keeps an epoch linear.
-    configuration.batchSize = max(2048, Int(Double(interactions) / 20_000_000 * Double(1 << 18)))
-    var graph = LightGCN.Configuration()
-    graph.layers = 2
-    let model = timed("building the graph") {
-      LightGCN(training: split.training, configuration: graph, using: &generator)
+    // Where answers are not asked for, the world's own rows are given up once they are parted.
+    if answers {
+      return try answerRequests(timed("making the world") { try SyntheticWorld(world, seed: 0).dataset() })
     }
-    try epoch("LightGCN", split, configuration, model)
+    let split = try parted { try timed("making the world") { try SyntheticWorld(world, seed: 0).dataset() } }
     var evaluation = RankingEvaluator.Configuration()
     evaluation.metrics = [.ndcg(10), .recall(10)]
     let evaluator = timed("preparing the evaluation of 10,000 users") {
       RankingEvaluator(split, configuration: evaluation)
     }
-    let result = try timed("evaluating") { try evaluator.evaluate(model.makeScorer()) }
-    print("NDCG@10 \(result.mean(.ndcg(10)) ?? 0) of \(result.users.count) users")
+    for (place, kind) in models.enumerated() {
+      let model = try trained(kind, split)
+      guard place == models.count - 1 else { continue }
+      let result = try timed("evaluating \(kind.rawValue)") { try evaluator.evaluate(model.makeScorer()) }
+      print("NDCG@10 \(result.mean(.ndcg(10)) ?? 0) of \(result.users.count) users")
+    }
+  }
+
+  /// A model after an epoch.
+  private func trained(_ kind: ModelKind, _ split: DataSplit) throws -> any Recommender {
+    var generator = RandomGenerator(seed: 0)
+    var configuration = TrainingConfiguration()
+    configuration.batchSize = 2048
+    switch kind {
+    case .implicitALS:
+      var factors = ImplicitALS.Configuration()
+      factors.dimension = dimension
+      let model = timed("preparing iALS") {
+        ImplicitALS(training: split.training, configuration: factors, using: &generator)
+      }
+      timed("an epoch of iALS") { model.sweep() }
+      return model
+    case .lightGCN:
+      // The whole graph is propagated each step: a batch in proportion to it keeps an epoch linear.
+      configuration.batchSize = max(2048, Int(Double(interactions) / 20_000_000 * Double(1 << 18)))
+      var graph = LightGCN.Configuration()
+      (graph.layers, graph.dimension) = (2, dimension)
+      let model = timed("building the graph") {
+        LightGCN(training: split.training, configuration: graph, using: &generator)
+      }
+      try epoch("LightGCN", split, configuration, model)
+      return model
+    default:
+      var rows = MatrixFactorization.Configuration()
+      rows.dimension = dimension
+      let model = MatrixFactorization(
+        userCount: split.userCount, itemCount: split.itemCount, configuration: rows, using: &generator)
+      try epoch("MF-BPR", split, configuration, model)
+      return model
+    }
   }
 
   private func answerRequests(_ dataset: Dataset) throws {
@@ -65,6 +94,12 @@ struct ScaleCheck {
     }
     let loss = try timed("an epoch of \(name), batch \(configuration.batchSize)") { try trainer.trainEpoch() }
     print("  loss \(loss), \(trainer.stepCount) steps")
+  }
+
+  /// A data set's split, after which its own rows are given up.
+  private func parted(_ dataset: () throws -> Dataset) throws -> DataSplit {
+    let data = try dataset().interactions
+    return try timed("splitting it") { try parted(data) }
   }
 
   /// All training rows, and of the other parts those of the first 10,000 users, who are evaluated: of the rest no copy is made.
