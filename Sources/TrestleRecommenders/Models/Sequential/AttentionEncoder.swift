@@ -3,14 +3,34 @@ import TrestleTensor
 
 /// What the configurations of ``SASRec`` and ``BERT4Rec`` say of their encoder.
 protocol AttentionEncoderSettings {
-  var dimension: Int { get }
-  var layers: Int { get }
-  var heads: Int { get }
-  var hidden: Int { get }
-  var windowLength: Int { get }
-  var dropout: Double { get }
-  var attentionDropout: Double { get }
-  var epsilon: Double { get }
+  var dimension: Int { get set }
+  var layers: Int { get set }
+  var heads: Int { get set }
+  var hidden: Int { get set }
+  var windowLength: Int { get set }
+  var dropout: Double { get set }
+  var attentionDropout: Double { get set }
+  var epsilon: Double { get set }
+}
+
+/// The names of these settings in files.
+private enum AttentionEncoderKey: String, CodingKey {
+  case dimension, layers, heads, hidden, windowLength, dropout, attentionDropout, epsilon
+}
+
+extension AttentionEncoderSettings {
+  /// Reads what was saved; a file of a version that did not drop the attention's probabilities says nothing of them.
+  mutating func readEncoder(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: AttentionEncoderKey.self)
+    dimension = try values.decode(Int.self, forKey: .dimension)
+    layers = try values.decode(Int.self, forKey: .layers)
+    heads = try values.decode(Int.self, forKey: .heads)
+    hidden = try values.decode(Int.self, forKey: .hidden)
+    windowLength = try values.decode(Int.self, forKey: .windowLength)
+    dropout = try values.decode(Double.self, forKey: .dropout)
+    attentionDropout = try values.decodeIfPresent(Double.self, forKey: .attentionDropout) ?? 0
+    epsilon = try values.decode(Double.self, forKey: .epsilon)
+  }
 }
 
 extension SASRec.Configuration: AttentionEncoderSettings {}

@@ -74,17 +74,11 @@ public final class SASRec: SequentialRecommender {
 }
 
 extension SASRec.Configuration {
-  /// Reads what was saved; a file of a version that did not drop the attention's probabilities says nothing of them.
+  /// Reads what was saved, by this version or one before it.
   public init(from decoder: any Decoder) throws {
+    self.init()
+    try readEncoder(from: decoder)
     let values = try decoder.container(keyedBy: CodingKeys.self)
-    dimension = try values.decode(Int.self, forKey: .dimension)
-    layers = try values.decode(Int.self, forKey: .layers)
-    heads = try values.decode(Int.self, forKey: .heads)
-    hidden = try values.decode(Int.self, forKey: .hidden)
-    windowLength = try values.decode(Int.self, forKey: .windowLength)
-    dropout = try values.decode(Double.self, forKey: .dropout)
-    attentionDropout = try values.decodeIfPresent(Double.self, forKey: .attentionDropout) ?? 0
     sampledItems = try values.decodeIfPresent(Int.self, forKey: .sampledItems)
-    epsilon = try values.decode(Double.self, forKey: .epsilon)
   }
 }
