@@ -23,7 +23,9 @@ extension FeatureTable {
     guard TextWords.isBucketCount(buckets) else {
       throw Self.fault(name, "from 1 to 2³¹ − 1 buckets", "\(buckets)")
     }
-    try add(name, .text(buckets: buckets)) { kind in
+    try add(name, found: "texts") {
+      .text(buckets: buckets)
+    } column: { kind in
       guard case .text(let buckets) = kind else { return nil }
       let words = TextWords(buckets: buckets)
       var (entries, starts) = ([Int32](), [0])

@@ -18,8 +18,10 @@ extension FeatureTable {
       throw Self.fault(
         name, "seconds from 1970, of the years 1 to 9999", "\(seconds[row]) in row \(row)")
     }
-    let (mean, deviation) = Self.scale(of: seconds)
-    try add(name, .time(mean: mean, deviation: deviation)) { kind in
+    try add(name, found: "times") {
+      let (mean, deviation) = Self.scale(of: seconds)
+      return .time(mean: mean, deviation: deviation)
+    } column: { kind in
       guard case .time = kind else { return nil }
       return .times(seconds)
     }

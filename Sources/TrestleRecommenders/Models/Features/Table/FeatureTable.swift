@@ -62,14 +62,13 @@ public struct FeatureTable: Sendable {
     if let row = values.firstIndex(where: { !$0.isFinite }) {
       throw Self.fault(name, "finite numbers", "\(values[row]) in row \(row)")
     }
-    if isFixed {
-      let kind = try field(name).kind
-      guard case .number = kind else { throw Self.fault(name, "the schema's kind \(kind)", "numbers") }
-    } else {
+    try add(name, found: "numbers") {
       let (mean, deviation) = Self.scale(of: values.lazy.map { Double($0) })
-      schema.fields.append(.init(name: name, kind: .number(mean: mean, deviation: deviation)))
+      return .number(mean: mean, deviation: deviation)
+    } column: { kind in
+      guard case .number = kind else { return nil }
+      return .numbers(values)
     }
-    columns[name] = .numbers(values)
   }
 
   /// Mean and deviation; a deviation of 1 if all values are one.
@@ -192,14 +191,16 @@ public struct FeatureTable: Sendable {
   /// - Throws: ``DataError/invalidParameter(operation:expected:found:)`` if a given schema has no such column, or one of another
   ///   kind.
   /// - Parameters:
+  ///   - found: what the values are, for people.
   ///   - kind: what the column is if the schema is learnt.
-  ///   - content: the column by the schema's kind; `nil` if that is another one.
+  ///   - column: the column by the schema's kind; `nil` if that is another one.
   mutating func add(
-    _ name: String, _ kind: FeatureSchema.Kind, _ content: (FeatureSchema.Kind) -> Column?
+    _ name: String, found: String, learning kind: () -> FeatureSchema.Kind,
+    column: (FeatureSchema.Kind) -> Column?
   ) throws(DataError) {
-    let own = isFixed ? try field(name).kind : kind
-    guard let column = content(own) else { throw Self.fault(name, "the schema's kind \(own)", "\(kind)") }
-    if !isFixed { schema.fields.append(.init(name: name, kind: kind)) }
+    let own = isFixed ? try field(name).kind : kind()
+    guard let column = column(own) else { throw Self.fault(name, "the schema's kind \(own)", found) }
+    if !isFixed { schema.fields.append(.init(name: name, kind: own)) }
     columns[name] = column
   }
 
