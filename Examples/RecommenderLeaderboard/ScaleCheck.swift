@@ -18,11 +18,8 @@ struct ScaleCheck {
     (world.users, world.items) = (max(100, interactions / 20), max(100, interactions / 100))
     (world.interactions, world.hasTexts) = (interactions, false)
     print("\(world.users) users, \(world.items) items, \(interactions) interactions")
-    // Where answers are not asked for, the world's own rows are given up once they are parted.
-    if answers {
-      return try answerRequests(timed("making the world") { try SyntheticWorld(world, seed: 0).dataset() })
-    }
-    let split = try parted { try timed("making the world") { try SyntheticWorld(world, seed: 0).dataset() } }
+    if answers { return try answerRequests(dataset(of: world)) }
+    let split = try split(of: world)
     var evaluation = RankingEvaluator.Configuration()
     evaluation.metrics = [.ndcg(10), .recall(10)]
     let evaluator = timed("preparing the evaluation of 10,000 users") {
@@ -96,9 +93,13 @@ struct ScaleCheck {
     print("  loss \(loss), \(trainer.stepCount) steps")
   }
 
-  /// A data set's split, after which its own rows are given up.
-  private func parted(_ dataset: () throws -> Dataset) throws -> DataSplit {
-    let data = try dataset().interactions
+  private func dataset(of world: SyntheticWorld.Configuration) throws -> Dataset {
+    try timed("making the world") { try SyntheticWorld(world, seed: 0).dataset() }
+  }
+
+  /// A world's split; the world's own rows are given up.
+  private func split(of world: SyntheticWorld.Configuration) throws -> DataSplit {
+    let data = try dataset(of: world).interactions
     return try timed("splitting it") { try parted(data) }
   }
 

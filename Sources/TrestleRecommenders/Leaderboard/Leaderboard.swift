@@ -36,8 +36,8 @@ public struct Leaderboard: Sendable, Codable {
   public mutating func add(
     model: String, seed: UInt64, result: EvaluationResult, trainingSeconds: Double, search: SearchResult?
   ) {
-    runs.append(
-      Run(model: model, seed: seed, result: result, trainingSeconds: trainingSeconds, search: search))
+    add(
+      model: model, seed: seed, window: nil, result: result, trainingSeconds: trainingSeconds, search: search)
   }
 
   /// Adds a run on one of several windows of time.
