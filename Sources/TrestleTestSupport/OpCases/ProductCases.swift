@@ -124,7 +124,7 @@ extension OpCase {
     }
   }
 
-  /// What attention drops, by the numbers that the kernels' header says.
+  /// What attention drops.
   private struct DroppedProbabilities {
     static let generator = RandomGenerator(seed: 9)
     let rate: Double
@@ -135,14 +135,7 @@ extension OpCase {
       if rate == 0 { return 1 }
       var source = Self.generator
       var own = RandomGenerator(seed: source.next()).split(UInt64(sequence * heads + head))
-      let seed = own.next()
-      func scattered(_ x: UInt32) -> UInt32 {
-        var x = (x ^ x >> 16) &* 0x85eb_ca6b
-        x = (x ^ x >> 13) &* 0xc2b2_ae35
-        return x ^ x >> 16
-      }
-      let row = scattered(UInt32(query) ^ UInt32(truncatingIfNeeded: seed))
-      let number = scattered(row &+ UInt32(key) &* 0x9e37_79b9 &+ UInt32(seed >> 32))
+      let number = DroppedProbability.number(seed: own.next(), query: query, key: key)
       return Double(number) < rate * 0x1p32 ? 0 : 1 / (1 - rate)
     }
   }

@@ -2,6 +2,7 @@ import CTrestleKernels
 import Foundation
 import Testing
 import TrestleTensor
+import TrestleTestSupport
 
 /// Tiled attention against the formula with the whole matrix of scores.
 struct AttentionKernelTests {
@@ -29,14 +30,8 @@ struct AttentionKernelTests {
     /// What the probability of a query and a key is multiplied by.
     func factor(_ query: Int, _ key: Int) -> Double {
       if rate == 0 { return 1 }
-      func scattered(_ x: UInt32) -> UInt32 {
-        var x = (x ^ x >> 16) &* 0x85eb_ca6b
-        x = (x ^ x >> 13) &* 0xc2b2_ae35
-        return x ^ x >> 16
-      }
-      let row = scattered(UInt32(truncatingIfNeeded: offset + query) ^ UInt32(truncatingIfNeeded: Self.seed))
-      let column = UInt32(truncatingIfNeeded: key) &* 0x9e37_79b9 &+ UInt32(Self.seed >> 32)
-      return scattered(row &+ column) < dropout.threshold ? 0 : dropout.scale
+      let number = DroppedProbability.number(seed: Self.seed, query: offset + query, key: key)
+      return number < dropout.threshold ? 0 : dropout.scale
     }
   }
 
