@@ -32,9 +32,6 @@ enum {
   LONGEST_PAIRED_LINE = 512,
 };
 
-// Whether a block has a minimum behind its scale.
-#define HAS_MINIMUM(storage) ((storage) == TRESTLE_Q4_1 || (storage) == TRESTLE_Q5_1)
-
 // Adds the products of `rows` rows with a block to sums[i] and, of what stands in for offsets, to rest[i]. pairs[4 * place] holds the
 // activations' scale and what the head's second number (the minimum, or else the scale) is multiplied by.
 INLINE void add_int8_block(const int storage, const int rows, const trestle_int8_rows *x, const float *pairs,
